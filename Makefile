@@ -1,0 +1,38 @@
+# Every target works on a fresh checkout: it makes .venv, installs what is missing and is quick the second time.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test lint bench clean
+.DEFAULT_GOAL := test
+
+install: .venv/installed ffmpeg
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: PYTHON=$(PYTHON) is too old, Python >= 3.11 is needed: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check uv -c constraints.txt
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# museval imports musdb, which imports stempeg, which wants both programs on PATH.
+.PHONY: ffmpeg
+ffmpeg:
+	@command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || sh .ci/install_ffmpeg.sh
+
+demo: install
+	$(BIN)/python src/train.py -m experiment=demo target=vocals,drums,bass,other
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install
+	@echo "bench: no benchmark yet"
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,43 @@
+"""Unmix: train, sweep and evaluate Open-Unmix music source separation.
+
+The package in reading order:
+
+    dsp/          stft (waveform <-> spectrogram), wiener (four magnitudes + mixture -> four estimates)
+    data/         tracks (find them) -> pcm (open them) -> sampling (what to draw) -> mixing (THE mixture) -> datamodule
+    models/       open_unmix (the network), checkpoint (our file), separator (networks + STFT + Wiener)
+    training/     module (the loss), trainer, callbacks, loggers
+    evaluation/   scores (museval's numbers), callback (track by track), report (table, picture, page)
+    experiments/  folder (where a run lives)
+    config, runs  command line -> checked configuration -> the above
+
+Axes, always in this order and under these names:
+
+    waveforms     batch, sources, channels, samples
+    spectrograms  batch, sources, channels, bins, frames      (complex dtypes, never a trailing 2)
+
+A *source* is a true stem, an *estimate* is ours, a *target* is a name.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "OpenUnmix": "unmix.models.open_unmix",
+    "Separator": "unmix.models.separator",
+    "Stft": "unmix.dsp.stft",
+    "load_separator": "unmix.models.separator",
+    "wiener": "unmix.dsp.wiener",
+}
+__all__ = ["OpenUnmix", "Separator", "Stft", "load_separator", "wiener"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names on first use (PEP 562): `import unmix` must not cost the seconds torch needs."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'unmix' has no attribute {name!r}; public names: {', '.join(__all__)}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,1 @@
+"""Where stems come from: found, opened, drawn, mixed."""

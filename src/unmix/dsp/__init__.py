@@ -1,0 +1,1 @@
+"""Signal processing on complex tensors: no configuration, no files."""

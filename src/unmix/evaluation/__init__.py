@@ -1,0 +1,1 @@
+"""Scores of a separator over whole tracks."""

@@ -1,0 +1,1 @@
+"""Where experiments live on disk; standard library only."""

@@ -1,0 +1,1 @@
+"""Networks, their files, and the separator built from four of them."""

@@ -1,0 +1,111 @@
+"""Open-Unmix: a bidirectional LSTM that masks the magnitude spectrogram of a mixture, one network per target."""
+
+import torch
+from torch import Tensor, nn
+
+
+class OpenUnmix(nn.Module):
+    """The network of Open-Unmix, parameter by parameter as its released weights need it.
+
+    Its documentation speaks of a sigmoid mask; its code and its weights use a ReLU, which does not bound the mask by 1.
+    This class follows the weights. `output_mean` starts at one, so that training starts from a mask near one.
+
+    Args:
+        hidden_size: width of the bottleneck; each LSTM direction has half of it when bidirectional.
+        bidirectional: False looks at the past only. At equal `hidden_size` it has MORE parameters, not fewer.
+        num_layers: stacked LSTM layers.
+        num_channels: audio channels.
+        num_bins: frequency bins of the spectrograms, fft_size // 2 + 1.
+        bandwidth_hz: the input is cropped to the bins up to this frequency; the output always has all bins.
+        sample_rate: Hz, to turn `bandwidth_hz` into bins.
+        dropout: between LSTM layers.
+
+    Raises:
+        ValueError: on an odd `hidden_size` with bidirectional=True, or a bandwidth outside the spectrum.
+
+    Source:
+        F.-R. Stoeter, S. Uhlich, A. Liutkus, Y. Mitsufuji, "Open-Unmix", JOSS 2019; sigsep/open-unmix-pytorch v1.3.0,
+        openunmix/model.py. Parameter names are UMX's, so that its state dicts load strictly.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int = 512,
+        bidirectional: bool = True,
+        *,
+        num_layers: int = 3,
+        num_channels: int = 2,
+        num_bins: int = 2049,
+        bandwidth_hz: float = 16000.0,
+        sample_rate: int = 44100,
+        dropout: float = 0.4,
+    ) -> None:
+        super().__init__()
+        if bidirectional and hidden_size % 2:
+            raise ValueError(f"hidden_size: got {hidden_size}, an even number is needed when bidirectional=True")
+        self.hidden_size = hidden_size
+        self.num_bins = num_bins
+        self.num_input_bins = bandwidth_to_bins(bandwidth_hz, num_bins=num_bins, sample_rate=sample_rate)
+        self.input_mean = nn.Parameter(torch.zeros(self.num_input_bins))
+        self.input_scale = nn.Parameter(torch.ones(self.num_input_bins))
+        self.fc1 = nn.Linear(self.num_input_bins * num_channels, hidden_size, bias=False)
+        self.bn1 = nn.BatchNorm1d(hidden_size)
+        self.lstm = nn.LSTM(
+            hidden_size,
+            hidden_size // 2 if bidirectional else hidden_size,
+            num_layers,
+            bidirectional=bidirectional,
+            dropout=dropout if num_layers > 1 else 0.0,
+        )
+        self.fc2 = nn.Linear(2 * hidden_size, hidden_size, bias=False)
+        self.bn2 = nn.BatchNorm1d(hidden_size)
+        self.fc3 = nn.Linear(hidden_size, num_bins * num_channels, bias=False)
+        self.bn3 = nn.BatchNorm1d(num_bins * num_channels)
+        self.output_scale = nn.Parameter(torch.ones(num_bins))
+        self.output_mean = nn.Parameter(torch.ones(num_bins))
+
+    @torch.no_grad()
+    def set_statistics(self, mean: Tensor, std: Tensor) -> None:
+        """Start the input normalisation at the training data's mean and standard deviation, both (bins,).
+
+        Raises:
+            ValueError: when either is not one number per bin, or a deviation is not positive.
+        """
+        for name, statistic in (("mean", mean), ("std", std)):
+            if statistic.shape != (self.num_bins,):
+                raise ValueError(f"{name}: got shape {tuple(statistic.shape)}, ({self.num_bins},) needed")
+        if not (std > 0).all():
+            raise ValueError(f"std: got {std.min().item():g} at the least, every bin needs a positive number")
+        self.input_mean.copy_(-mean[: self.num_input_bins])
+        self.input_scale.copy_(1 / std[: self.num_input_bins])
+
+    def forward(self, magnitude: Tensor) -> Tensor:
+        """Magnitude of the target.
+
+        Args:
+            magnitude: of the mixture, (batch, channels, bins, frames), real, >= 0.
+        Returns:
+            (batch, channels, bins, frames), >= 0.
+        """
+        batch, channels, _, frames = magnitude.shape
+        mixture = magnitude.permute(3, 0, 1, 2)  # frames first, for the LSTM; frames * batch are BatchNorm's rows
+        hidden = (mixture[..., : self.num_input_bins] + self.input_mean) * self.input_scale
+        hidden = self.bn1(self.fc1(hidden.reshape(frames * batch, -1)))
+        hidden = torch.tanh(hidden).reshape(frames, batch, self.hidden_size)
+        hidden = torch.cat([hidden, self.lstm(hidden)[0]], dim=-1)  # skip connection
+        hidden = torch.relu(self.bn2(self.fc2(hidden.reshape(frames * batch, -1))))
+        mask = self.bn3(self.fc3(hidden)).reshape(frames, batch, channels, self.num_bins)
+        mask = torch.relu(mask * self.output_scale + self.output_mean)
+        return (mask * mixture).permute(1, 2, 3, 0)
+
+
+def bandwidth_to_bins(bandwidth_hz: float, *, num_bins: int, sample_rate: int) -> int:
+    """Number of bins whose frequency is at most `bandwidth_hz`: 1487 of 2049 for 16 kHz at 44.1 kHz.
+
+    Raises:
+        ValueError: when the bandwidth is not between 0 and half the sample rate.
+    """
+    nyquist_hz = sample_rate / 2
+    if not 0 < bandwidth_hz <= nyquist_hz:
+        raise ValueError(f"bandwidth_hz: got {bandwidth_hz:g}, allowed above 0 up to {nyquist_hz:g}")
+    return int(bandwidth_hz * (num_bins - 1) / nyquist_hz) + 1

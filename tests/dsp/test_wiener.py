@@ -1,0 +1,123 @@
+import norbert
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unmix.dsp.wiener import append_residual, expectation_maximization, mixture_phase, wiener
+
+
+def draw(shape=(1, 4, 2, 33, 20), seed=0, scale=1.0, dtype=torch.complex128):
+    """Complex sources (batch, sources, channels, bins, frames), their noisy magnitudes and their mixture."""
+    generator = torch.Generator().manual_seed(seed)
+    sources = torch.randn(shape, dtype=torch.complex128, generator=generator) * scale
+    noise = 0.5 + torch.rand(shape, dtype=torch.float64, generator=generator)
+    mixture = sources.sum(dim=1)
+    return (sources.abs() * noise).to(torch.empty(0, dtype=dtype).real.dtype), mixture.to(dtype)
+
+
+def norbert_wiener(magnitudes, mixture, iterations, use_softmask):
+    """norbert wants (frames, bins, channels, sources), and writes into what it is given."""
+    v = magnitudes[0].permute(3, 2, 1, 0).numpy().copy()
+    x = mixture[0].permute(2, 1, 0).numpy().copy()
+    return torch.from_numpy(norbert.wiener(v, x, iterations, use_softmask=use_softmask)).permute(3, 2, 1, 0)[None]
+
+
+@pytest.mark.parametrize("iterations", [0, 1, 2])
+@pytest.mark.parametrize("initial", ["mixture_phase", "softmask"])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("scale", [0.01, 1.0, 200.0])
+def test_wiener_equals_norbert_in_double_precision(iterations, initial, channels, scale):
+    magnitudes, mixture = draw((1, 4, channels, 70, 20), scale=scale)
+    ours = wiener(magnitudes, mixture, iterations=iterations, initial=initial)
+    theirs = norbert_wiener(magnitudes, mixture, iterations, use_softmask=initial == "softmask")
+    assert (ours - theirs).abs().max() <= 1e-6 * theirs.abs().max()
+
+
+def test_wiener_of_three_channels_equals_norbert():
+    magnitudes, mixture = draw((1, 3, 3, 9, 12))
+    ours = wiener(magnitudes, mixture, iterations=2)
+    theirs = norbert_wiener(magnitudes, mixture, 2, use_softmask=False)
+    assert (ours - theirs).abs().max() <= 1e-6 * theirs.abs().max()
+
+
+def test_no_iteration_returns_magnitudes_with_the_phase_of_the_mixture():
+    magnitudes, mixture = draw()
+    estimates = wiener(magnitudes, mixture, iterations=0)
+    assert torch.allclose(estimates.abs(), magnitudes)
+    assert torch.allclose(estimates / magnitudes, (mixture / mixture.abs()).unsqueeze(1).expand_as(estimates))
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 10_000), iterations=st.integers(1, 3), scale=st.sampled_from([0.1, 1.0, 50.0]))
+def test_refined_estimates_add_up_to_the_mixture(seed, iterations, scale):
+    magnitudes, mixture = draw((2, 3, 2, 5, 30), seed=seed, scale=scale)
+    estimates = wiener(magnitudes, mixture, iterations=iterations)
+    assert (estimates.sum(dim=1) - mixture).abs().max() < 1e-5 * mixture.abs().max()
+
+
+@pytest.mark.parametrize("peak", [1.0, 200.0, 3000.0])
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+def test_dual_mono_mixture_comes_back_whole(peak, dtype):
+    magnitudes, mixture = draw((1, 4, 1, 17, 40), scale=peak, dtype=dtype)
+    magnitudes, mixture = magnitudes.repeat(1, 1, 2, 1, 1), mixture.repeat(1, 2, 1, 1)
+    estimates = wiener(magnitudes, mixture, iterations=1)
+    assert torch.isfinite(torch.view_as_real(estimates)).all()
+    assert (estimates.sum(dim=1) - mixture).abs().max() < 1e-2 * mixture.abs().max()
+    assert (estimates[:, :, 0] - estimates[:, :, 1]).abs().max() < 1e-4 * mixture.abs().max()
+
+
+def test_silence_stays_silence():
+    estimates = wiener(torch.zeros(1, 4, 2, 9, 7), torch.zeros(1, 2, 9, 7, dtype=torch.complex64), iterations=2)
+    assert estimates.abs().max() == 0
+
+
+def test_a_silent_source_stays_silent_beside_the_others():
+    magnitudes, mixture = draw()
+    magnitudes[:, 2] = 0
+    assert wiener(magnitudes, mixture, iterations=1)[:, 2].abs().max() == 0
+
+
+def test_tracks_of_a_batch_do_not_touch_each_other():
+    quiet, loud = draw(seed=1, scale=0.1), draw(seed=2, scale=300.0)
+    both = wiener(torch.cat([quiet[0], loud[0]]), torch.cat([quiet[1], loud[1]]), iterations=1)
+    assert torch.allclose(both[:1], wiener(*quiet, iterations=1))
+    assert torch.allclose(both[1:], wiener(*loud, iterations=1))
+
+
+def test_residual_is_what_the_estimates_leave_of_the_mixture():
+    magnitudes, mixture = draw()
+    with_residual = append_residual(mixture_phase(magnitudes[:, :1], mixture), mixture)
+    assert with_residual.shape[1] == 2
+    assert torch.allclose(with_residual.sum(dim=1), mixture)
+    refined = expectation_maximization(with_residual, mixture, iterations=1)
+    assert torch.allclose(refined.sum(dim=1), mixture, atol=1e-6)
+
+
+def test_inputs_are_not_changed():
+    magnitudes, mixture = draw(scale=100.0)
+    before = magnitudes.clone(), mixture.clone()
+    wiener(magnitudes, mixture, iterations=2)
+    assert torch.equal(magnitudes, before[0])
+    assert torch.equal(mixture, before[1])
+
+
+def test_single_precision_stays_close_to_double():
+    magnitudes, mixture = draw(scale=5.0)
+    single = wiener(magnitudes.float(), mixture.to(torch.complex64), eps=1e-10)
+    double = wiener(magnitudes, mixture, eps=1e-10)
+    assert single.dtype == torch.complex64
+    assert np.abs(single.numpy() - double.numpy()).max() < 1e-4 * double.abs().max()
+
+
+def test_bad_arguments_are_refused():
+    magnitudes, mixture = draw()
+    with pytest.raises(ValueError, match="iterations: got -1"):
+        wiener(magnitudes, mixture, iterations=-1)
+    with pytest.raises(ValueError, match="initial: got 'phase', allowed mixture_phase, softmask"):
+        wiener(magnitudes, mixture, initial="phase")
+    with pytest.raises(ValueError, match=r"mixture: got shape \(1, 2, 33, 19\)"):
+        wiener(magnitudes, mixture[..., :-1])
+    with pytest.raises(ValueError, match="a complex spectrogram is needed"):
+        wiener(magnitudes, mixture.abs())

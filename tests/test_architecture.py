@@ -1,0 +1,126 @@
+"""The shape of the house: imports point one way, and no file, function or constructor outgrows its budget."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src"
+FILES = sorted(SOURCE.rglob("*.py"))
+
+# What each room may import of the project; experiments uses the standard library, and pandas and plots in the leaderboard.
+MAY_IMPORT = {
+    "dsp": {"dsp"},
+    "models": {"models", "dsp"},
+    "data": {"data", "dsp"},
+    "experiments": {"experiments"},
+    "training": {"training", "models", "dsp", "data", "experiments"},
+    "evaluation": {"evaluation", "models", "dsp", "data", "experiments"},
+    "config": {"experiments"},
+    "runs": {"config", "training", "evaluation", "models", "dsp", "data", "experiments"},
+    "__init__": set(),
+    "train": {"config"},
+    "evaluate": {"config"},
+    "separate": {"config"},
+    "check": {"config"},
+    "leaderboard": {"config"},
+    "export": {"config"},
+    "hydra_plugins": {"config", "experiments"},
+}
+LIGHTNING = {"data/datamodule.py", "training/", "evaluation/callback.py"}
+HYDRA = {"config.py", "runs.py", "hydra_plugins/"}
+HEAVY_OUTSIDE = ("pandas", "matplotlib")
+
+
+def room(path: Path) -> str:
+    """`unmix/dsp/stft.py` -> `dsp`, `unmix/config.py` -> `config`, `train.py` -> `train`."""
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return parts[1] if parts[0] == "unmix" else parts[0]
+
+
+def imports(path: Path) -> set[str]:
+    """Every module a file imports, at any depth of nesting."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def is_in(path: Path, places: set[str]) -> bool:
+    relative = path.relative_to(SOURCE).as_posix().removeprefix("unmix/")
+    return any(relative == place or (place.endswith("/") and relative.startswith(place)) for place in places)
+
+
+def packages(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports(path)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_imports_point_one_way(path):
+    own = {name.split(".")[1] for name in imports(path) if name.startswith("unmix.")}
+    assert own <= MAY_IMPORT[room(path)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_frameworks_stay_at_the_rim(path):
+    if not is_in(path, LIGHTNING | {"runs.py"}):
+        assert not packages(path) & {"pytorch_lightning", "lightning_fabric", "lightning"}
+    if not is_in(path, HYDRA) and room(path) != "train":
+        assert not packages(path) & {"hydra", "omegaconf"}
+    if room(path) in ("dsp", "models"):
+        assert not packages(path) & set(HEAVY_OUTSIDE)
+    if room(path) == "experiments" and path.stem != "leaderboard":
+        assert not packages(path) & {"torch", *HEAVY_OUTSIDE}
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_files_and_functions_stay_within_their_budgets(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 250
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert lines_of_code(node) <= 40, f"{node.name} has {lines_of_code(node)} lines"
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_constructors_take_at_most_ten_arguments(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ClassDef):
+            limit = 20 if node.name.endswith("DataModule") else 10
+            for method in node.body:
+                if isinstance(method, ast.FunctionDef) and method.name == "__init__":
+                    count = len(method.args.args) + len(method.args.kwonlyargs) - 1
+                    assert count <= limit, f"{node.name} takes {count}"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.parent == SOURCE], ids=str)
+def test_entry_points_hold_no_logic(path):
+    assert len(path.read_text().splitlines()) <= 25
+
+
+def test_only_one_file_calls_the_short_time_fourier_transform():
+    callers = {path.name for path in FILES if {"stft", "istft"} & attributes(path)}
+    assert callers == {"stft.py"}
+
+
+def attributes(path: Path) -> set[str]:
+    """Names `torch.<name>` that a file calls."""
+    return {
+        node.func.attr
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "torch"
+    }
+
+
+def lines_of_code(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """From `def` to the end, less the docstring."""
+    first = node.body[0]
+    docstring = first.end_lineno - first.lineno + 1 if ast.get_docstring(node) is not None else 0
+    return node.end_lineno - node.lineno + 1 - docstring
