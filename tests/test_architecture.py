@@ -8,7 +8,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src"
 FILES = sorted(SOURCE.rglob("*.py"))
 
-# What each room may import of the project; experiments uses the standard library, and pandas and plots in the leaderboard.
+# What each room may import of the project.
 MAY_IMPORT = {
     "dsp": {"dsp"},
     "models": {"models", "dsp"},

@@ -57,15 +57,18 @@ def room(rng: np.random.Generator, waveform: Waveform, *, decay_seconds: float, 
 
 def drums(rng: np.random.Generator, parts: dict[str, Notes], *, num_samples: int) -> Waveform:
     """A drum kit playing the parts `kick`, `snare` and `hat`; their pitches are ignored."""
-    makers = {"kick": (_kick, 1.0, 0.0), "snare": (_snare, 0.7, rng.uniform(-0.2, 0.2)), "hat": (_hat, 0.35, 0.0)}
-    makers["hat"] = (*makers["hat"][:2], rng.choice([-1, 1]) * rng.uniform(0.25, 0.5))
+    hat_position = rng.choice([-1, 1]) * rng.uniform(0.25, 0.5)
     kit = np.zeros((2, num_samples))
-    for name, (maker, gain, position) in makers.items():
+    for name, hits, gain, position in (
+        ("kick", _kick(rng), 1.0, 0.0),
+        ("snare", _snare(rng), 0.7, rng.uniform(-0.2, 0.2)),
+        ("hat", _hat(rng), 0.35, hat_position),
+    ):
         line = np.zeros(num_samples)
-        hits = maker(rng)
         for index, start in enumerate(parts[name].starts):
             _add(line, hits[index % len(hits)] * parts[name].gains[index], start=start)
         kit += pan(gain * line, position)
+    kit = np.tanh(level(kit) / 3)  # the strongest peaks are rounded, as by a compressor
     return room(rng, kit, decay_seconds=0.03, wet_db=-14)
 
 
@@ -91,15 +94,15 @@ def other(rng: np.random.Generator, chords: list[Notes], *, arpeggio: Notes, num
 def vocals(rng: np.random.Generator, notes: Notes, *, num_samples: int) -> Waveform:
     """A singer: a glottal saw with portamento, vibrato and jitter, and breath, through the formants of vowels."""
     frequency = _hertz(_sung_pitch(rng, notes, num_samples=num_samples))
-    breath = 10 ** (rng.uniform(-26, -20) / 20) * rng.standard_normal(num_samples)
+    breath = 10 ** (rng.uniform(-32, -26) / 20) * rng.standard_normal(num_samples)
     source = _saw(frequency) + breath
     vowels = rng.integers(len(_VOWELS), size=notes.starts.size)
     tract_scale = rng.uniform(0.95, 1.2)
-    voice = 0.02 * source
+    voice = 0.05 * source
     for index, vowel in enumerate(_VOWELS):
         weight = _smooth(_hold(notes, vowels == index, num_samples=num_samples), seconds=0.03)
         voice += weight * _formants(source, vowel, scale=tract_scale)
-    voice += 2 * breath * _smooth(np.abs(voice), seconds=0.01)
+    voice += 0.5 * breath * _smooth(np.abs(voice), seconds=0.01)
     envelope = _envelope(notes, num_samples=num_samples, attack_seconds=0.05, decay_seconds=4.0, release_seconds=0.09)
     return room(rng, pan(envelope * voice, rng.uniform(-0.15, 0.15)), decay_seconds=0.08, wet_db=-11)
 
@@ -111,10 +114,14 @@ def _hertz(pitch: Waveform) -> Waveform:
 def _saw(frequency: Waveform, *, phase: float = 0.0) -> Waveform:
     """A saw of the given frequency in Hz, (samples,), its jumps smoothed against aliasing (PolyBLEP)."""
     increment = frequency / SAMPLE_RATE
-    position = (np.cumsum(increment) + phase) % 1
-    after_jump = 1 - np.minimum(position / increment, 1)
-    before_jump = 1 - np.minimum((1 - position) / increment, 1)
-    return 2 * position - 1 + after_jump**2 - before_jump**2
+    position = np.cumsum(increment) + phase
+    position -= np.floor(position)
+    wave = 2 * position - 1
+    after_jump = np.flatnonzero(position < increment)
+    wave[after_jump] += (1 - position[after_jump] / increment[after_jump]) ** 2
+    before_jump = np.flatnonzero(1 - position < increment)
+    wave[before_jump] -= (1 - (1 - position[before_jump]) / increment[before_jump]) ** 2
+    return wave
 
 
 def _low_pass(waveform: Waveform, *, cutoff_hz: float, order: int) -> Waveform:
@@ -193,7 +200,7 @@ def _pad(rng: np.random.Generator, chords: list[Notes], *, num_samples: int) -> 
     for _ in range(2):
         wave = np.zeros(num_samples)
         for tone in chords:
-            frequency = _hertz(_hold(tone, tone.pitches, num_samples=num_samples))
+            frequency = _hold(tone, _hertz(tone.pitches), num_samples=num_samples)
             for detune in rng.uniform(-0.12, 0.12, size=2):
                 wave += _saw(frequency * 2 ** (detune / 12), phase=rng.random())
         dark, bright = (_low_pass(wave, cutoff_hz=cutoff_hz, order=2) for cutoff_hz in (700.0, bright_hz))
@@ -220,7 +227,7 @@ def _plucks(rng: np.random.Generator, notes: Notes, *, num_samples: int) -> Wave
 
 
 def _sung_pitch(rng: np.random.Generator, notes: Notes, *, num_samples: int) -> Waveform:
-    """The MIDI pitch of a sung line, (samples,): slides between notes, vibrato on long ones, always a little unsteady."""
+    """The MIDI pitch of a sung line, (samples,): slides between notes, vibrato on long ones, never quite steady."""
     slide = _smooth(_hold(notes, notes.pitches, num_samples=num_samples), seconds=rng.uniform(0.02, 0.05))
     seconds = np.arange(num_samples) / SAMPLE_RATE
     held_seconds = seconds - _hold(notes, notes.starts, num_samples=num_samples) / SAMPLE_RATE

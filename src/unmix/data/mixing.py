@@ -1,0 +1,35 @@
+"""From drawn int16 stems to what the network sees, on the device the stems are on."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from unmix.data.pcm import INT16_FULL_SCALE
+from unmix.data.tracks import SOURCES
+
+
+class StemBatch(NamedTuple):
+    """A training batch as it travels: integers and a few numbers; everything else happens on the device.
+
+    Shape:
+        stems: int16, (batch, sources, channels, samples), sources in the order of `tracks.SOURCES`.
+        gains: float32, (batch, sources).
+        swaps: bool, (batch, sources), True where left and right change places.
+    """
+
+    stems: Tensor
+    gains: Tensor
+    swaps: Tensor
+
+
+def render(batch: StemBatch) -> dict[str, Tensor]:
+    """Augmented sources by name, and their `mixture`: float32, (batch, channels, samples) each."""
+    swapped = batch.stems.flip(dims=[2]).where(batch.swaps[:, :, None, None], batch.stems)
+    sources = swapped * (batch.gains / INT16_FULL_SCALE)[:, :, None, None]
+    mixture = sources.sum(dim=1)  # THE line that forms the mixture
+    return {"mixture": mixture, **dict(zip(SOURCES, sources.unbind(dim=1), strict=True))}
+
+
+def to_float(samples: Tensor) -> Tensor:
+    """int16 of any shape -> float32, full scale at 1."""
+    return samples / INT16_FULL_SCALE

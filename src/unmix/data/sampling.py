@@ -1,0 +1,83 @@
+"""What each training sample is made of, as a pure function of (seed, epoch, index).
+
+No draw depends on the worker, the rank, the number of GPUs or an interruption: the reference's do on all four.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How samples are drawn.
+
+    Args:
+        segment: samples per segment.
+        random_mix: each source from its own track and start (UMX's augmentation); False keeps a track together.
+        gain: range of the uniform gain of each source.
+        swap_probability: chance that a source's left and right channels change places.
+    """
+
+    segment: int
+    random_mix: bool = True
+    gain: tuple[float, float] = (0.25, 1.25)
+    swap_probability: float = 0.5
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Origin and augmentation of every source of every sample of a batch; all arrays are (batch, sources)."""
+
+    tracks: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    gains: npt.NDArray[np.float32]
+    swaps: npt.NDArray[np.bool_]
+
+
+def draw(
+    seed: int,
+    epoch: int,
+    indices: npt.ArrayLike,
+    *,
+    track_lengths: npt.NDArray[np.int64],
+    num_sources: int,
+    recipe: Recipe,
+) -> Draws:
+    """Draw the samples `indices` of an epoch.
+
+    Tracks are drawn uniformly, whatever their duration, as UMX's balanced sampling does.
+
+    Args:
+        seed, epoch: name the stream; any non-negative integers.
+        indices: (batch,), which samples of the epoch.
+        track_lengths: samples per track, (tracks,).
+        num_sources: sources per sample.
+        recipe: lengths and augmentation.
+    Raises:
+        ValueError: when a track is shorter than a segment.
+    """
+    if track_lengths.min() < recipe.segment:
+        raise ValueError(
+            f"data.segment_seconds: a segment has {recipe.segment} samples, the shortest track {track_lengths.min()}"
+        )
+    track, start, gain, swap = np.moveaxis(_uniforms(seed, epoch, np.asarray(indices), num_sources), 1, 0)
+    if not recipe.random_mix:
+        track, start = (np.broadcast_to(values[:, :1], values.shape) for values in (track, start))
+    tracks = (track * len(track_lengths)).astype(np.int64)
+    low, high = recipe.gain
+    return Draws(
+        tracks=tracks,
+        starts=(start * (track_lengths[tracks] - recipe.segment + 1)).astype(np.int64),
+        gains=(low + gain * (high - low)).astype(np.float32),
+        swaps=swap < recipe.swap_probability,
+    )
+
+
+def _uniforms(seed: int, epoch: int, indices: npt.NDArray[np.int64], num_sources: int) -> npt.NDArray[np.float64]:
+    """Numbers in [0, 1), (batch, 4, sources), by a counter-based generator: no sample depends on another."""
+    key = np.array([seed, epoch], dtype=np.uint64)
+    return np.stack(
+        [np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, i])).random((4, num_sources)) for i in indices]
+    )

@@ -1,0 +1,189 @@
+"""What people look at: a table on the terminal, a box plot, a page."""
+
+import base64
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from unmix.evaluation import scores
+from unmix.evaluation.scores import METRICS, TrackScore
+from unmix.experiments import folder
+
+# Okabe and Ito's colours, told apart by the colour-blind; one per target.
+COLORS = {"vocals": "#0072B2", "drums": "#D55E00", "bass": "#009E73", "other": "#CC79A7"}
+GREY = "#999999"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The scores of one evaluation: of `method`, and of `baseline` on the same tracks."""
+
+    method: str
+    baseline: str
+    rows: Sequence[TrackScore]
+    settings: dict[str, Any]
+
+    @property
+    def medians(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Method -> target -> metric -> dB, medians over tracks."""
+        return scores.summarize(self.rows)
+
+    @property
+    def targets(self) -> list[str]:
+        return list(self.medians[self.method])
+
+    @property
+    def num_tracks(self) -> int:
+        return len({row.track for row in self.rows})
+
+
+def write(summary: Summary, where: Path) -> None:
+    """scores.csv, summary.json, boxplot.png and report.html in the folder `where`."""
+    folder.write_atomically(where / "scores.csv", scores.to_csv(summary.rows))
+    content = {"num_tracks": summary.num_tracks, "medians": summary.medians, **summary.settings}
+    folder.write_json(where / "summary.json", content)
+    picture = _png(box_plot(summary))
+    (where / "boxplot.png").write_bytes(picture)
+    folder.write_atomically(where / "report.html", page(summary, picture, where))
+
+
+def print_table(summary: Summary, console: Console | None = None) -> None:
+    """Medians of all metrics, the baseline's beside them."""
+    title = f"{summary.method}: median of windows, then of {summary.num_tracks} tracks, in dB"
+    table = Table(title=title, title_justify="left", caption=f"in brackets: {summary.baseline}", caption_justify="left")
+    table.add_column("target")
+    for metric in METRICS:
+        table.add_column(metric, justify="right")
+    for target in summary.targets:
+        ours, base = summary.medians[summary.method][target], summary.medians[summary.baseline][target]
+        table.add_row(target, *(f"[bold]{ours[m]:.2f}[/bold] \\[{base[m]:.2f}]" for m in METRICS))
+    (console or Console()).print(table)
+
+
+def box_plot(summary: Summary) -> Figure:
+    """One panel a metric, one pair of boxes a target: ours in colour, the baseline in grey, a dot a track."""
+    figure, panels = plt.subplots(1, len(METRICS), figsize=(13, 4.2), layout="constrained")
+    for panel, metric in zip(panels, METRICS, strict=True):
+        for i, target in enumerate(summary.targets):
+            for method, offset, color in (
+                (summary.method, -0.19, COLORS.get(target, "black")),
+                (summary.baseline, 0.19, GREY),
+            ):
+                values = _values(summary, method, target, metric)
+                _box(panel, values, i + offset, color)
+        panel.set_title(metric)
+        panel.set_xticks(range(len(summary.targets)), summary.targets)
+        panel.grid(axis="y", alpha=0.3)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("dB, median over a track's windows")
+    figure.suptitle(f"{summary.method} (colour) and the {summary.baseline} (grey), {summary.num_tracks} tracks")
+    return figure
+
+
+def _box(panel: Any, values: list[float], position: float, color: str) -> None:
+    panel.boxplot(
+        values,
+        positions=[position],
+        widths=0.32,
+        manage_ticks=False,
+        showfliers=False,
+        patch_artist=True,
+        boxprops={"facecolor": color, "alpha": 0.35, "edgecolor": color},
+        whiskerprops={"color": color},
+        capprops={"color": color},
+        medianprops={"color": color, "linewidth": 2},
+    )
+    panel.plot([position] * len(values), values, "o", color=color, markersize=3, alpha=0.8)
+
+
+def _values(summary: Summary, method: str, target: str, metric: str) -> list[float]:
+    values = [row.metrics[metric] for row in summary.rows if (row.method, row.target) == (method, target)]
+    return [value for value in values if value == value]  # without NaN, which matplotlib would show as no box
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def page(summary: Summary, picture: bytes, where: Path) -> str:
+    """One HTML page: medians, box plot, every track, its estimates where they were saved, and the settings."""
+    tracks = list(dict.fromkeys(row.track for row in summary.rows))
+    rows = [
+        "<tr>" + _cell(track) + "".join(_track_cells(summary, track, target, where) for target in summary.targets)
+        for track in tracks
+    ]
+    heads = "".join(f"<th>{html.escape(target)}</th>" for target in summary.targets)
+    medians = [
+        f"<tr>{_cell(f'{target}, {method}')}"
+        + "".join(f"<td>{summary.medians[method][target][metric]:.2f}</td>" for metric in METRICS)
+        for target in summary.targets
+        for method in (summary.method, summary.baseline)
+    ]
+    return _PAGE.format(
+        title=html.escape(f"{summary.method}: {summary.num_tracks} tracks"),
+        metrics="".join(f"<th>{metric}</th>" for metric in METRICS),
+        medians="\n".join(medians),
+        picture=base64.b64encode(picture).decode(),
+        heads=heads,
+        rows="\n".join(rows),
+        settings=html.escape(json.dumps(summary.settings, indent=2)),
+    )
+
+
+def _cell(text: str) -> str:
+    return f"<th scope=row>{html.escape(text)}</th>"
+
+
+def _track_cells(summary: Summary, track: str, target: str, where: Path) -> str:
+    sdr = next(
+        row.metrics["SDR"]
+        for row in summary.rows
+        if (row.method, row.track, row.target) == (summary.method, track, target)
+    )
+    audio = Path("estimates") / track / f"{target}.wav"
+    player = ""
+    if (where / audio).is_file():
+        player = f'<br><audio controls preload=none src="{html.escape(audio.as_posix(), quote=True)}"></audio>'
+    return f"<td>{sdr:.2f}{player}</td>"
+
+
+_PAGE = """<!doctype html>
+<html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark }}
+body {{ font: 15px/1.45 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
+table {{ border-collapse: collapse; margin: 1rem 0 }}
+th, td {{ padding: .3rem .7rem; border-bottom: 1px solid #8886; text-align: right; font-variant-numeric: tabular-nums }}
+th[scope=row] {{ text-align: left; font-weight: 500 }}
+img {{ max-width: 100%; background: white }}
+audio {{ height: 1.8rem; width: 13rem }}
+pre {{ overflow-x: auto; background: #8881; padding: 1rem }}
+</style>
+<h1>{title}</h1>
+<p>BSS Eval v4, dB: median over one-second windows, then over tracks. The mixture is scored as SiSEC's MIX: divided by
+the number of sources and taken for every estimate.</p>
+<table><tr><th></th>{metrics}</tr>
+{medians}
+</table>
+<img alt="box plot of the scores per target and metric" src="data:image/png;base64,{picture}">
+<h2>SDR per track</h2>
+<table><tr><th></th>{heads}</tr>
+{rows}
+</table>
+<h2>Settings</h2>
+<pre>{settings}</pre>
+</html>
+"""

@@ -1,0 +1,89 @@
+"""Who an experiment is: a hash of everything in the configuration that can change its result.
+
+The hash is taken of the resolved configuration, not of the overrides: an edited default is a new experiment, and the
+same command finds its own run again.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+# Replaced by constants before interpolation, so that nothing computed from them leaks in. `target` and `seed` are out
+# because the runs of one experiment differ in them; the others because they change where or how fast, not what.
+IGNORED = (
+    "target",
+    "seed",
+    "run_dir",
+    "sweep_name",
+    "paths",
+    "logger",
+    "evaluation",
+    "data.root",
+    "data.storage",
+    "data.num_workers",
+    "trainer.gpus",
+    "trainer.num_nodes",
+    "trainer.cpu_processes",
+    "trainer.log_every_n_steps",
+)
+# A longer run of the same experiment continues it. These are left out after interpolation, as a learning rate schedule
+# that depends on the length does change the result.
+LENGTHS = ("trainer.max_epochs", "trainer.max_steps", "trainer.max_time")
+# Of the callbacks, only these act on the result.
+CALLBACKS_THAT_COUNT = ("early_stopping",)
+
+
+def experiment_id(cfg: DictConfig) -> str:
+    """`<name>-<8 hex>`; equal for equal experiments, whatever the order of keys or the spelling of numbers."""
+    content = included(cfg)
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return f"{content['name']}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
+
+
+def included(cfg: DictConfig) -> dict[str, Any]:
+    """The part of a configuration that identifies its experiment, resolved and normalised."""
+    content: Any = OmegaConf.to_container(cfg, resolve=False)
+    content.pop("hydra", None)
+    callbacks = content.get("callbacks") or {}
+    content["callbacks"] = {name: callbacks[name] for name in CALLBACKS_THAT_COUNT if name in callbacks}
+    for key in IGNORED:
+        _change(content, key, _blank)
+    content = OmegaConf.to_container(OmegaConf.create(content), resolve=True)
+    for key in (*IGNORED, *LENGTHS):
+        _change(content, key, lambda _: None)
+    normalised: dict[str, Any] = _normalised(content)
+    return normalised
+
+
+def _change(content: dict[str, Any], key: str, change: Any) -> None:
+    """Apply `change` to the value at a dotted key, if there is one."""
+    first, _, rest = key.partition(".")
+    if first not in content:
+        return
+    if not rest:
+        content[first] = change(content[first])
+    elif isinstance(content[first], dict):
+        _change(content[first], rest, change)
+
+
+def _blank(value: Any) -> Any:
+    """A constant; a mapping keeps its keys, as other values may interpolate them."""
+    return {key: _blank(child) for key, child in value.items()} if isinstance(value, dict) else None
+
+
+def _normalised(value: Any) -> Any:
+    """512 and 512.0 are one number, as 1e-3 and 0.001 already are; what is None says nothing."""
+    if isinstance(value, dict):
+        return {str(key): _normalised(child) for key, child in value.items() if child is not None}
+    if isinstance(value, list):
+        return [_normalised(child) for child in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def register_resolvers() -> None:
+    """`${exp_id:}` in any configuration file."""
+    OmegaConf.register_new_resolver("exp_id", lambda *, _root_: experiment_id(_root_), replace=True)

@@ -1,0 +1,174 @@
+"""A mixture in, its sources out: one network per target, STFT and Wiener filter."""
+
+import glob
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from unmix import errors
+from unmix.dsp.stft import Stft
+from unmix.dsp.wiener import append_residual, expectation_maximization, mixture_phase
+from unmix.models import checkpoint
+from unmix.models.checkpoint import Checkpoint
+
+log = logging.getLogger(__name__)
+
+# UMX's published scores come from norbert in double precision; so do ours, whatever the precision of the networks.
+EPS = torch.finfo(torch.float64).eps
+
+
+class Separator(nn.Module):
+    """Networks that estimate magnitudes, made consistent with the mixture by a multichannel Wiener filter.
+
+    Args:
+        networks: by target, magnitude (batch, channels, bins, frames) -> the same.
+        stft: centred.
+        sample_rate: Hz, of the mixtures it separates.
+        niter: EM passes; 0 takes the networks' magnitudes with the mixture's phase.
+        residual: adds a last source, what the targets leave of the mixture.
+
+    Shape:
+        mixture (batch, channels, samples) -> (batch, sources, channels, samples), sources in the order of `targets`.
+
+    Raises:
+        ValueError: on no network, or a single one with niter > 0 and nothing beside it that could be refined.
+    """
+
+    def __init__(
+        self,
+        networks: Mapping[str, nn.Module],
+        stft: Stft,
+        *,
+        sample_rate: int,
+        niter: int = 1,
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        if not networks:
+            raise ValueError("networks: got none, at least one target is needed")
+        if len(networks) == 1 and niter > 0 and not residual:
+            raise ValueError(
+                f"niter: got {niter} with the single target {next(iter(networks))!r}; the Wiener filter shares the "
+                "mixture among sources: set residual=True or niter=0, or add targets"
+            )
+        self.networks = nn.ModuleDict(networks)
+        self.stft = stft
+        self.sample_rate = sample_rate
+        self.niter = niter
+        self.residual = residual
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the sources in the order they come out."""
+        return (*self.networks, *(["residual"] if self.residual else []))
+
+    @torch.no_grad()
+    def forward(self, mixture: Tensor) -> Tensor:
+        _, _, num_samples = mixture.shape
+        # Shorter than a window, nothing can be reflected at the ends: silence goes after it.
+        padding = max(0, self.stft.fft_size - num_samples)
+        spectrogram = self.stft(nn.functional.pad(mixture, (0, padding)))
+        magnitude = spectrogram.abs()
+        magnitudes = torch.stack([network(magnitude) for network in self.networks.values()], dim=1)
+        estimates = mixture_phase(magnitudes, spectrogram)
+        if self.residual:
+            estimates = append_residual(estimates, spectrogram)
+        estimates = expectation_maximization(estimates, spectrogram, iterations=self.niter, eps=EPS)
+        return self.stft.inverse(estimates, num_samples=num_samples + padding)[..., :num_samples]
+
+
+def load_separator(
+    ckpt: str | Path | Sequence[str | Path],
+    device: str | torch.device | None = None,
+    targets: Sequence[str] | None = None,
+    niter: int = 1,
+    *,
+    residual: bool = False,
+) -> Separator:
+    """The separator of trained networks.
+
+    Args:
+        ckpt: experiment folder, run folder, checkpoint file, a pattern of any of these, or a list.
+        device: where it computes; None is the GPU if there is one.
+        targets: which sources, in which order; None is all that are found.
+        niter, residual: see `Separator`.
+    Raises:
+        FileNotFoundError: when nothing is there.
+        ValueError: when a target is not among the checkpoints, or they disagree in STFT or sample rate.
+    """
+    found = find_checkpoints(ckpt)
+    names = tuple(found) if targets is None else tuple(targets)
+    for name in names:
+        if name not in found:
+            raise ValueError(f"{errors.unknown('targets', name, found)} (found in {_said(ckpt)})")
+    chosen = [found[name] for name in names]
+    settings = {_signal_settings(one) for one in chosen}
+    if len(settings) > 1:
+        described = ", ".join(f"{one.target}: {_signal_settings(one)}" for one in chosen)
+        raise ValueError(f"ckpt: trained at different (fft_size, hop_size, sample_rate): {described}")
+    fft_size, hop_size, sample_rate = settings.pop()
+    networks = {one.target: checkpoint.build_network(one) for one in chosen}
+    separator = Separator(
+        networks, Stft(fft_size, hop_size, center=True), sample_rate=sample_rate, niter=niter, residual=residual
+    )
+    return separator.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+
+
+def find_checkpoints(ckpt: str | Path | Sequence[str | Path]) -> dict[str, Checkpoint]:
+    """Checkpoints by target, in the usual order; of several for one target the one with the lowest val/loss.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_separator`.
+    """
+    paths = list(dict.fromkeys(_expand([ckpt] if isinstance(ckpt, str | Path) else ckpt)))
+    by_target: dict[str, list[Checkpoint]] = {}
+    for one in map(checkpoint.read, paths):
+        by_target.setdefault(one.target, []).append(one)
+    best = {}
+    for target in sorted(by_target, key=_usual_order):
+        candidates = by_target[target]
+        best[target] = min(candidates, key=lambda one: one.metrics["val/loss"])
+        if len(candidates) > 1:
+            log.info("%s: %s has the lowest val/loss of %d", target, best[target].path, len(candidates))
+    return best
+
+
+def _usual_order(target: str) -> tuple[int, str]:
+    """musdb's order of sources, others behind it by name; as separated stems are usually listed."""
+    usual = ("vocals", "drums", "bass", "other")
+    return (usual.index(target) if target in usual else len(usual), target)
+
+
+def _expand(ckpt: Iterable[str | Path]) -> Iterable[Path]:
+    for item in ckpt:
+        path = Path(item).expanduser()
+        if path.exists():
+            yield from _files_of(path)
+        elif matches := sorted(glob.glob(str(path))):  # noqa: PTH207 - Path.glob takes no absolute pattern
+            yield from (file for match in matches for file in _files_of(Path(match)))
+        else:
+            raise FileNotFoundError(
+                f"ckpt: {item} does not exist; give an experiment folder, a .ckpt file or a pattern"
+            )
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Checkpoint files of an experiment, of a run, or the file itself."""
+    if path.is_file():
+        return [path]
+    for pattern in ("*/checkpoints/best.ckpt", "checkpoints/best.ckpt", "best.ckpt", "*.ckpt"):
+        if files := sorted(path.glob(pattern)):
+            return files
+    raise FileNotFoundError(f"ckpt: no checkpoint in {path}: looked for */checkpoints/best.ckpt and *.ckpt")
+
+
+def _signal_settings(one: Checkpoint) -> tuple[int, int, int]:
+    stft = one.config["stft"]
+    return stft["fft_size"], stft["hop_size"], one.config["data"]["sample_rate"]
+
+
+def _said(ckpt: object) -> str:
+    return ", ".join(map(str, ckpt)) if isinstance(ckpt, list | tuple) else str(ckpt)

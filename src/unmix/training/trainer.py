@@ -1,0 +1,72 @@
+"""From `trainer.gpus` and the like to a Lightning Trainer."""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+
+from unmix import errors
+
+
+def make_trainer(
+    gpus: int | Sequence[int] | None = None, num_nodes: int = 1, cpu_processes: int = 1, **trainer_arguments: Any
+) -> Trainer:
+    """A Trainer; everything but the three arguments below goes to Lightning as it is.
+
+    Args:
+        gpus: None: one GPU if there is one, else the CPU. 0: the CPU. N, or a list of indices: those, by DDP above
+            one. -1: all.
+        num_nodes: machines.
+        cpu_processes: DDP processes on the CPU when no GPU is used: the test double of several GPUs.
+    Raises:
+        ValueError: when there are fewer GPUs, or an argument is not Lightning's.
+    """
+    arguments = device_arguments(gpus, num_nodes, cpu_processes)
+    allowed = set(inspect.signature(Trainer).parameters) - set(arguments)
+    for name in trainer_arguments:
+        if name in arguments:
+            raise ValueError(f"trainer.{name}: set by trainer.gpus here; use that, or cpu_processes")
+        if name not in allowed:
+            raise ValueError(errors.unknown(f"trainer.{name}", name, sorted(allowed)))
+    return Trainer(
+        **arguments,
+        use_distributed_sampler=False,  # the sampler knows its rank
+        enable_model_summary=False,
+        num_sanity_val_steps=0,  # whole tracks: expensive, and its scores would be taken for real ones
+        **trainer_arguments,
+    )
+
+
+def device_arguments(gpus: int | Sequence[int] | None, num_nodes: int, cpu_processes: int) -> dict[str, Any]:
+    """Lightning's words for which devices to use."""
+    available = torch.cuda.device_count()
+    if gpus is None:
+        gpus = min(1, available)
+    if gpus == -1:
+        gpus = available
+    if isinstance(gpus, int):
+        if gpus < 0 or gpus > available:
+            raise ValueError(_too_few(gpus, available))
+        count, devices = gpus, gpus
+    else:
+        if any(index not in range(available) for index in gpus):
+            raise ValueError(_too_few(list(gpus), available))
+        count, devices = len(gpus), list(gpus)  # type: ignore[assignment]
+    if count == 0:
+        return _arguments("cpu", cpu_processes, cpu_processes * num_nodes, num_nodes)
+    return _arguments("gpu", devices, count * num_nodes, num_nodes)
+
+
+def _arguments(accelerator: str, devices: Any, num_processes: int, num_nodes: int) -> dict[str, Any]:
+    strategy = "ddp" if num_processes > 1 else "auto"
+    return {"accelerator": accelerator, "devices": devices, "strategy": strategy, "num_nodes": num_nodes}
+
+
+def _too_few(gpus: object, available: int) -> str:
+    have = "no CUDA device" if available == 0 else f"{available} CUDA device{'s' if available > 1 else ''}"
+    return (
+        f"trainer.gpus: got {gpus}, but this machine has {have}; "
+        f"allowed 0 (CPU){f', 1..{available}, -1 (all) or a list of indices' if available else ' or null'}"
+    )
