@@ -1,1 +1,120 @@
-"""Fixtures that several rooms share."""
+"""Fixtures that several rooms share: a clean environment, and small MUSDB18-HQ trees."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from unmix import config
+
+SOURCES = ("vocals", "drums", "bass", "other")
+SAMPLE_RATE = 44100
+# What a developer's shell, or a run in this process, may leave behind and the code reads.
+FOREIGN_SETTINGS = ("MUSDB_PATH", "HYDRA_FULL_ERROR", "UNMIX_TRACEBACK")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prepared_data_folder(tmp_path_factory):
+    """Caches and prepared data of this session, in UNMIX_DATA: never the developer's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("unmix_data")
+        patch.setenv("UNMIX_DATA", str(folder))
+        for name in FOREIGN_SETTINGS:
+            patch.delenv(name, raising=False)
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def no_foreign_settings(prepared_data_folder):
+    for name in FOREIGN_SETTINGS:
+        os.environ.pop(name, None)
+
+
+def write_tree(
+    root: Path,
+    names_train: Sequence[str],
+    names_test: Sequence[str] = (),
+    num_samples: int = 2 * SAMPLE_RATE,
+    seed: int = 0,
+) -> Path:
+    """Write 16-bit stereo tracks of noise over a tone per source; `mixture` is their exact sum.
+
+    The first track has `num_samples` samples, each further one 441 more. A source is the same whatever tracks precede
+    its own, and never silent.
+    """
+    folders = [root / "train" / name for name in names_train] + [root / "test" / name for name in names_test]
+    for index, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        stems = _stems(num_samples + 441 * index, np.random.default_rng([seed, index]))
+        for stem, samples in (*stems.items(), ("mixture", sum(stems.values()))):
+            soundfile.write(folder / f"{stem}.wav", samples, SAMPLE_RATE, subtype="PCM_16")
+    return root
+
+
+def _stems(num_samples: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
+    """int16 by source, (samples, channels) as soundfile has it; four of them stay below full scale."""
+    stems = {}
+    for position, source in enumerate(SOURCES):
+        tone = 3000 * np.sin(2 * np.pi * 220 * 2**position / SAMPLE_RATE * np.arange(num_samples))
+        noise = generator.integers(-4000, 4001, size=(num_samples, 2))
+        stems[source] = (tone[:, None] * [1.0, 0.5] + noise).astype(np.int16)
+    return stems
+
+
+@pytest.fixture(name="write_tree", scope="session")
+def write_tree_fixture():
+    """The function `write_tree(root, names_train, names_test=(), num_samples=88200, seed=0)`; returns `root`."""
+    return write_tree
+
+
+@pytest.fixture(scope="session")
+def musdb_tree(tmp_path_factory):
+    """Two tracks to train on, one to validate on, one to test on, two seconds each. Read only."""
+    root = tmp_path_factory.mktemp("musdb") / "musdb18hq"
+    names = ("Some Band - Track", "Actions - One Minute Smile", "Other Band - Song")
+    return write_tree(root, names, ("Some Test - Track",))
+
+
+def run_cli(command: str, *arguments: str) -> int:
+    """The exit code of `python src/<command>.py <arguments>`, run in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", [f"{command}.py", *arguments])
+        patch.delenv("UNMIX_TRACEBACK", raising=False)
+        code = config.main(command)
+    os.environ.pop("UNMIX_TRACEBACK", None)
+    os.environ.pop("HYDRA_FULL_ERROR", None)
+    return code
+
+
+@pytest.fixture(scope="session")
+def cli():
+    return run_cli
+
+
+@pytest.fixture(scope="session")
+def train_arguments(musdb_tree):
+    """Two epochs of a tiny network on the small tree; target and paths.out are left to the test."""
+    return [
+        f"data.root={musdb_tree}",
+        "data.validation_tracks=[Actions - One Minute Smile]",
+        "data.segment_seconds=0.5",
+        "data.samples_per_track=2",
+        "data.batch_size=2",
+        "data.num_workers=0",
+        "model.hidden_size=16",
+        "trainer.gpus=0",
+        "trainer.max_epochs=2",
+        "evaluation.after_training=false",
+    ]
+
+
+@pytest.fixture(scope="session")
+def trained(train_arguments, tmp_path_factory):
+    """Experiment folder of four tiny networks. Read only, but for its `eval`."""
+    out = tmp_path_factory.mktemp("trained")
+    assert run_cli("train", "-m", *train_arguments, f"paths.out={out}", "target=vocals,drums,bass,other") == 0
+    (experiment,) = (out / "runs").iterdir()
+    return experiment

@@ -108,6 +108,7 @@ def main(config_name: str) -> int:
     wants_traceback = os.environ.setdefault("UNMIX_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra prints a traceback and exits unless it may raise
     logging.captureWarnings(True)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # Lightning's, of torch's
     try:
         _run(config_name)
     except KeyboardInterrupt:

@@ -31,7 +31,7 @@ def read_header(path: Path) -> Header:
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{path} is not a readable audio file: {error.error_string}") from error
     # libsndfile shortens the length of a truncated WAV without a word, but notes it in its log.
-    if info.format == "WAV" and "data : " in info.extra_info and "should be" in _data_line(info.extra_info):
+    if info.format in ("WAV", "WAVEX") and "data : " in info.extra_info and "should be" in _data_line(info.extra_info):
         raise ValueError(f"{path} is truncated, its header promises more than it holds: {_data_line(info.extra_info)}")
     return Header(info.samplerate, info.channels, info.frames, info.subtype == "PCM_16")
 
@@ -49,7 +49,7 @@ def read_int16(path: Path, *, start: int = 0, num_samples: int = -1) -> npt.NDAr
         ValueError: when the file holds fewer samples than asked for.
     """
     with soundfile.SoundFile(str(path)) as file:
-        file.seek(start)
+        file.seek(min(start, file.frames))  # further on, libsndfile raises without a message
         if file.subtype == "PCM_16":
             samples = file.read(num_samples, dtype="int16", always_2d=True)
         else:  # libsndfile casts float files to integers without scaling: everything would be zero

@@ -57,7 +57,7 @@ def load_or_compute(tracks: Sequence[Track], stft: Stft, cache: Path) -> tuple[T
 
 
 def _key(tracks: Sequence[Track], stft: Stft) -> str:
-    digest = hashlib.sha256(f"v1 {stft.fft_size} {stft.hop_size}".encode())
+    digest = hashlib.sha256(f"v1 {stft.fft_size} {stft.hop_size} {stft.center}".encode())
     for track in tracks:
         stat = track.path("mixture").stat()
         digest.update(f"{track.folder.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode())

@@ -92,9 +92,11 @@ class SeparationModule(LightningModule):
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Nothing: Lightning would step after the epoch's checkpoint, and a resumed run would lose the step."""
 
+    def on_train_epoch_start(self) -> None:
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+
     def on_train_epoch_end(self) -> None:
         scheduler = self.lr_schedulers()
-        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step(self.trainer.callback_metrics["val/loss"])
         elif isinstance(scheduler, torch.optim.lr_scheduler.LRScheduler):

@@ -1,0 +1,257 @@
+"""Batches do not depend on workers or ranks; training mixes stems, validation reads whole files."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from unmix.data import datamodule, pcm, sampling
+from unmix.data.datamodule import BatchKeys, RandomMixDataset, SeparationDataModule
+from unmix.data.mixing import StemBatch, render
+from unmix.data.tracks import SOURCES, Splits, Track
+
+VALIDATION = "Actions - One Minute Smile"
+SEGMENT = 441
+
+
+def make_module(root, **changes):
+    settings = {"name": "tiny", "target": "vocals", "segment_seconds": 0.01, "samples_per_track": 5, "batch_size": 4}
+    return SeparationDataModule(root, **(settings | changes))
+
+
+@pytest.fixture
+def module(musdb_tree):
+    return make_module(musdb_tree)
+
+
+def epoch_of(loader, epoch=0):
+    """As Lightning does: the epoch is told to the sampler before the loader is iterated."""
+    loader.sampler.set_epoch(epoch)
+    return list(loader)
+
+
+def assert_equal(batches, others):
+    assert len(batches) == len(others) > 0
+    for batch, other in zip(batches, others, strict=True):
+        for values, same in zip(batch, other, strict=True):
+            assert torch.equal(values, same)
+
+
+def fake_tracks(num_tracks, num_samples=10**7):
+    return tuple(Track(Path(f"/nowhere/train/{i}"), 44100, num_samples, 0) for i in range(num_tracks))
+
+
+def fake_trainer(rank, world_size):
+    return SimpleNamespace(global_rank=rank, world_size=world_size)
+
+
+def test_training_batch_is_int16_stems_with_gains_and_swaps(module):
+    stems, gains, swaps = next(iter(module.train_dataloader()))
+    assert (stems.shape, stems.dtype) == ((4, 4, 2, SEGMENT), torch.int16)
+    assert (gains.shape, gains.dtype) == ((4, 4), torch.float32)
+    assert (swaps.shape, swaps.dtype) == ((4, 4), torch.bool)
+
+
+def test_training_batches_do_not_depend_on_the_number_of_workers_in_any_epoch(musdb_tree):
+    alone, helped = (make_module(musdb_tree, num_workers=workers).train_dataloader() for workers in (0, 2))
+    for epoch in (0, 1):
+        assert_equal(epoch_of(alone, epoch), epoch_of(helped, epoch))
+
+
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_batches_of_all_ranks_together_are_those_of_one(module, world_size):
+    whole = epoch_of(module.train_dataloader(), 3)
+    shares = []
+    for rank in range(world_size):
+        module.trainer = fake_trainer(rank, world_size)
+        shares.append(epoch_of(module.train_dataloader(), 3))
+    joined = [[torch.cat(parts) for parts in zip(*batches, strict=True)] for batches in zip(*shares, strict=True)]
+    assert_equal(whole, joined)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 4, 8])
+@pytest.mark.parametrize("num_samples", [16, 17, 1])
+def test_keys_of_all_ranks_name_every_index_of_an_epoch_once(num_samples, world_size):
+    ranks = [list(BatchKeys(num_samples, 8, rank=rank, world_size=world_size)) for rank in range(world_size)]
+    for step, keys in enumerate(zip(*ranks, strict=True)):
+        assert [index for _, indices in keys for index in indices] == list(range(8 * step, 8 * step + 8))
+        assert {len(indices) for _, indices in keys} == {8 // world_size}
+    assert len(ranks[0]) == len(BatchKeys(num_samples, 8, rank=0, world_size=1)) == -(-num_samples // 8)
+
+
+def test_keys_carry_the_epoch_that_was_set():
+    keys = BatchKeys(8, 4, rank=0, world_size=1)
+    assert [epoch for epoch, _ in keys] == [0, 0]
+    keys.set_epoch(7)
+    assert list(keys) == [(7, [0, 1, 2, 3]), (7, [4, 5, 6, 7])]
+
+
+def test_another_epoch_has_other_batches_and_the_same_epoch_the_same(module):
+    loader = module.train_dataloader()
+    first, other, again = (epoch_of(loader, epoch) for epoch in (0, 1, 0))
+    assert_equal(first, again)
+    assert not any(torch.equal(batch.gains, fresh.gains) for batch, fresh in zip(first, other, strict=True))
+    assert not any(torch.equal(batch.stems, fresh.stems) for batch, fresh in zip(first, other, strict=True))
+
+
+def test_another_seed_has_other_batches(musdb_tree):
+    first, other = (next(iter(make_module(musdb_tree, seed=seed).train_dataloader())) for seed in (1, 2))
+    assert not torch.equal(first.gains, other.gains)
+
+
+@pytest.mark.parametrize(
+    ("num_tracks", "samples_per_track", "batch_size", "num_steps"),
+    [(86, 64, 16, 344), (2, 4, 4, 2), (2, 5, 4, 3), (3, 3, 4, 3), (1, 1, 16, 1)],
+)
+def test_an_epoch_has_as_many_steps_as_samples_need(num_tracks, samples_per_track, batch_size, num_steps):
+    module = make_module("/nowhere", samples_per_track=samples_per_track, batch_size=batch_size)
+    module._splits = Splits(train=fake_tracks(num_tracks), valid=(), test=())
+    assert module.steps_per_epoch == num_steps
+    assert len(module.train_dataloader()) == num_steps
+    module.trainer = fake_trainer(0, 1)
+    assert len(module.train_dataloader()) == num_steps
+
+
+@pytest.mark.parametrize("random_mix", [True, False])
+def test_sources_of_a_sample_are_the_drawn_excerpts_of_the_drawn_tracks(module, random_mix):
+    tracks = module.splits.train
+    recipe = sampling.Recipe(SEGMENT, random_mix=random_mix)
+    batch = RandomMixDataset(tracks, recipe, seed=5)[2, [7, 3]]
+    lengths = np.array([track.num_samples for track in tracks])
+    draws = sampling.draw(5, 2, [7, 3], track_lengths=lengths, num_sources=4, recipe=recipe)
+    for sample in range(2):
+        for position, source in enumerate(SOURCES):
+            track, start = tracks[draws.tracks[sample, position]], draws.starts[sample, position]
+            whole = pcm.read_int16(track.path(source))
+            np.testing.assert_array_equal(batch.stems[sample, position], whole[:, start : start + SEGMENT])
+    np.testing.assert_array_equal(batch.gains, draws.gains)
+    np.testing.assert_array_equal(batch.swaps, draws.swaps)
+
+
+def test_settings_of_the_module_reach_the_draws(musdb_tree):
+    settings = {"random_mix": False, "gain": [0.5, 0.75], "swap_probability": 1.0}
+    dataset = make_module(musdb_tree, segment_seconds=0.02, seed=7, **settings).train_dataloader().dataset
+    assert dataset.seed == 7
+    assert dataset.recipe == sampling.Recipe(882, random_mix=False, gain=(0.5, 0.75), swap_probability=1.0)
+
+
+def test_training_never_sees_a_validation_or_test_track(module):
+    names = [track.name for track in module.train_dataloader().dataset.tracks]
+    assert names == ["Other Band - Song", "Some Band - Track"]
+
+
+def test_validation_names_can_be_chosen(musdb_tree):
+    module = make_module(musdb_tree, validation_tracks=["Some Band - Track"])
+    assert [track.name for track in module.splits.valid] == ["Some Band - Track"]
+
+
+def test_validation_reads_the_whole_mixture_file_and_the_target(tmp_path, write_tree):
+    root = write_tree(tmp_path / "tree", ("Some Band - Track", VALIDATION), num_samples=500)
+    mixture = root / "train" / VALIDATION / "mixture.wav"
+    soundfile.write(mixture, np.random.default_rng(0).integers(-999, 999, (941, 2)).astype(np.int16), 44100)
+    (batch,) = make_module(root, target="bass").val_dataloader()
+    assert {stem: (samples.shape, samples.dtype) for stem, samples in batch.items()} == {
+        "mixture": ((1, 2, 941), torch.int16),
+        "bass": ((1, 2, 941), torch.int16),
+    }
+    np.testing.assert_array_equal(batch["mixture"][0], pcm.read_int16(mixture))
+    np.testing.assert_array_equal(batch["bass"][0], pcm.read_int16(mixture.with_name("bass.wav")))
+
+
+def test_validation_gives_each_track_once_and_whole(musdb_tree):
+    module = make_module(musdb_tree, validation_tracks=("Some Band - Track", VALIDATION))
+    lengths = [batch["mixture"].shape[-1] for batch in module.val_dataloader()]
+    assert lengths == [track.num_samples for track in module.splits.valid] == [88200 + 441, 88200]
+
+
+def test_training_batch_becomes_float_waveforms_by_name(module):
+    batch = next(iter(module.train_dataloader()))
+    waveforms = module.on_after_batch_transfer(batch, 0)
+    assert list(waveforms) == ["mixture", *SOURCES]
+    for name, expected in render(batch).items():
+        assert waveforms[name].shape == (4, 2, SEGMENT)
+        assert torch.equal(waveforms[name], expected)
+
+
+def test_batch_moved_by_lightning_is_still_told_from_a_validation_batch(module):
+    moved = module.transfer_batch_to_device(next(iter(module.train_dataloader())), torch.device("cpu"), 0)
+    assert isinstance(moved, StemBatch)
+    assert "drums" in module.on_after_batch_transfer(moved, 0)
+
+
+def test_validation_batch_becomes_float_waveforms_by_name(module):
+    (batch,) = module.val_dataloader()
+    waveforms = module.on_after_batch_transfer(batch, 0)
+    track = module.splits.valid[0]
+    assert list(waveforms) == ["mixture", "vocals"]
+    for stem, waveform in waveforms.items():
+        np.testing.assert_array_equal(waveform[0], pcm.read_float(track.path(stem)))
+
+
+@pytest.mark.parametrize("world_size", [3, 8])
+def test_batch_size_that_does_not_divide_by_the_ranks_is_refused(module, world_size):
+    module.trainer = fake_trainer(0, world_size)
+    with pytest.raises(ValueError, match=f"data.batch_size: got 4, which does not divide by the {world_size} ranks"):
+        module.train_dataloader()
+
+
+def test_check_accepts_what_can_be_trained_on(module):
+    module.check_training()
+
+
+def test_check_refuses_a_tree_without_training_tracks(tmp_path, write_tree):
+    root = write_tree(tmp_path / "tree", (), ("Some Test - Track",), num_samples=500)
+    with pytest.raises(ValueError, match=r"data.root: .*train holds no track to train on"):
+        make_module(root).check_training()
+
+
+def test_check_refuses_a_tree_whose_training_tracks_are_all_for_validation(tmp_path, write_tree):
+    root = write_tree(tmp_path / "tree", (VALIDATION,), num_samples=500)
+    with pytest.raises(ValueError, match="holds no track to train on"):
+        make_module(root).check_training()
+
+
+def test_check_refuses_a_missing_tree(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not a folder"):
+        make_module(tmp_path / "nowhere").check_training()
+
+
+def test_check_refuses_tracks_shorter_than_a_segment_and_names_the_shortest():
+    module = make_module("/nowhere", segment_seconds=6.0)
+    long, short = fake_tracks(2)[0], Track(Path("/nowhere/train/Short"), 44100, 6 * 44100 - 1, 0)
+    module._splits = Splits(train=(long, short), valid=(), test=())
+    with pytest.raises(ValueError, match=r"segment_seconds: got 6 s, but .*Short has 6.00 s: take shorter segments"):
+        module.check_training()
+    module._splits = Splits(train=fake_tracks(2, num_samples=6 * 44100), valid=(short,), test=(short,))
+    module.check_training()
+
+
+def test_data_is_prepared_once_and_only_where_there_is_none(tmp_path, write_tree):
+    calls = []
+
+    def prepare(root):
+        calls.append(root)
+        write_tree(root, ("Some Band - Track", VALIDATION), num_samples=500)
+
+    for _ in range(2):
+        module = make_module(tmp_path / "tree", prepare=prepare)
+        module.prepare_data()
+        module.prepare_data()
+    assert calls == [tmp_path / "tree"]
+    module.check_training()
+
+
+def test_data_that_cannot_be_prepared_is_left_missing(tmp_path):
+    make_module(tmp_path / "tree").prepare_data()
+    assert not (tmp_path / "tree").exists()
+
+
+def test_tracks_are_scanned_once(module, monkeypatch):
+    calls, scan = [], datamodule.scan_musdb18hq
+    monkeypatch.setattr(datamodule, "scan_musdb18hq", lambda *a, **k: (calls.append(a), scan(*a, **k))[1])
+    for _ in range(3):
+        module.check_training()
+    assert len(calls) == 1

@@ -1,0 +1,225 @@
+"""What counts as a data set, how it is split, and everything that is refused."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from unmix.data.tracks import MUSDB_VALIDATION_TRACKS, SOURCES, Splits, Track, scan_musdb18hq
+
+VALIDATION = MUSDB_VALIDATION_TRACKS[0]
+STEMS = ("mixture", *SOURCES)
+TRACK = Track(Path("/data/train/A"), sample_rate=44100, num_samples=500, bytes_on_disk=9000)
+
+
+def scan(root, validation_tracks=MUSDB_VALIDATION_TRACKS, sample_rate=44100):
+    return scan_musdb18hq(root, validation_tracks=validation_tracks, sample_rate=sample_rate)
+
+
+def names(tracks):
+    return [track.name for track in tracks]
+
+
+@pytest.fixture
+def tree(tmp_path, write_tree):
+    """To be spoilt by a test."""
+    return write_tree(tmp_path / "tree", ("B", VALIDATION, "A"), ("Y", "X"), num_samples=500)
+
+
+def test_tracks_named_for_validation_leave_the_training_split(musdb_tree):
+    splits = scan(musdb_tree)
+    assert names(splits.train) == ["Other Band - Song", "Some Band - Track"]
+    assert names(splits.valid) == [VALIDATION]
+    assert names(splits.test) == ["Some Test - Track"]
+
+
+def test_tracks_are_sorted_by_name_whatever_the_order_on_disk(tree):
+    splits = scan(tree, validation_tracks=("B", "A"))
+    assert (names(splits.train), names(splits.valid), names(splits.test)) == ([VALIDATION], ["A", "B"], ["X", "Y"])
+
+
+def test_track_knows_rate_length_size_and_where_its_stems_are(tree):
+    track = scan(tree).valid[0]
+    assert (track.sample_rate, track.num_samples) == (44100, 500 + 441)
+    assert track.path("drums") == tree / "train" / VALIDATION / "drums.wav"
+    assert track.bytes_on_disk == sum(track.path(stem).stat().st_size for stem in STEMS)
+
+
+def test_validation_names_do_not_reach_into_the_test_split(tree):
+    splits = scan(tree, validation_tracks=("A", "X"))
+    assert (names(splits.valid), names(splits.test)) == (["A"], ["X", "Y"])
+
+
+def test_tree_without_training_tracks_is_for_testing(tree):
+    shutil.rmtree(tree / "train")
+    splits = scan(tree)
+    assert (splits.train, splits.valid, names(splits.test)) == ((), (), ["X", "Y"])
+
+
+def test_tree_without_test_tracks_is_for_training(tree):
+    shutil.rmtree(tree / "test")
+    assert names(scan(tree).train) == ["A", "B"]
+
+
+def test_folders_without_any_wav_file_and_stray_files_are_no_tracks(tree):
+    (tree / "train" / "empty").mkdir()
+    (tree / "train" / "AAC").mkdir()
+    (tree / "train" / "AAC" / "song.stem.mp4").touch()
+    (tree / "train" / "stray.wav").touch()
+    assert names(scan(tree).train) == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"folder": Path("/data/train/B")}, {"num_samples": 501}, {"bytes_on_disk": 9001}, {"sample_rate": 48000}],
+)
+def test_fingerprint_changes_with_every_property_of_a_track(change):
+    before, after = (Splits(train=(track,), valid=(), test=()) for track in (TRACK, replace(TRACK, **change)))
+    assert before.fingerprint() != after.fingerprint()
+
+
+def test_fingerprint_changes_when_a_track_moves_to_another_split_or_a_track_is_added():
+    splits = [
+        Splits((TRACK,), (), ()),
+        Splits((), (TRACK,), ()),
+        Splits((), (), (TRACK,)),
+        Splits((TRACK, TRACK), (), ()),
+    ]
+    assert len({split.fingerprint() for split in splits}) == 4
+
+
+def test_fingerprint_does_not_depend_on_where_the_tree_lies(tree, tmp_path):
+    elsewhere = shutil.copytree(tree, tmp_path / "else" / "where")
+    assert scan(elsewhere).fingerprint() == scan(tree).fingerprint()
+    assert len(scan(tree).fingerprint()) == 12
+
+
+def test_fingerprint_notices_a_file_of_the_same_length_in_another_format(tree):
+    before = scan(tree).fingerprint()
+    path = tree / "train" / "A" / "bass.wav"
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, samples, rate, subtype="PCM_24")
+    assert scan(tree).fingerprint() != before
+
+
+def test_root_that_is_no_folder_is_refused_with_its_path_and_the_expected_tree(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"data.root: .*nowhere is not a folder.*\{train,test\}/<track>/"):
+        scan(tmp_path / "nowhere")
+
+
+def test_root_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(FileNotFoundError, match="file is not a folder"):
+        scan(tmp_path / "file")
+
+
+def test_empty_root_is_refused_as_empty(tmp_path):
+    with pytest.raises(FileNotFoundError, match="found an empty folder"):
+        scan(tmp_path)
+
+
+@pytest.mark.parametrize("num_entries", [6, 7])
+def test_root_of_something_else_is_refused_with_what_was_looked_for_and_found(tmp_path, num_entries):
+    for index in range(num_entries):
+        (tmp_path / f"album{index}").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"no MUSDB18-HQ tree in .*looked for \{train,test\}.*found") as caught:
+        scan(tmp_path)
+    found = str(caught.value).partition("found ")[2]
+    listed = ", ".join(f"album{index}" for index in range(6))
+    assert found == (listed if num_entries == 6 else f"{listed}, ... (7 entries)")
+
+
+def test_root_one_level_too_deep_or_too_high_is_refused(tree):
+    for root in (tree / "train", tree.parent):
+        with pytest.raises(FileNotFoundError, match="no MUSDB18-HQ tree in"):
+            scan(root)
+
+
+@pytest.mark.parametrize("lacking", [("mixture",), ("bass",), ("vocals", "other")])
+def test_track_lacking_stems_is_refused_by_name(tree, lacking):
+    for stem in lacking:
+        (tree / "train" / "A" / f"{stem}.wav").unlink()
+    listed = ", ".join(f"{stem}.wav" for stem in lacking)
+    with pytest.raises(FileNotFoundError, match=rf"track .*A lacks {listed}; a track holds mixture.wav, vocals.wav"):
+        scan(tree)
+
+
+@pytest.mark.parametrize("subset", ["train/A", "test/X"])
+def test_file_of_another_sample_rate_is_refused(tree, subset):
+    path = tree / subset / "drums.wav"
+    samples, _ = soundfile.read(path)
+    soundfile.write(path, samples, 48000)
+    with pytest.raises(ValueError, match=r"drums.wav has 48000 Hz, data.sample_rate is 44100"):
+        scan(tree)
+
+
+def test_sample_rate_wanted_is_the_one_given(tree):
+    with pytest.raises(ValueError, match=r"mixture.wav has 44100 Hz, data.sample_rate is 22050"):
+        scan(tree, sample_rate=22050)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((499, 2), "499 samples in 2 channels, mixture.wav 500 in 2"), ((500, 1), "500 samples in 1 channels")],
+)
+def test_file_of_another_length_or_number_of_channels_is_refused(tmp_path, write_tree, shape, message):
+    tree = write_tree(tmp_path / "tree", (VALIDATION,), num_samples=500)
+    soundfile.write(tree / "train" / VALIDATION / "other.wav", np.zeros(shape), 44100)
+    with pytest.raises(ValueError, match=rf"other.wav has {message}"):
+        scan(tree)
+
+
+@pytest.mark.parametrize("stem", ["mixture", "bass"])
+def test_truncated_file_is_refused(tree, stem):
+    path = tree / "train" / "A" / f"{stem}.wav"
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=rf"{stem}.wav is truncated, its header promises more than it holds"):
+        scan(tree)
+
+
+def test_track_whose_files_were_all_cut_alike_is_refused(tree):
+    for stem in STEMS:
+        path = tree / "test" / "X" / f"{stem}.wav"
+        path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(ValueError, match="is truncated"):
+        scan(tree)
+
+
+@pytest.mark.parametrize("content", ["<html>404 not found</html>", ""])
+def test_text_named_wav_is_refused(tree, content):
+    (tree / "train" / "A" / "vocals.wav").write_text(content)
+    with pytest.raises(ValueError, match=r"vocals.wav is not a readable audio file"):
+        scan(tree)
+
+
+def test_tree_with_none_of_the_validation_tracks_is_refused(tree):
+    shutil.rmtree(tree / "train" / VALIDATION)
+    with pytest.raises(ValueError, match=r"none of the 14 names is a folder of .*train \(which holds 'A', \.\.\.\)"):
+        scan(tree)
+
+
+def test_validation_needs_a_name(tree):
+    with pytest.raises(ValueError, match=r"data.validation_tracks: none of the 0 names"):
+        scan(tree, validation_tracks=())
+
+
+@pytest.mark.parametrize("renamed", ["Triviul - Angelsaint (1)", "Triviul_Angelsaint", "triviul - angelsaint"])
+def test_renamed_validation_folder_is_refused_before_it_is_trained_on(tree, renamed):
+    (tree / "train" / "A").rename(tree / "train" / renamed)
+    with pytest.raises(ValueError, match=r"'Triviul - Angelsaint' is not a folder of .*would be trained on") as caught:
+        scan(tree)
+    assert repr(renamed) in str(caught.value)
+
+
+def test_missing_validation_tracks_without_a_near_match_are_accepted(tree):
+    assert names(scan(tree).valid) == [VALIDATION]  # 13 of the 14 lack
+    (tree / "train" / "A").rename(tree / "train" / "Triviul - Widow")  # a real training track
+    assert names(scan(tree).train) == ["B", "Triviul - Widow"]
+
+
+def test_musdb_holds_out_fourteen_tracks():
+    assert len(set(MUSDB_VALIDATION_TRACKS)) == 14

@@ -1,0 +1,82 @@
+import pytest
+import torch
+
+from unmix.models import checkpoint
+from unmix.models.open_unmix import OpenUnmix
+from unmix.models.separator import find_checkpoints, load_separator
+
+
+def write(path, target="bass", val_loss=1.0, fft_size=512, model_class="unmix.models.open_unmix.OpenUnmix"):
+    """A checkpoint as training writes it, with a tiny network."""
+    torch.manual_seed(0)
+    num_bins = fft_size // 2 + 1
+    config = {
+        "model": {"_target_": model_class, "hidden_size": 8, "num_bins": num_bins},
+        "stft": {"_target_": "unmix.dsp.stft.Stft", "fft_size": fft_size, "hop_size": 128},
+        "data": {"sample_rate": 44100},
+    }
+    state = {f"model.{name}": value for name, value in OpenUnmix(8, num_bins=num_bins).state_dict().items()}
+    record = {"schema": checkpoint.SCHEMA, "target": target, "config": config, "metrics": {"val/loss": val_loss}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"state_dict": {**state, "other.weight": torch.ones(1)}, "unmix": record}, path)
+    return path
+
+
+def test_network_comes_back_with_its_weights(tmp_path):
+    read = checkpoint.read(write(tmp_path / "a.ckpt"))
+    network = checkpoint.build_network(read)
+    assert read.target == "bass"
+    assert not network.training
+    assert all(torch.equal(network.state_dict()[name], value) for name, value in read.state.items())
+
+
+def test_a_class_from_elsewhere_is_not_built(tmp_path):
+    read = checkpoint.read(write(tmp_path / "a.ckpt", model_class="subprocess.Popen"))
+    with pytest.raises(ValueError, match=r"wants the class 'subprocess.Popen'; allowed are those in unmix.models.\*"):
+        checkpoint.build_network(read)
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path):
+    content = torch.load(write(tmp_path / "a.ckpt"), weights_only=True)
+    content["state_dict"]["model.fc1.weight"] = torch.ones(3, 3)
+    torch.save(content, tmp_path / "b.ckpt")
+    with pytest.raises(ValueError, match=r"the weights in .*b.ckpt do not fit"):
+        checkpoint.build_network(checkpoint.read(tmp_path / "b.ckpt"))
+
+
+def test_of_several_seeds_the_lowest_validation_loss_is_taken(tmp_path):
+    for seed, loss in ((42, 0.9), (43, 0.7), (44, 0.8)):
+        write(tmp_path / f"bass-s{seed}" / "checkpoints" / "best.ckpt", val_loss=loss)
+    write(tmp_path / "drums-s42" / "checkpoints" / "best.ckpt", target="drums")
+    found = find_checkpoints(tmp_path)
+    assert list(found) == ["drums", "bass"]
+    assert found["bass"].path.parts[-3] == "bass-s43"
+
+
+def test_file_run_folder_experiment_pattern_and_list_are_all_found(tmp_path):
+    bass = write(tmp_path / "bass-s1" / "checkpoints" / "best.ckpt")
+    drums = write(tmp_path / "drums-s1" / "checkpoints" / "best.ckpt", target="drums")
+    assert list(find_checkpoints(bass)) == ["bass"]
+    assert list(find_checkpoints(tmp_path / "bass-s1")) == ["bass"]
+    assert list(find_checkpoints(bass.parent)) == ["bass"]
+    both = ["drums", "bass"]
+    assert list(find_checkpoints([bass, str(drums)])) == both
+    assert list(find_checkpoints(f"{tmp_path}/*-s1")) == both
+    assert list(find_checkpoints(f"{tmp_path}/*/checkpoints/*.ckpt")) == both
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing does not exist; give an experiment folder"):
+        find_checkpoints(tmp_path / "nothing")
+    with pytest.raises(FileNotFoundError, match="no checkpoint in"):
+        find_checkpoints(tmp_path)
+    write(tmp_path / "a.ckpt")
+    with pytest.raises(ValueError, match="targets: got 'vocals', allowed bass"):
+        load_separator(tmp_path, targets=["vocals"])
+
+
+def test_siblings_of_another_stft_are_refused(tmp_path):
+    write(tmp_path / "a.ckpt")
+    write(tmp_path / "b.ckpt", target="drums", fft_size=1024)
+    with pytest.raises(ValueError, match=r"trained at different .*drums: \(1024, 128, 44100\), bass: \(512, 128, 44100\)"):
+        load_separator(tmp_path)

@@ -1,0 +1,171 @@
+"""What a user gets wrong: one line that says so, exit code 2, and nothing written."""
+
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+
+@pytest.fixture
+def refused(cli, capfd, tmp_path):
+    """Run a command that must fail and return its message."""
+
+    def run(*arguments):
+        assert cli(*arguments) == 2
+        output = capfd.readouterr().err
+        assert "Traceback" not in output
+        assert len(output.strip().splitlines()) == 1, output
+        assert not (tmp_path / "out").exists()
+        return output
+
+    return run
+
+
+@pytest.fixture
+def tree(musdb_tree, tmp_path):
+    """A copy of the small data set, to be broken."""
+    return shutil.copytree(musdb_tree, tmp_path / "tree")
+
+
+@pytest.fixture
+def train(refused, train_arguments, tmp_path):
+    """Training that must be refused, on the tree given as keyword."""
+
+    def run(*arguments, root=None):
+        options = [*train_arguments, f"paths.out={tmp_path / 'out'}", "target=drums"]
+        return refused("train", *options, *([f"data.root={root}"] if root else []), *arguments)
+
+    return run
+
+
+def test_missing_data_root_names_the_key_the_variable_and_the_demo(refused, tmp_path):
+    message = refused("train", f"paths.out={tmp_path / 'out'}")
+    assert "data.root" in message
+    assert "MUSDB_PATH" in message
+    assert "experiment=demo" in message
+
+
+def test_root_that_is_not_there_is_named(train, tmp_path):
+    assert f"{tmp_path}/nowhere is not a folder" in train(root=f"{tmp_path}/nowhere")
+
+
+def test_root_of_something_else_says_what_was_looked_for_and_found(train, tmp_path):
+    (tmp_path / "music" / "albums").mkdir(parents=True)
+    message = train(root=tmp_path / "music")
+    assert "looked for {train,test}/<track>/{mixture,vocals,drums,bass,other}.wav, found albums" in message
+
+
+def test_track_without_a_stem_is_named(train, tree):
+    next((tree / "train").iterdir()).joinpath("bass.wav").unlink()
+    assert "lacks bass.wav" in train(root=tree)
+
+
+def test_wrong_sample_rate_is_named_with_its_file(train, tree):
+    path = next((tree / "train").iterdir()) / "drums.wav"
+    soundfile.write(path, soundfile.read(path)[0], 48000)
+    assert f"{path} has 48000 Hz, data.sample_rate is 44100" in train(root=tree)
+
+
+def test_truncated_wav_is_named(train, tree):
+    path = next((tree / "train").iterdir()) / "vocals.wav"
+    path.write_bytes(path.read_bytes()[:60_000])
+    assert f"{path} is truncated" in train(root=tree)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("target=vocal", "target: got 'vocal', allowed vocals, drums, bass, other; did you mean 'vocals'?"),
+        ("modle.hidden_size=8", "did you mean 'model'?"),
+        ("model.hiden_size=8", "did you mean 'hidden_size'?"),
+        ("+model.hiden_size=8", "did you mean 'hidden_size'?"),
+        ("data=musdb", "musdb18hq"),
+        ("model.hidden_size=15", "an even number is needed"),
+        ("trainer.gpus=nine", "trainer.gpus"),
+        ("+trainer.max_epoch=3", "did you mean 'max_epochs'?"),
+        ("data.segment_seconds=30", "data.segment_seconds: got 30 s"),
+        ("data.batch_size=abc", "batch_size"),
+    ],
+)
+def test_wrong_values_and_typos_are_explained(train, override, expected):
+    assert expected in train(override)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() >= 4, reason="has four GPUs")
+def test_more_gpus_than_there_are_says_how_many_there_are(train):
+    count = torch.cuda.device_count()
+    assert f"has {count or 'no'} CUDA device" in train("trainer.gpus=4")
+
+
+def test_a_typo_in_one_job_of_a_sweep_stops_it_before_the_first(refused, train_arguments, tmp_path):
+    options = [*train_arguments, f"paths.out={tmp_path / 'out'}"]
+    assert "did you mean 'drums'?" in refused("train", "-m", *options, "target=vocals,drum")
+
+
+def test_checkpoint_folder_that_lacks_a_target_names_it_and_the_command(refused, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "experiment")
+    shutil.rmtree(tmp_path / "experiment" / "bass-s42")
+    message = refused("evaluate", f"ckpt={tmp_path / 'experiment'}", f"paths.out={tmp_path / 'out'}")
+    assert "holds vocals, drums, other and lacks bass" in message
+    assert "-m target=bass" in message
+
+
+@pytest.mark.parametrize("content", [b"not a checkpoint", b"", b"PK\x03\x04 half a zip"])
+def test_file_that_is_no_checkpoint_is_named(refused, tmp_path, content):
+    path = tmp_path / "some.ckpt"
+    path.write_bytes(content)
+    assert f"{path} is not a checkpoint" in refused("evaluate", f"ckpt={path}", f"paths.out={tmp_path / 'out'}")
+
+
+def test_checkpoint_of_another_project_is_named(refused, tmp_path):
+    torch.save({"state_dict": {}}, tmp_path / "theirs.ckpt")
+    assert "was not written by unmix" in refused("evaluate", f"ckpt={tmp_path / 'theirs.ckpt'}")
+
+
+def test_checkpoint_that_runs_code_does_not_run_it(refused, tmp_path):
+    class Attack:
+        def __reduce__(self):
+            return (print, ("code of a checkpoint ran",))
+
+    torch.save({"unmix": Attack()}, tmp_path / "evil.ckpt")
+    assert "is not a checkpoint" in refused("evaluate", f"ckpt={tmp_path / 'evil.ckpt'}")
+
+
+def test_checkpoint_of_a_newer_version_says_so(refused, trained, tmp_path):
+    content = torch.load(trained / "drums-s42" / "checkpoints" / "best.ckpt", weights_only=True)
+    content["unmix"]["schema"] = 99
+    torch.save(content, tmp_path / "newer.ckpt")
+    assert "has schema 99" in refused("evaluate", f"ckpt={tmp_path / 'newer.ckpt'}")
+
+
+def test_missing_checkpoint_says_what_may_be_given(refused, tmp_path):
+    assert "does not exist; give an experiment folder" in refused("evaluate", f"ckpt={tmp_path / 'nothing'}")
+
+
+def test_forgotten_ckpt_and_input_are_asked_for(refused):
+    assert "ckpt: needed" in refused("evaluate")
+    assert "ckpt, input: needed" in refused("separate")
+
+
+def test_songs_that_are_none_are_refused(refused, trained, tmp_path):
+    (tmp_path / "song.txt").write_text("la la la")
+    assert "is not a readable audio file" in refused("separate", f"ckpt={trained}", f"input={tmp_path / 'song.txt'}")
+    assert "is not a file" in refused("separate", f"ckpt={trained}", f"input={tmp_path / 'nothing.wav'}")
+
+
+def test_stems_are_not_overwritten_unless_asked(refused, cli, trained, tmp_path):
+    soundfile.write(tmp_path / "song.wav", np.zeros((44100, 2)) + 0.1, 44100)
+    (tmp_path / "song.drums.wav").write_bytes(b"mine")
+    command = ("separate", f"ckpt={trained}", f"input={tmp_path / 'song.wav'}")
+    assert "song.drums.wav exists; overwrite=true" in refused(*command)
+    assert (tmp_path / "song.drums.wav").read_bytes() == b"mine"
+    assert cli(*command, "overwrite=true") == 0
+    assert soundfile.info(tmp_path / "song.drums.wav").frames == 44100
+
+
+def test_full_errors_are_shown_on_request(cli, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(ValueError, match="ckpt: needed"):
+        cli("evaluate")

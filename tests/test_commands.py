@@ -1,0 +1,167 @@
+"""The commands as a user types them, in this process: argv in, exit code, message and files out."""
+
+import csv
+import json
+import shutil
+
+import museval
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+
+import unmix
+from unmix.models import checkpoint
+
+
+def test_training_writes_a_self_contained_run_folder(trained):
+    run = trained / "drums-s42"
+    assert {path.name for path in run.iterdir()} == {
+        "checkpoints",
+        "config.yaml",
+        "env.json",
+        "metrics.csv",
+        "status.json",
+        "train.log",
+    }
+    for name in ("best", "last"):
+        content = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        assert content["unmix"]["target"] == "drums"
+        assert content["unmix"]["config"]["model"]["hidden_size"] == 16
+        assert content["unmix"]["metrics"]["val/loss"] > 0
+        assert content["unmix"]["data_fingerprint"]
+
+
+def test_metrics_csv_has_a_row_an_epoch(trained):
+    rows = list(csv.DictReader((trained / "drums-s42" / "metrics.csv").open()))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert {"train/loss", "val/loss", "val/sdr", "lr", "step"} <= set(rows[0])
+    assert [int(row["step"]) for row in rows] == [2, 4]
+
+
+def test_the_same_command_again_says_done_and_changes_no_weight(trained, train_arguments, cli):
+    before = (trained / "drums-s42" / "checkpoints" / "best.ckpt").read_bytes()
+    assert cli("train", *train_arguments, "target=drums") == 0
+    assert (trained / "drums-s42" / "checkpoints" / "best.ckpt").read_bytes() == before
+
+
+def test_training_twice_gives_the_same_weights(trained, train_arguments, cli, tmp_path):
+    assert cli("train", *train_arguments, "target=drums", f"paths.out={tmp_path}") == 0
+    first, second = (
+        checkpoint.read(root / "drums-s42" / "checkpoints" / "last.ckpt").state
+        for root in (trained, next((tmp_path / "runs").iterdir()))
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_four_targets_of_an_experiment_share_its_folder(trained):
+    assert sorted(path.name for path in trained.iterdir()) == ["bass-s42", "drums-s42", "other-s42", "vocals-s42"]
+
+
+@pytest.fixture(scope="module")
+def evaluation(trained, cli):
+    assert cli("evaluate", f"ckpt={trained}", "evaluation.save_estimates=true") == 0
+    return next((trained / "eval").iterdir())
+
+
+def test_evaluation_writes_scores_summary_picture_and_report(evaluation):
+    assert {"boxplot.png", "report.html", "scores.csv", "summary.json", "tracks", "mixture", "estimates"} == {
+        path.name for path in evaluation.iterdir()
+    }
+    assert evaluation.name.startswith("musdb18hq-test-")
+
+
+def test_scores_csv_has_sisec_s_columns_and_two_methods(evaluation, trained):
+    scores = pd.read_csv(evaluation / "scores.csv")
+    assert list(scores.columns) == ["method", "track", "target", "SDR", "SIR", "ISR", "SAR"]
+    assert set(scores.method) == {trained.name, "mixture"}
+    assert len(scores) == 2 * 1 * 4
+    assert np.isfinite(scores.SDR).all()
+
+
+def test_museval_reads_its_own_json_back(evaluation):
+    path = next((evaluation / "tracks").glob("*.json"))
+    frame = museval.aggregate.json2df(json.loads(path.read_text()), path.stem)
+    ours = pd.read_csv(evaluation / "scores.csv").query("method != 'mixture' and target == 'bass'").SDR.item()
+    windows = frame[(frame.target == "bass") & (frame.metric == "SDR")].score
+    assert ours == pytest.approx(windows.median(), abs=1e-5)
+
+
+def test_mixture_row_is_the_mixture_divided_by_the_number_of_sources(evaluation, musdb_tree):
+    folder = next((musdb_tree / "test").iterdir())
+    names = ("vocals", "drums", "bass", "other")
+    references = np.stack([soundfile.read(folder / f"{name}.wav")[0] for name in names])
+    mixture = soundfile.read(folder / "mixture.wav")[0] / 4
+    sdr, *_ = museval.evaluate(references, np.stack([mixture] * 4))
+    scores = pd.read_csv(evaluation / "scores.csv").query("method == 'mixture'").set_index("target").SDR
+    assert np.allclose([scores[name] for name in names], np.nanmedian(sdr, axis=1), atol=1e-3)
+
+
+def test_a_second_evaluation_separates_nothing_again(evaluation, trained, cli, monkeypatch):
+    stamps = {path: path.stat().st_mtime_ns for path in (evaluation / "tracks").glob("*.json")}
+    monkeypatch.setattr(unmix.Separator, "forward", None)  # would raise if called
+    assert cli("evaluate", f"ckpt={trained}") == 0
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+
+
+def test_other_evaluation_settings_go_to_another_folder(evaluation, trained, cli):
+    assert cli("evaluate", f"ckpt={trained}", "evaluation.niter=0") == 0
+    folders = sorted(path.name for path in (trained / "eval").iterdir())
+    assert len(folders) == 2
+    shutil.rmtree(trained / "eval" / next(name for name in folders if name != evaluation.name))
+
+
+def test_a_list_of_checkpoints_is_evaluated_outside_any_experiment(trained, cli, tmp_path, evaluation):
+    files = ",".join(str(path) for path in trained.glob("*/checkpoints/best.ckpt"))
+    assert cli("evaluate", f"ckpt=[{files}]", f"paths.out={tmp_path}") == 0
+    assert next((tmp_path / "evaluations").iterdir()).name.startswith("musdb18hq-test-")
+
+
+def test_separate_writes_stems_next_to_the_song(trained, cli, tmp_path):
+    song = tmp_path / "It's (a) song, déjà = vu.wav"
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (48000, 2))
+    soundfile.write(song, samples, 48000)
+    assert cli("separate", f"ckpt={trained}", f"input={song}") == 0
+    for target in ("vocals", "drums", "bass", "other"):
+        stem, rate = soundfile.read(tmp_path / f"{song.stem}.{target}.wav")
+        assert (stem.shape, rate) == ((48000, 2), 48000)
+
+
+def test_separate_keeps_a_mono_song_mono(trained, cli, tmp_path):
+    soundfile.write(tmp_path / "mono.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 44100), 44100)
+    assert cli("separate", f"ckpt={trained}", f"input={tmp_path / 'mono.wav'}") == 0
+    assert soundfile.info(tmp_path / "mono.vocals.wav").channels == 1
+
+
+def test_load_separator_takes_an_experiment_folder(trained):
+    separator = unmix.load_separator(str(trained), device="cpu")
+    assert separator.targets == ("vocals", "drums", "bass", "other")
+    assert separator.sample_rate == 44100
+    mixture = torch.randn(2, 2, 30_001) * 0.1
+    estimates = separator(mixture)
+    assert estimates.shape == (2, 4, 2, 30_001)
+    assert (estimates.sum(dim=1) - mixture).abs().max() < 1e-4  # the Wiener filter shares everything out
+    assert unmix.load_separator(trained, targets=["bass"], niter=0)(mixture).shape == (2, 1, 2, 30_001)
+
+
+def test_the_last_of_four_targets_evaluates_the_experiment(train_arguments, cli, tmp_path, capfd):
+    arguments = [*train_arguments, f"paths.out={tmp_path}", "evaluation.after_training=true", "trainer.max_epochs=1"]
+    assert cli("train", "-m", *arguments, "target=vocals,drums,bass") == 0
+    experiment = next((tmp_path / "runs").iterdir())
+    assert not (experiment / "eval").exists()
+    assert cli("train", *arguments, "target=other") == 0
+    assert (next((experiment / "eval").glob("*-test-*")) / "scores.csv").is_file()
+    assert "vocals" in capfd.readouterr().out
+
+
+def test_wandb_logs_offline_one_run_a_job(train_arguments, cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    arguments = [*train_arguments, f"paths.out={tmp_path}", "logger=wandb", "trainer.max_epochs=1"]
+    assert cli("train", "-m", *arguments, "target=vocals,drums") == 0
+    experiment = next((tmp_path / "runs").iterdir())
+    for target in ("vocals", "drums"):
+        (folder,) = (experiment / f"{target}-s42" / "wandb").glob("offline-run-*")
+        assert folder.name.endswith(f"{experiment.name}-{target}-s42")
+        assert (folder / f"run-{experiment.name}-{target}-s42.wandb").stat().st_size > 0

@@ -1,0 +1,88 @@
+"""Every file of conf/ composes and fits what it configures; file names survive Hydra's grammar."""
+
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from unmix.config import CONF, check_targets, compose, quote_literal
+
+GROUP_FILES = sorted(path.relative_to(CONF) for path in CONF.glob("*/*.yaml") if path.parent.name != "hydra")
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "separate"])
+def test_top_level_configurations_fit_their_targets(name):
+    overrides = {"train": [], "evaluate": ["ckpt=x"], "separate": ["ckpt=x", "input=y"]}[name]
+    cfg = compose(name, overrides)
+    check_targets(cfg)
+    assert not OmegaConf.missing_keys(cfg)
+    OmegaConf.to_container(cfg, resolve=True)
+
+
+@pytest.mark.parametrize("path", GROUP_FILES, ids=str)
+def test_every_file_of_every_group_composes_and_fits_its_targets(path):
+    cfg = compose("train", [f"{path.parent}={path.stem}"])
+    check_targets(cfg)
+    OmegaConf.to_container(cfg, resolve=True)
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=str)
+def test_configuration_files_are_short(path):
+    assert len(path.read_text().splitlines()) <= 40
+
+
+def test_no_folder_of_conf_has_the_name_of_a_plain_key():
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
+    plain = {key for key, value in compose("train", []).items() if not OmegaConf.is_dict(value) and value is not None}
+    assert not groups & plain
+
+
+def test_umxhq_is_the_published_recipe():
+    cfg = compose("train", ["experiment=umxhq"])
+    assert (cfg.model.hidden_size, cfg.model.bidirectional, cfg.model.num_layers) == (512, True, 3)
+    assert (cfg.data.batch_size, cfg.data.segment_seconds, cfg.data.samples_per_track) == (16, 6.0, 64)
+    assert (cfg.optimizer.lr, cfg.optimizer.weight_decay) == (1e-3, 1e-5)
+    assert (cfg.scheduler.factor, cfg.scheduler.patience, cfg.scheduler.cooldown) == (0.3, 80, 10)
+    assert (cfg.callbacks.early_stopping.patience, cfg.trainer.max_epochs) == (140, 1000)
+
+
+def test_a_group_file_with_a_wrong_key_is_refused_with_the_nearest_right_one():
+    cfg = compose("train", ["+model.hiden_size=3", "+optimizer.learning_rate=1"])
+    with pytest.raises(ValueError, match="did you mean 'hidden_size'.* | optimizer.learning_rate"):
+        check_targets(cfg)
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="$"), min_size=1, max_size=30)
+
+
+@given(NAMES.filter(lambda name: name[0] not in "['\"~"))
+def test_file_names_reach_the_program_unchanged(name):
+    override = quote_literal(f"input={name}")
+    (parsed,) = OverridesParser.create().parse_overrides([override])
+    value = parsed.value()
+    assert str(value) == name or (name == "null" and value is None)
+
+
+@given(NAMES)
+def test_quoting_twice_changes_nothing(name):
+    once = quote_literal(f"data.root={name}")
+    assert quote_literal(once) == once
+
+
+@pytest.mark.parametrize("argument", ["input=[a.wav,b.wav]", "ckpt='x y'", 'ckpt="x"', "ckpt=", "-m", "data=demo"])
+def test_what_is_hydra_s_own_syntax_is_left_alone(argument):
+    assert quote_literal(argument) == argument
+
+
+def test_home_is_expanded(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert quote_literal("data.root=~/musdb") == "data.root='/home/somebody/musdb'"
+
+
+def test_nothing_in_the_project_points_outside_it():
+    root = Path(__file__).parents[1]
+    for path in [*root.glob("src/**/*.py"), *root.glob("conf/**/*.yaml"), root / "Makefile", root / "README.md"]:
+        assert "/shared" not in path.read_text(), path

@@ -1,0 +1,74 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unmix.config import compose
+from unmix.identity import experiment_id
+
+SAME = [
+    "target=bass",
+    "seed=7",
+    "data.root=/somewhere/else",
+    "data.num_workers=3",
+    "trainer.gpus=0",
+    "trainer.max_epochs=3",
+    "trainer.log_every_n_steps=1",
+    "trainer=ddp_cpu",
+    "paths.out=/tmp/elsewhere",
+    "logger=wandb",
+    "evaluation.niter=0",
+    "callbacks.progress=null",
+    "model.hidden_size=512.0",
+]
+DIFFERENT = [
+    "name=other",
+    "model.hidden_size=256",
+    "model.bidirectional=false",
+    "optimizer.lr=2e-3",
+    "scheduler.patience=3",
+    "callbacks.early_stopping.patience=10",
+    "trainer.precision=bf16-mixed",
+    "data.name=mine",
+    "data.segment_seconds=3",
+    "data.batch_size=8",
+    "stft.hop_size=512",
+    "data.validation_tracks=[a]",
+]
+
+
+def identity(*overrides):
+    return experiment_id(compose("train", list(overrides)))
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.lists(st.sampled_from(SAME), unique_by=lambda override: override.split("=")[0]))
+def test_what_cannot_change_the_result_does_not_change_the_identity(overrides):
+    ordered = sorted(overrides, key=lambda override: not override.startswith("trainer=ddp"))
+    assert identity(*ordered) == identity()
+
+
+@pytest.mark.parametrize("override", DIFFERENT)
+def test_what_can_change_the_result_changes_the_identity(override):
+    assert identity(override) != identity()
+
+
+def test_every_difference_makes_an_identity_of_its_own():
+    assert len({identity(override) for override in DIFFERENT}) == len(DIFFERENT)
+
+
+def test_identity_is_the_name_and_eight_hex_digits():
+    name, _, digits = identity("name=mine").rpartition("-")
+    assert name == "mine"
+    assert len(digits) == 8
+    int(digits, 16)
+
+
+def test_a_schedule_that_depends_on_the_length_makes_the_length_count():
+    schedule = "scheduler={_target_: torch.optim.lr_scheduler.CosineAnnealingLR, T_max: '${trainer.max_epochs}'}"
+    ids = {identity("~scheduler", f"+{schedule}", f"trainer.max_epochs={epochs}") for epochs in (10, 20)}
+    assert len(ids) == 2
+
+
+def test_run_folder_is_found_from_the_configuration_alone():
+    cfg = compose("train", ["target=bass", "seed=3", "paths.out=/o"])
+    assert cfg.run_dir == f"/o/runs/{identity()}/bass-s3"

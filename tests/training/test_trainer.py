@@ -1,0 +1,55 @@
+import pytest
+import torch
+from pytorch_lightning.accelerators import CPUAccelerator
+
+from unmix.training.trainer import device_arguments, make_trainer
+
+
+def pretend(monkeypatch, count):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+
+
+@pytest.mark.parametrize(
+    ("available", "gpus", "expected"),
+    [
+        (0, None, ("cpu", 1, "auto")),
+        (2, None, ("gpu", 1, "auto")),
+        (2, 0, ("cpu", 1, "auto")),
+        (2, 1, ("gpu", 1, "auto")),
+        (4, 4, ("gpu", 4, "ddp")),
+        (4, -1, ("gpu", 4, "ddp")),
+        (0, -1, ("cpu", 1, "auto")),
+        (4, [1, 3], ("gpu", [1, 3], "ddp")),
+        (4, [2], ("gpu", [2], "auto")),
+    ],
+)
+def test_gpus_become_lightning_s_words(monkeypatch, available, gpus, expected):
+    pretend(monkeypatch, available)
+    arguments = device_arguments(gpus, num_nodes=1, cpu_processes=1)
+    assert (arguments["accelerator"], arguments["devices"], arguments["strategy"]) == expected
+
+
+def test_cpu_processes_and_nodes_mean_ddp(monkeypatch):
+    pretend(monkeypatch, 1)
+    assert device_arguments(0, num_nodes=1, cpu_processes=2)["strategy"] == "ddp"
+    assert device_arguments(1, num_nodes=2, cpu_processes=1)["strategy"] == "ddp"
+
+
+@pytest.mark.parametrize(("available", "gpus"), [(0, 4), (2, 4), (2, [0, 2]), (2, -2)])
+def test_more_gpus_than_there_are_is_refused(monkeypatch, available, gpus):
+    pretend(monkeypatch, available)
+    with pytest.raises(ValueError, match=r"trainer.gpus: got .* but this machine has (no|2) CUDA device"):
+        device_arguments(gpus, num_nodes=1, cpu_processes=1)
+
+
+def test_arguments_go_to_lightning():
+    trainer = make_trainer(0, max_epochs=3, logger=False, enable_checkpointing=False)
+    assert trainer.max_epochs == 3
+    assert isinstance(trainer.accelerator, CPUAccelerator)
+
+
+def test_unknown_and_doubled_arguments_are_refused():
+    with pytest.raises(ValueError, match=r"trainer.max_epoch: .*did you mean 'max_epochs'\?"):
+        make_trainer(0, max_epoch=3)
+    with pytest.raises(ValueError, match="trainer.devices: set by trainer.gpus here"):
+        make_trainer(0, devices=2)
