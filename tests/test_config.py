@@ -51,7 +51,7 @@ def test_umxhq_is_the_published_recipe():
 
 def test_a_group_file_with_a_wrong_key_is_refused_with_the_nearest_right_one():
     cfg = compose("train", ["+model.hiden_size=3", "+optimizer.learning_rate=1"])
-    with pytest.raises(ValueError, match="did you mean 'hidden_size'.* | optimizer.learning_rate"):
+    with pytest.raises(ValueError, match=r"did you mean 'hidden_size'.* \| optimizer.learning_rate"):
         check_targets(cfg)
 
 

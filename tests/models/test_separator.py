@@ -1,8 +1,8 @@
+import openunmix.model
 import pytest
 import torch
 from torch import nn
 
-import openunmix.model
 from unmix.dsp.stft import Stft
 from unmix.models.open_unmix import OpenUnmix
 from unmix.models.separator import Separator
@@ -62,7 +62,7 @@ def test_silence_in_is_silence_out():
 def test_networks_are_needed_and_one_alone_has_nothing_to_share_with():
     with pytest.raises(ValueError, match="networks: got none"):
         make_separator(())
-    with pytest.raises(ValueError, match="niter: got 1 with the single target 'bass'.*residual=True or niter=0"):
+    with pytest.raises(ValueError, match=r"niter: got 1 with the single target 'bass'.*residual=True or niter=0"):
         make_separator(("bass",))
     assert make_separator(("bass",), niter=0).targets == ("bass",)
 

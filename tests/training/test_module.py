@@ -10,8 +10,10 @@ from unmix.dsp.stft import Stft
 from unmix.models.open_unmix import OpenUnmix
 from unmix.training.module import SeparationModule
 
+SCHEDULES = [partial(ReduceLROnPlateau, patience=0, factor=0.1), partial(StepLR, step_size=1)]
 
-def make_module(scheduler=partial(StepLR, step_size=1), hidden_size=8, **arguments):
+
+def make_module(scheduler=SCHEDULES[1], hidden_size=8, **arguments):
     torch.manual_seed(0)
     model = OpenUnmix(hidden_size, num_bins=257, dropout=0.0, **arguments)
     return SeparationModule(
@@ -104,7 +106,7 @@ def test_model_and_stft_must_agree_in_bins():
         SeparationModule(OpenUnmix(8, num_bins=257), Stft(1024, 256), target="bass", optimizer=None, scheduler=None)
 
 
-@pytest.mark.parametrize("scheduler", [partial(ReduceLROnPlateau, patience=0, factor=0.1), partial(StepLR, step_size=1)])
+@pytest.mark.parametrize("scheduler", SCHEDULES)
 def test_schedules_step_once_an_epoch(scheduler):
     module = make_module(scheduler)
     log_nowhere(module)

@@ -51,5 +51,5 @@ def test_arguments_go_to_lightning():
 def test_unknown_and_doubled_arguments_are_refused():
     with pytest.raises(ValueError, match=r"trainer.max_epoch: .*did you mean 'max_epochs'\?"):
         make_trainer(0, max_epoch=3)
-    with pytest.raises(ValueError, match="trainer.devices: set by trainer.gpus here"):
+    with pytest.raises(ValueError, match=r"trainer.devices: set by trainer.gpus here"):
         make_trainer(0, devices=2)
