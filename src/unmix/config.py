@@ -182,9 +182,13 @@ def _misfits(path: str, node: DictConfig) -> Iterator[str]:
     parameters = inspect.signature(hydra.utils.get_object(node._target_)).parameters
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
-    for key in node:
-        if not str(key).startswith("_") and key not in parameters:
+    for key, value in node.items():
+        if str(key).startswith("_"):
+            continue
+        if key not in parameters:
             yield errors.unknown(f"{path}.{key!s}", key, parameters)
+        elif parameters[str(key)].annotation in (int, float) and isinstance(value, str):
+            yield f"{path}.{key!s}: got {value!r}, a number is needed"
 
 
 def quote_literal(argument: str) -> str:

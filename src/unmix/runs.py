@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torchaudio
@@ -21,19 +21,22 @@ from unmix.data.tracks import SOURCES
 from unmix.evaluation import callback, report
 from unmix.experiments import folder
 from unmix.models.checkpoint import Checkpoint
+from unmix.models.open_unmix import OpenUnmix
 from unmix.models.separator import find_checkpoints, load_separator
 from unmix.training.callbacks import Provenance
 from unmix.training.module import SeparationModule
-from unmix.training.trainer import device_arguments, make_trainer
+from unmix.training.trainer import check_arguments, make_trainer
 
 log = logging.getLogger(__name__)
 
 
 def check_train(cfg: DictConfig) -> None:
-    """Refuse an unknown target, missing GPUs and unusable data."""
+    """Refuse an unknown target, missing GPUs, sizes that do not fit and unusable data."""
     if cfg.target not in SOURCES:
         raise ValueError(errors.unknown("target", cfg.target, SOURCES))
-    device_arguments(cfg.trainer.gpus, cfg.trainer.num_nodes, cfg.trainer.cpu_processes)
+    check_arguments(**{str(name): value for name, value in cfg.trainer.items() if not str(name).startswith("_")})
+    with torch.device("meta"):  # no memory, no numbers
+        build_module(cfg)
     datamodule = make_datamodule(cfg.data)
     if datamodule.root.exists() or datamodule.prepare is None:
         datamodule.check_training()
@@ -88,13 +91,22 @@ def make_datamodule(data: Mapping[str, Any], **overrides: Any) -> SeparationData
 
 def make_module(cfg: DictConfig, datamodule: SeparationDataModule) -> SeparationModule:
     """Network with the statistics of its training data, loss and optimisation; the same for the same seed."""
-    stft = instantiate(cfg.stft)
     torch.manual_seed(cfg.seed)  # the initial weights
-    model = instantiate(cfg.model)
+    module = build_module(cfg)
     cache = Path(cfg.paths.data).expanduser() / "statistics"
-    model.set_statistics(*statistics.load_or_compute(datamodule.splits.train, stft, cache))
+    mean, std = statistics.load_or_compute(datamodule.splits.train, module.stft, cache)
+    cast(OpenUnmix, module.model).set_statistics(mean, std)
+    return module
+
+
+def build_module(cfg: DictConfig) -> SeparationModule:
+    """Network, loss and optimisation as configured."""
     return SeparationModule(
-        model, stft, target=cfg.target, optimizer=instantiate(cfg.optimizer), scheduler=instantiate(cfg.scheduler)
+        instantiate(cfg.model),
+        instantiate(cfg.stft),
+        target=cfg.target,
+        optimizer=instantiate(cfg.optimizer),
+        scheduler=instantiate(cfg.scheduler),
     )
 
 

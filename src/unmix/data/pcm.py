@@ -68,4 +68,6 @@ def read_float(path: Path) -> npt.NDArray[np.float32]:
 
 def write(path: Path, samples: npt.NDArray[np.floating], sample_rate: int) -> None:
     """Write (channels, samples) as a 16-bit file, clipped at full scale; the ending names the format (wav, flac)."""
-    soundfile.write(str(path), samples.T, sample_rate, subtype="PCM_16")
+    # libsndfile would round down, which is a bias of half a step
+    scaled = np.rint(samples.T * INT16_FULL_SCALE).clip(-INT16_FULL_SCALE, INT16_FULL_SCALE - 1)
+    soundfile.write(str(path), scaled.astype(np.int16), sample_rate, subtype="PCM_16")

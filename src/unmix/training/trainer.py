@@ -23,6 +23,19 @@ def make_trainer(
     Raises:
         ValueError: when there are fewer GPUs, or an argument is not Lightning's.
     """
+    return Trainer(
+        **check_arguments(gpus, num_nodes, cpu_processes, **trainer_arguments),
+        use_distributed_sampler=False,  # the sampler knows its rank
+        enable_model_summary=False,
+        num_sanity_val_steps=0,  # whole tracks: expensive, and its scores would be taken for real ones
+        **trainer_arguments,
+    )
+
+
+def check_arguments(
+    gpus: int | Sequence[int] | None = None, num_nodes: int = 1, cpu_processes: int = 1, **trainer_arguments: Any
+) -> dict[str, Any]:
+    """`device_arguments`, after a look at the others; takes and raises what `make_trainer` does."""
     arguments = device_arguments(gpus, num_nodes, cpu_processes)
     allowed = set(inspect.signature(Trainer).parameters) - set(arguments)
     for name in trainer_arguments:
@@ -30,13 +43,7 @@ def make_trainer(
             raise ValueError(f"trainer.{name}: set by trainer.gpus here; use that, or cpu_processes")
         if name not in allowed:
             raise ValueError(errors.unknown(f"trainer.{name}", name, sorted(allowed)))
-    return Trainer(
-        **arguments,
-        use_distributed_sampler=False,  # the sampler knows its rank
-        enable_model_summary=False,
-        num_sanity_val_steps=0,  # whole tracks: expensive, and its scores would be taken for real ones
-        **trainer_arguments,
-    )
+    return arguments
 
 
 def device_arguments(gpus: int | Sequence[int] | None, num_nodes: int, cpu_processes: int) -> dict[str, Any]:
@@ -46,6 +53,8 @@ def device_arguments(gpus: int | Sequence[int] | None, num_nodes: int, cpu_proce
         gpus = min(1, available)
     if gpus == -1:
         gpus = available
+    if isinstance(gpus, str):
+        raise ValueError(f"trainer.gpus: got {gpus!r}, a number, a list of indices, -1 (all) or null is needed")
     if isinstance(gpus, int):
         if gpus < 0 or gpus > available:
             raise ValueError(_too_few(gpus, available))
