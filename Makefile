@@ -32,7 +32,7 @@ lint: install
 	$(BIN)/mypy
 
 bench: install
-	@echo "bench: no benchmark yet"
+	$(BIN)/python bench/wiener.py
 
 clean:
 	rm -rf .venv

@@ -68,6 +68,13 @@ def test_wrong_sample_rate_is_named_with_its_file(train, tree):
     assert f"{path} has 48000 Hz, data.sample_rate is 44100" in train(root=tree)
 
 
+def test_mono_track_among_stereo_ones_is_named(train, tree):
+    folder = tree / "train" / "Some Band - Track"
+    for path in folder.glob("*.wav"):
+        soundfile.write(path, soundfile.read(path)[0][:, 0], 44100)
+    assert "Some Band - Track has 1 channels" in train(root=tree)
+
+
 def test_truncated_wav_is_named(train, tree):
     path = next((tree / "train").iterdir()) / "vocals.wav"
     path.write_bytes(path.read_bytes()[:60_000])

@@ -40,6 +40,7 @@ class Track:
     sample_rate: int
     num_samples: int
     bytes_on_disk: int
+    num_channels: int = 2
 
     @property
     def name(self) -> str:
@@ -83,6 +84,7 @@ def scan_musdb18hq(root: Path, *, validation_tracks: Sequence[str], sample_rate:
     if not any(folders.values()):
         raise FileNotFoundError(_not_a_tree(root))
     train, test = ([_read_track(folder, sample_rate) for folder in folders[subset]] for subset in ("train", "test"))
+    _check_channels([*train, *test])
     _check_validation_names([track.name for track in train], validation_tracks, root)
     return Splits(
         train=tuple(track for track in train if track.name not in validation_tracks),
@@ -117,7 +119,17 @@ def _read_track(folder: Path, sample_rate: int) -> Track:
                 f"{headers[0].num_samples} in {headers[0].num_channels}: all files of a track must be equally long"
             )
     size = sum(path.stat().st_size for path in paths)
-    return Track(folder, sample_rate, headers[0].num_samples, size)
+    return Track(folder, sample_rate, headers[0].num_samples, size, headers[0].num_channels)
+
+
+def _check_channels(tracks: list[Track]) -> None:
+    """A batch cannot hold mono and stereo."""
+    for track in tracks:
+        if track.num_channels != tracks[0].num_channels:
+            raise ValueError(
+                f"data.root: {track.folder} has {track.num_channels} channels, {tracks[0].folder} "
+                f"{tracks[0].num_channels}: all tracks must have the same number"
+            )
 
 
 def _check_validation_names(names: list[str], wanted: Iterable[str], root: Path) -> None:
