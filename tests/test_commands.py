@@ -145,11 +145,19 @@ def test_load_separator_takes_an_experiment_folder(trained):
     assert unmix.load_separator(trained, targets=["bass"], niter=0)(mixture).shape == (2, 1, 2, 30_001)
 
 
-def test_the_last_of_four_targets_evaluates_the_experiment(train_arguments, cli, tmp_path, capfd):
+def fill_the_disk(*_, **__):
+    raise OSError("no space left")
+
+
+def test_the_last_of_four_targets_evaluates_the_experiment(train_arguments, cli, tmp_path, capfd, monkeypatch):
     arguments = [*train_arguments, f"paths.out={tmp_path}", "evaluation.after_training=true", "trainer.max_epochs=1"]
     assert cli("train", "-m", *arguments, "target=vocals,drums,bass") == 0
     experiment = next((tmp_path / "runs").iterdir())
     assert not (experiment / "eval").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr("unmix.evaluation.scores.score_track", fill_the_disk)
+        assert cli("train", *arguments, "target=other") == 2
+    assert not list((experiment / "eval").glob("*/scores.csv"))
     assert cli("train", *arguments, "target=other") == 0
     assert (next((experiment / "eval").glob("*-test-*")) / "scores.csv").is_file()
     assert "vocals" in capfd.readouterr().out

@@ -135,8 +135,13 @@ def _evaluate_if_last(cfg: DictConfig, run: Path) -> None:
     if not cfg.evaluation.after_training or not all((sibling / "status.json").is_file() for sibling in siblings):
         return
     ckpt = [sibling / "checkpoints" / "best.ckpt" for sibling in siblings]
-    if folder.claim(run.parent / "eval" / f".claimed-s{cfg.seed}"):
-        _evaluate(ckpt, run.parent / "eval", run.parent.name, "test", cfg.evaluation, data=None)
+    claimed = run.parent / "eval" / f".claimed-s{cfg.seed}"
+    if folder.claim(claimed):
+        try:
+            _evaluate(ckpt, run.parent / "eval", run.parent.name, "test", cfg.evaluation, data=None)
+        except BaseException:
+            claimed.unlink()  # the same command again finishes it
+            raise
 
 
 def check_evaluate(cfg: DictConfig) -> None:
