@@ -13,7 +13,6 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -120,9 +119,3 @@ def to_csv(scores: Sequence[TrackScore]) -> str:
     for score in scores:
         writer.writerow([score.method, score.track, score.target, *(f"{score.metrics[m]:.5f}" for m in METRICS)])
     return text.getvalue()
-
-
-def read_scores(folder: Path, method: str) -> list[TrackScore]:
-    """Medians of every track in a folder of museval's JSON files."""
-    stores = sorted(folder.glob("*.json"))
-    return [score for path in stores for score in medians(method, path.stem, path.read_text())]
