@@ -12,7 +12,7 @@ install: .venv/installed ffmpeg
 	  { echo "make: PYTHON=$(PYTHON) is too old, Python >= 3.11 is needed: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check uv -c constraints.txt
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet -c constraints.txt -e '.[dev]'
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e '.[dev]'
 	@touch $@
 
 # museval imports musdb, which imports stempeg, which wants both programs on PATH.

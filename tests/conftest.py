@@ -13,7 +13,7 @@ from unmix import config
 SOURCES = ("vocals", "drums", "bass", "other")
 SAMPLE_RATE = 44100
 # What a developer's shell, or a run in this process, may leave behind and the code reads.
-FOREIGN_SETTINGS = ("MUSDB_PATH", "HYDRA_FULL_ERROR", "UNMIX_TRACEBACK")
+FOREIGN_SETTINGS = ("MUSDB_PATH", "HYDRA_FULL_ERROR", "UNMIX_TRACEBACK", "UNMIX_LAUNCHER", "UNMIX_EXPERIMENT")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -108,6 +108,7 @@ def train_arguments(musdb_tree):
         "trainer.gpus=0",
         "trainer.max_epochs=2",
         "evaluation.after_training=false",
+        "hydra/launcher=basic",  # a process a job costs seconds: tests/runs has those
     ]
 
 

@@ -18,6 +18,7 @@ from unmix.models import checkpoint
 def test_training_writes_a_self_contained_run_folder(trained):
     run = trained / "drums-s42"
     assert {path.name for path in run.iterdir()} == {
+        ".guard",
         "checkpoints",
         "config.yaml",
         "env.json",
@@ -66,9 +67,11 @@ def evaluation(trained, cli):
 
 
 def test_evaluation_writes_scores_summary_picture_and_report(evaluation):
-    assert {"boxplot.png", "report.html", "scores.csv", "summary.json", "tracks", "mixture", "estimates"} == {
-        path.name for path in evaluation.iterdir()
-    }
+    assert {"boxplot.png", "report.html", "scores.csv", "summary.json", "status.json", ".guard"} | {
+        "tracks",
+        "mixture",
+        "estimates",
+    } == {path.name for path in evaluation.iterdir()}
     assert evaluation.name.startswith("musdb18hq-test-")
 
 

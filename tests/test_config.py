@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from unmix.config import CONF, check_targets, compose, quote_literal
+from unmix.composition import CONF, check_targets, compose
+from unmix.config import quote_literal
 
 GROUP_FILES = sorted(path.relative_to(CONF) for path in CONF.glob("*/*.yaml") if path.parent.name != "hydra")
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unmix.config import compose
+from unmix.composition import compose
 from unmix.identity import experiment_id
 
 SAME = [

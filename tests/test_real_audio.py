@@ -34,6 +34,7 @@ def test_real_music_is_trained_on_evaluated_and_separated(real_tree, cli, tmp_pa
         "trainer.gpus=0",
         "trainer.max_steps=2",
         "evaluation.after_training=false",
+        "hydra/launcher=basic",
     ]
     assert cli("train", "-m", *arguments, "target=vocals,drums,bass,other") == 0
     experiment = next((tmp_path / "runs").iterdir())

@@ -1,194 +1,123 @@
-"""Command line -> checked configuration -> one of the functions in `runs` -> exit code.
+"""Command line -> checked configuration -> one of the commands in `runs` -> exit code.
 
-Everything that can be wrong is found before Hydra writes its first file: the jobs of a sweep are composed, their
-values bound to the constructors they go to, and the data looked at. Then `hydra.main` runs.
+Everything that can be wrong is found before the first file is written: all jobs of a sweep are composed, their values
+bound to the constructors they go to, and the data looked at. Then one job runs here, several by Hydra's launcher.
 """
 
-import inspect
 import logging
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
-from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import ConfigCompositionException, HydraException, InstantiationException
-from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
+from hydra.core.utils import configure_log
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+)
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unmix import errors
-from unmix.identity import register_resolvers
+from unmix.composition import CONF, Command, check_targets, compose, parse
+from unmix.experiments import signals
+from unmix.experiments.hold import Busy
+from unmix.experiments.pool import LAUNCHER
 
-CONF = Path(__file__).parents[2] / "conf"
 # Their values are file names, which Hydra's grammar would take apart.
 LITERAL_KEYS = ("input", "ckpt", "data.root", "paths.out", "paths.data", "init_from")
-USAGE_ERROR, INTERRUPTED = 2, 130
-
-
-@dataclass
-class Paths:
-    """Where results go, and where prepared data and caches stay."""
-
-    out: str = "outputs"
-    data: str = MISSING
-
-
-@dataclass
-class TrainSchema:
-    """Top-level keys of conf/train.yaml."""
-
-    name: str = MISSING
-    target: str = MISSING
-    seed: int = MISSING
-    data: Any = MISSING
-    model: Any = MISSING
-    stft: Any = MISSING
-    optimizer: Any = MISSING
-    scheduler: Any = MISSING
-    trainer: Any = MISSING
-    callbacks: Any = None
-    logger: Any = None
-    evaluation: Any = None
-    paths: Paths = MISSING
-    run_dir: str = MISSING
-    sweep_name: str = MISSING
-
-
-@dataclass
-class EvaluateSchema:
-    """Top-level keys of conf/evaluate.yaml."""
-
-    ckpt: Any = MISSING
-    data: Any = None
-    target: str | None = None
-    seed: int = 0
-    subset: str = "test"
-    evaluation: Any = MISSING
-    paths: Paths = MISSING
-
-
-@dataclass
-class SeparateSchema:
-    """Top-level keys of conf/separate.yaml."""
-
-    ckpt: Any = MISSING
-    input: Any = MISSING
-    niter: int = 1
-    gpus: Any = None
-    overwrite: bool = False
-    paths: Paths = MISSING
-
-
-def register() -> None:
-    """Make schemas and resolvers known to Hydra; on import, so that tests' `compose` sees them too."""
-    store = ConfigStore.instance()
-    for name, schema in (("train", TrainSchema), ("evaluate", EvaluateSchema), ("separate", SeparateSchema)):
-        store.store(name=f"{name}_schema", node=schema)
-    register_resolvers()
-
-
-register()
+# 75 is sysexits' EX_TEMPFAIL, "run me again"; so do signals that are not a person's.
+FAILED, USAGE_ERROR, BUSY = 1, 2, signals.TEMPORARY_FAILURE
 
 
 def main(config_name: str) -> int:
-    """Run `unmix.runs.<config_name>` as `sys.argv` says.
+    """Run the command `unmix.runs.<config_name>` as `sys.argv` says.
 
     Returns:
-        0, or 2 after one line on stderr; with HYDRA_FULL_ERROR=1 the error itself is raised.
+        0; after one line on stderr 2 (what was asked for cannot be), 75 (another process is at it) or 1 (the run
+        failed). With HYDRA_FULL_ERROR=1 the error itself is raised.
+
+    Raises:
+        Interrupted: exits with 130 (Ctrl-C) or 75 (SIGTERM, SIGUSR1, SIGUSR2).
     """
+    _die_with_whoever_started_this()
     sys.argv[1:] = [quote_literal(argument) for argument in sys.argv[1:]]
     wants_traceback = os.environ.setdefault("UNMIX_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra prints a traceback and exits unless it may raise
     logging.captureWarnings(True)
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # Lightning's, of torch's
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")  # it is: BatchKeys
     try:
-        _run(config_name)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except (ValueError, OSError, HydraException, OmegaConfBaseException) as error:
+        with signals.handled():
+            _run(config_name)
+    except (ValueError, OSError, Busy, ArithmeticError, HydraException, OmegaConfBaseException) as error:
         if wants_traceback:
             raise
         print(f"{config_name}: {explain(error, config_name)}", file=sys.stderr)  # noqa: T201
-        return USAGE_ERROR
+        return BUSY if isinstance(error, Busy) else FAILED if isinstance(error, ArithmeticError) else USAGE_ERROR
     return 0
+
+
+def _die_with_whoever_started_this() -> None:
+    """No job outlives its launcher, no rank its first one: also when that is killed."""
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        signals.die_with_parent(os.getppid(), signal.SIGKILL)  # within a collective nothing else gets through
+    elif launcher := os.environ.get(LAUNCHER):
+        signals.die_with_parent(int(launcher))
 
 
 def _run(config_name: str) -> None:
     arguments = get_args_parser().parse_args()
-    only_shows = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
-    if not only_shows:
-        for cfg in compose_jobs(config_name, arguments.overrides, is_sweep=arguments.multirun):
-            check_targets(cfg)
-            getattr(import_module("unmix.runs"), f"check_{config_name}")(cfg)
+    if arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(lambda _: None)()
+        return
+    command = parse(config_name, arguments.overrides, multirun=arguments.multirun)
+    cfgs = list(command.compose_jobs())
+    if config_name == "train":
+        cfgs = _unfinished(cfgs)
+    for cfg in cfgs:
+        check_targets(cfg)
+        import_module(f"unmix.runs.{config_name}").check(cfg)
+    if cfgs and cfgs[0].get("dry_run"):
+        import_module("unmix.runs.preview").show(cfgs)
+    elif cfgs and command.is_sweep:
+        _sweep(command, cfgs)
+    elif cfgs:
+        configure_log(command.hydra.job_logging, command.hydra.verbose)
+        import_module(f"unmix.runs.{config_name}").run(cfgs[0])
+
+
+def _unfinished(cfgs: list[DictConfig]) -> list[DictConfig]:
+    """The jobs that have something to do; when none has, the answer is printed here, within a second."""
+    from unmix import plans
+
+    planned = plans.plan_all(cfgs)
+    if cfgs[0].dry_run:
+        return cfgs
+    unfinished = [one for one in planned if not one.is_finished]
+    if not unfinished:
+        for one in planned:
+            print(one)  # noqa: T201
+        plans.print_evaluations(planned)
+    return [one.cfg for one in unfinished]
+
+
+def _sweep(command: Command, cfgs: list[DictConfig]) -> None:
+    commands = import_module(f"unmix.runs.{command.config_name}")
+    if command.config_name == "train" and "process" not in command.hydra.launcher._target_:
+        for cfg in cfgs:
+            commands.check_single_process(cfg, command.hydra.runtime.choices["hydra/launcher"])
 
     def task(cfg: DictConfig) -> Any:
-        return getattr(import_module("unmix.runs"), config_name)(cfg)
+        return commands.run(cfg)
 
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
-
-
-def compose(config_name: str, overrides: list[str]) -> DictConfig:
-    """The configuration that these overrides make, as Hydra would."""
-    with warnings.catch_warnings(), hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        warnings.simplefilter("ignore")  # `_self_` and the like are for us, not for the user
-        return hydra.compose(config_name, overrides)
-
-
-def compose_jobs(config_name: str, overrides: list[str], *, is_sweep: bool) -> Iterator[DictConfig]:
-    """Every job's configuration: one, or with -m one per point of the grid."""
-    jobs = [overrides]
-    if is_sweep:
-        parsed = OverridesParser.create().parse_overrides(overrides)
-        jobs = BasicSweeper.split_arguments(parsed, None)[0]
-    for job in jobs:
-        cfg = compose(config_name, job)
-        if missing := OmegaConf.missing_keys(cfg):
-            raise ValueError(f"{', '.join(sorted(missing))}: needed; give a value on the command line")
-        OmegaConf.resolve(cfg.copy())
-        yield cfg
-
-
-def check_targets(cfg: DictConfig) -> None:
-    """Bind every node with a `_target_` to its signature.
-
-    Raises:
-        ValueError: naming every key that the target does not take, and the nearest that it does.
-    """
-    wrong = [message for path, node in _nodes_with_target(cfg, "") for message in _misfits(path, node)]
-    if wrong:
-        raise ValueError(" | ".join(wrong))
-
-
-def _nodes_with_target(node: Any, path: str) -> Iterator[tuple[str, DictConfig]]:
-    if isinstance(node, DictConfig) and not node._is_none():
-        if "_target_" in node:
-            yield path, node
-        for key in node:
-            yield from _nodes_with_target(node._get_node(key), f"{path}.{key!s}" if path else str(key))
-    elif isinstance(node, ListConfig) and not node._is_none():
-        for i in range(len(node)):
-            yield from _nodes_with_target(node._get_node(i), f"{path}[{i}]")
-
-
-def _misfits(path: str, node: DictConfig) -> Iterator[str]:
-    parameters = inspect.signature(hydra.utils.get_object(node._target_)).parameters
-    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
-    for key, value in node.items():
-        if str(key).startswith("_"):
-            continue
-        if key not in parameters:
-            yield errors.unknown(f"{path}.{key!s}", key, parameters)
-        elif parameters[str(key)].annotation in (int, float) and isinstance(value, str):
-            yield f"{path}.{key!s}: got {value!r}, a number is needed"
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name=command.config_name)(task)()
 
 
 def quote_literal(argument: str) -> str:
@@ -207,20 +136,25 @@ def quote_literal(argument: str) -> str:
 
 
 def explain(error: BaseException, config_name: str) -> str:
-    """One line for one error; for a mistyped key the nearest that exists."""
+    """One line for one error; for a mistyped key or group the nearest that exists."""
+    text = str(error)
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return errors.one_line(error.__cause__)
-    if isinstance(error, ConfigCompositionException) and "Could not override '" in str(error):
-        key = str(error).split("'")[1]
-        return _unknown_key(key, compose(config_name, []))
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return errors.unknown(group, name, error.options)
+    if isinstance(error, ConfigCompositionException):
+        for beginning in ("Could not override '", "Could not append to config. ", "Could not delete from config. '"):
+            if text.startswith(beginning) and "'" in text:
+                return _unknown_key(text.split("'")[1], compose(config_name, [], with_hydra=True))
     return errors.one_line(error)
 
 
 def _unknown_key(key: str, base: DictConfig) -> str:
     """Compare a key with those that stand beside it, at the first part that is wrong."""
-    node, known = base, ""
+    node: Any = base
     for part in key.split("."):
-        if not isinstance(node, DictConfig) or part not in node:
-            return errors.unknown(key, part, [str(name) for name in node] if isinstance(node, DictConfig) else [])
-        known, node = f"{known}.{part}", node[part]
+        if not OmegaConf.is_dict(node) or part not in node:
+            return errors.unknown(key, part, [str(name) for name in node] if OmegaConf.is_dict(node) else [])
+        node = node[part]
     return f"{key}: no such key in this configuration"

@@ -8,6 +8,7 @@ import pytest
 
 from unmix.evaluation import scores
 from unmix.evaluation.scores import TrackScore
+from unmix.evaluation.table import METRICS
 
 RATE = 8000
 
@@ -34,8 +35,8 @@ def test_store_is_museval_s_own():
 
 
 def test_medians_leave_out_windows_that_do_not_count():
-    frames = [{"metrics": dict.fromkeys(scores.METRICS, value)} for value in (1.0, math.nan, 3.0, 7.0)]
-    silent = [{"metrics": dict.fromkeys(scores.METRICS, math.nan)}]
+    frames = [{"metrics": dict.fromkeys(METRICS, value)} for value in (1.0, math.nan, 3.0, 7.0)]
+    silent = [{"metrics": dict.fromkeys(METRICS, math.nan)}]
     store = json.dumps({"targets": [{"name": "bass", "frames": frames}, {"name": "other", "frames": silent}]})
     bass, other = scores.medians("ours", "a song", store)
     assert bass.metrics["SDR"] == 3.0
@@ -44,7 +45,7 @@ def test_medians_leave_out_windows_that_do_not_count():
 
 def test_summary_is_the_median_over_tracks():
     rows = [
-        TrackScore("ours", track, "bass", dict.fromkeys(scores.METRICS, value))
+        TrackScore("ours", track, "bass", dict.fromkeys(METRICS, value))
         for track, value in (("a", 1.0), ("b", 5.0), ("c", math.nan), ("d", 2.0))
     ]
     assert scores.summarize(rows)["ours"]["bass"]["SDR"] == 2.0

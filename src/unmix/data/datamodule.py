@@ -51,21 +51,32 @@ class BatchKeys(Sampler[BatchKey]):
     """Keys of this rank's share of every global batch of an epoch.
 
     An epoch is rounded up to whole batches: every index is a fresh draw, so nothing is seen twice.
+
+    Args:
+        num_samples: of an epoch.
+        batch_size: over all ranks.
+        rank, world_size: which share of every batch.
+        start: (epoch, batch) that the first iteration begins with; later ones begin with batch 0.
     """
 
-    def __init__(self, num_samples: int, batch_size: int, *, rank: int, world_size: int) -> None:
+    def __init__(
+        self, num_samples: int, batch_size: int, *, rank: int, world_size: int, start: tuple[int, int] = (0, 0)
+    ) -> None:
         self.num_batches = -(-num_samples // batch_size)
         self.batch_size = batch_size
         self.share = range(rank * batch_size // world_size, (rank + 1) * batch_size // world_size)
-        self.epoch = 0
+        self.epoch, self.first_batch = start
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this at the start of every epoch."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[BatchKey]:
-        for batch in range(self.num_batches):
-            yield self.epoch, [batch * self.batch_size + i for i in self.share]
+        # Lightning may tell the epoch after the iteration has begun: it is read at the beginning, once.
+        epoch, first_batch, self.first_batch = self.epoch, self.first_batch, 0
+        return iter(
+            [(epoch, [b * self.batch_size + i for i in self.share]) for b in range(first_batch, self.num_batches)]
+        )
 
     def __len__(self) -> int:
         return self.num_batches
@@ -136,7 +147,12 @@ class SeparationDataModule(LightningDataModule):
         self.samples_per_track, self.batch_size = samples_per_track, batch_size
         self.num_workers = num_workers
         self.seed = seed
+        self._start = (0, 0)
         self._splits: Splits | None = None
+
+    def start_at(self, epoch: int, batch: int) -> None:
+        """Begin with this batch of this epoch, as a run that goes on does."""
+        self._start = (epoch, batch)
 
     def prepare_data(self) -> None:
         """Make the data if it can be made and is not there."""
@@ -171,15 +187,36 @@ class SeparationDataModule(LightningDataModule):
                 f"{shortest.num_samples / self.sample_rate:.2f} s: take shorter segments or remove the track"
             )
 
-    def train_dataloader(self) -> DataLoader[StemBatch]:
-        ranks = {"rank": 0, "world_size": 1}
-        if self.trainer is not None:
-            ranks = {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
-        if self.batch_size % ranks["world_size"]:
+    @property
+    def _ranks(self) -> tuple[int, int]:
+        """This rank, and how many there are."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def check_ranks(self, world_size: int) -> None:
+        """Refuse a number of ranks that would see other batches than one, or have nothing to do.
+
+        Raises:
+            ValueError: naming what must divide or be enough.
+        """
+        self._check_batch(world_size)
+        if world_size > len(self.splits.valid) > 0:
             raise ValueError(
-                f"data.batch_size: got {self.batch_size}, which does not divide by the {ranks['world_size']} ranks"
+                f"trainer.gpus: got {world_size} ranks, but only {len(self.splits.valid)} tracks to validate on: "
+                "take fewer ranks"
             )
-        keys = BatchKeys(len(self.splits.train) * self.samples_per_track, self.batch_size, **ranks)
+
+    def _check_batch(self, world_size: int) -> None:
+        if self.batch_size % world_size:
+            raise ValueError(
+                f"data.batch_size: got {self.batch_size}, which does not divide by the {world_size} ranks "
+                "that share each batch: take a multiple"
+            )
+
+    def train_dataloader(self) -> DataLoader[StemBatch]:
+        rank, world_size = self._ranks
+        self._check_batch(world_size)
+        num_samples = len(self.splits.train) * self.samples_per_track
+        keys = BatchKeys(num_samples, self.batch_size, rank=rank, world_size=world_size, start=self._start)
         dataset = RandomMixDataset(self.splits.train, self.recipe, self.seed)
         return DataLoader(
             dataset,
@@ -191,8 +228,9 @@ class SeparationDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """The real mixture file and the target, whole, one track at a time, as in UMX."""
-        return DataLoader(TrackDataset(self.splits.valid, ("mixture", self.target)), batch_size=1)
+        """The real mixture file and the target, whole, one track at a time, as in UMX; each on one rank."""
+        rank, world_size = self._ranks
+        return DataLoader(TrackDataset(self.splits.valid[rank::world_size], ("mixture", self.target)), batch_size=1)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> dict[str, Tensor]:
         """Make float waveforms by name, (batch, channels, samples), on the device."""

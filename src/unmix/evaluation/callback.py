@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ class Museval(Callback):
         method: name of what is evaluated, in tables.
         settings: what reproduces the scores; goes into summary and report.
         save_estimates: also write the estimates as WAV files.
+        tell: is told how far it is.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class Museval(Callback):
         method: str,
         settings: dict[str, Any],
         save_estimates: bool = False,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.tracks = tracks
         self.where = where
         self.method = method
         self.settings = settings
         self.save_estimates = save_estimates
+        self.tell = tell
         self.unscored = [track for track in tracks if not self._is_scored(track)]
 
     def dataloader(self, sources: Sequence[str]) -> DataLoader[dict[str, Tensor]]:
@@ -127,6 +130,7 @@ class Museval(Callback):
         return all(self.where.store(method, track.name).is_file() for method in (self.method, MIXTURE))
 
     def _log_track(self, track: Track, store: str, num_done: int) -> None:
+        self.tell(f"evaluating, {len(self.tracks) - len(self.unscored) + num_done}/{len(self.tracks)} tracks")
         sdr = "  ".join(f"{row.target} {row.metrics['SDR']:.2f}" for row in scores.medians("", track.name, store))
         remaining = (time.monotonic() - self.started) / num_done * (len(self.unscored) - num_done)
         log.info("[%d/%d] %s: SDR %s (%.0f s to go)", num_done, len(self.unscored), track.name, sdr, remaining)

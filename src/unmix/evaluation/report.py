@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.table import Table
 
 from unmix.evaluation import scores
-from unmix.evaluation.scores import METRICS, TrackScore
+from unmix.evaluation.scores import TrackScore
+from unmix.evaluation.table import METRICS
 from unmix.experiments import folder
 
 # Okabe and Ito's colours, told apart by the colour-blind; one per target.
@@ -54,19 +54,6 @@ def write(summary: Summary, where: Path) -> None:
     picture = _png(box_plot(summary))
     (where / "boxplot.png").write_bytes(picture)
     folder.write_atomically(where / "report.html", page(summary, picture, where))
-
-
-def print_table(summary: Summary, console: Console | None = None) -> None:
-    """Medians of all metrics, the baseline's beside them."""
-    title = f"{summary.method}: median of windows, then of {summary.num_tracks} tracks, in dB"
-    table = Table(title=title, title_justify="left", caption=f"in brackets: {summary.baseline}", caption_justify="left")
-    table.add_column("target")
-    for metric in METRICS:
-        table.add_column(metric, justify="right")
-    for target in summary.targets:
-        ours, base = summary.medians[summary.method][target], summary.medians[summary.baseline][target]
-        table.add_row(target, *(f"[bold]{ours[m]:.2f}[/bold] \\[{base[m]:.2f}]" for m in METRICS))
-    (console or Console()).print(table)
 
 
 def box_plot(summary: Summary) -> Figure:
@@ -155,7 +142,7 @@ def _track_cells(summary: Summary, track: str, target: str, where: Path) -> str:
     audio = Path("estimates") / track / f"{target}.wav"
     player = ""
     if (where / audio).is_file():
-        player = f'<br><audio controls preload=none src="{html.escape(audio.as_posix(), quote=True)}"></audio>'
+        player = f'<br><audio controls preload=none src="{quote(audio.as_posix())}"></audio>'
     return f"<td>{sdr:.2f}{player}</td>"
 
 

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-METRICS = ("SDR", "SIR", "ISR", "SAR")
+from unmix.evaluation.table import METRICS
+
 Waveforms = Mapping[str, npt.NDArray[np.floating]]  # by stem name, (channels, samples) each
 
 

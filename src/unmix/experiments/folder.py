@@ -24,15 +24,26 @@ def write_json(path: Path, content: Any) -> None:
     write_atomically(path, json.dumps(content, indent=2) + "\n")
 
 
-def environment() -> dict[str, Any]:
-    """Versions, machine, command and code state: what reproducing a result needs beside its configuration."""
+def environment(**machine: Any) -> dict[str, Any]:
+    """Versions, machine, command and code state: what reproducing a result needs beside its configuration.
+
+    Args:
+        machine: further facts that the caller knows, as threads and GPUs.
+    """
     return {
         "command": sys.argv,
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        **machine,
         "versions": {name: _version(name) for name in PACKAGES},
         "git": git_state(),
     }
+
+
+def git_diff() -> str:
+    """What was changed since the commit that `git_state` names."""
+    return _git(Path(__file__).parent, "diff", "HEAD")
 
 
 def git_state() -> dict[str, Any]:
@@ -40,16 +51,6 @@ def git_state() -> dict[str, Any]:
     root = Path(__file__).parent
     commit = _git(root, "rev-parse", "HEAD")
     return {"sha": commit, "dirty": bool(_git(root, "status", "--porcelain"))} if commit else {}
-
-
-def claim(path: Path) -> bool:
-    """Make a file that only one process can make; False when another was first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-    except FileExistsError:
-        return False
-    return True
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -4,7 +4,9 @@ Only tensors and plain containers are inside, so that `torch.load(..., weights_o
 carries code cannot run it.
 """
 
+import hashlib
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -82,3 +84,11 @@ def build_network(checkpoint: Checkpoint) -> nn.Module:
     except RuntimeError as error:
         raise ValueError(f"ckpt: the weights in {checkpoint.path} do not fit its configuration: {error}") from error
     return network.eval()
+
+
+def digest(state: Mapping[str, Tensor]) -> str:
+    """Sixteen hex digits over the weights: other weights, other digits."""
+    sha = hashlib.sha256()
+    for name in sorted(state):
+        sha.update(name.encode() + state[name].contiguous().numpy().tobytes())
+    return sha.hexdigest()[:16]

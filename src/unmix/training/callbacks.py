@@ -1,9 +1,11 @@
-"""What happens beside the optimisation: reseeding, metrics.csv, throughput, progress, provenance."""
+"""What happens beside the optimisation: reseeding, metrics.csv, throughput, progress, status."""
 
 import csv
 import logging
+import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
 
-from unmix.models import checkpoint
+from unmix.training.checkpoints import Checkpoints, finished_epochs
 
 log = logging.getLogger(__name__)
 
@@ -30,21 +32,47 @@ class ReseedEveryStep(Callback):
 
 
 class MetricsCsv(Callback):
-    """One row of metrics an epoch, appended to a file that a resumed run goes on with.
+    """One row of metrics an epoch, appended to a file that a resumed run cuts back to where it goes on.
 
     Columns are those of the first epoch. Times are left out: two runs of one command write the same bytes.
+
+    Raises:
+        ValueError: at the start, when the file is no such table or lacks the epochs before this one.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero and self.path.exists():
+            self._cut(finished_epochs(trainer))
+
+    def _cut(self, epochs: int) -> None:
+        """Keep the rows of the epochs that are finished; a later one was written by an attempt that was killed."""
+        header, *rows = self.path.read_text().splitlines(keepends=True) or [""]
+        if rows and not rows[-1].endswith("\n"):
+            rows.pop()  # killed while writing it
+        numbers = [row.partition(",")[0] for row in rows]
+        first = int(numbers[0]) if numbers and numbers[0].isdecimal() else epochs
+        kept = rows[: epochs - first]
+        expected = [str(epoch) for epoch in range(first, epochs)]
+        if not header.startswith("epoch,step,") or numbers[: len(kept)] != expected or (epochs and not kept):
+            raise ValueError(
+                f"{self.path}: damaged, it needs a row for each of the {epochs} finished epochs; "
+                "remove it to go on without them, or fresh=true starts anew"
+            )
+        if not kept:
+            self.path.unlink()
+        elif len(header + "".join(kept)) < self.path.stat().st_size:
+            self.path.write_text(header + "".join(kept))
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        row: dict[str, Any] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+        row: dict[str, Any] = {"epoch": finished_epochs(trainer) - 1, "step": trainer.global_step}
         for name, value in sorted(trainer.callback_metrics.items()):
             if not name.startswith(TIMING) and not name.endswith("_step"):
-                row[name.removesuffix("_epoch")] = f"{float(value):.9g}"
+                row[name] = f"{float(value):.9g}"
         is_new = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         columns = list(row) if is_new else self.path.read_text().splitlines()[0].split(",")
@@ -53,13 +81,21 @@ class MetricsCsv(Callback):
             if is_new:
                 writer.writeheader()
             writer.writerow(row)
+            file.flush()
+            os.fsync(file.fileno())  # the checkpoint that follows must not outlive its row
 
 
 class Throughput(Callback):
     """Seconds of training audio per second of an epoch, and the time the epoch took."""
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._reset()  # a run resumed within an epoch does not start one
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.started, self.samples = time.monotonic(), 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self.started, self.samples, self.elapsed = time.monotonic(), 0, 0.0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -71,18 +107,20 @@ class Throughput(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         sample_rate = trainer.datamodule.sample_rate  # type: ignore[attr-defined]
         pl_module.log("time/epoch", time.monotonic() - self.started)
-        pl_module.log("time/audio_seconds_per_second", self.samples / sample_rate / self.elapsed, prog_bar=True)
+        if self.elapsed:
+            pl_module.log("time/audio_seconds_per_second", self.samples / sample_rate / self.elapsed, prog_bar=True)
 
 
 class EpochLines(Callback):
     """A line per epoch, for logs and pipes, where a progress bar is noise."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        shown = ("train/loss_epoch", "val/loss", "val/sdr", "time/epoch", "time/audio_seconds_per_second")
+        shown = ("train/loss", "val/loss", "val/sdr", "time/epoch", "time/audio_seconds_per_second")
         values = {name: trainer.callback_metrics[name] for name in shown if name in trainer.callback_metrics}
-        text = "  ".join(f"{name.removesuffix('_epoch')} {float(value):.4g}" for name, value in values.items())
+        text = "  ".join(f"{name} {float(value):.4g}" for name, value in values.items())
         last = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
-        log.info("epoch %d%s  %s", trainer.current_epoch + 1, last, text)
+        if trainer.is_global_zero:
+            log.info("epoch %d%s  %s", finished_epochs(trainer), last, text)
 
 
 def progress() -> Callback:
@@ -90,12 +128,34 @@ def progress() -> Callback:
     return TQDMProgressBar() if sys.stderr.isatty() else EpochLines()
 
 
-class Provenance(Callback):
-    """Writes the key `unmix` into every checkpoint, so that using one needs no training override again."""
+class StatusUpdates(Callback):
+    """Tells others how far the run is, every few seconds.
 
-    def __init__(self, record: dict[str, Any]) -> None:
-        self.record = record
+    Args:
+        update: takes epoch, step, best and activity as keywords.
+        checkpoints: knows the best score.
+    """
 
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint_: dict[str, Any]) -> None:
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        checkpoint_[checkpoint.KEY] = {"schema": checkpoint.SCHEMA, **self.record, "metrics": metrics}
+    SECONDS = 2.0
+
+    def __init__(self, update: Callable[..., None], checkpoints: Checkpoints) -> None:
+        self.update = update
+        self.checkpoints = checkpoints
+        self.updated = 0.0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if time.monotonic() - self.updated > self.SECONDS:
+            self._tell(trainer, f"batch {batch_idx + 1}/{trainer.num_training_batches}")
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._tell(trainer, "validating")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._tell(trainer, "")
+
+    def _tell(self, trainer: Trainer, activity: str) -> None:
+        self.updated = time.monotonic()
+        best = self.checkpoints.best_score
+        self.update(epoch=finished_epochs(trainer), step=trainer.global_step, best=best, activity=activity)

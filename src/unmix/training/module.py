@@ -49,7 +49,8 @@ class SeparationModule(LightningModule):
         self.stft = stft
         self.target = target
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
-        self.val_loss, self.val_sdr, self.val_sdr_tracks = MeanMetric(), MeanMetric(), SumMetric()
+        self.train_loss, self.val_loss, self.val_sdr = MeanMetric(), MeanMetric(), MeanMetric()
+        self.val_sdr_tracks = SumMetric()
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Magnitude of the target: (batch, channels, samples) -> (batch, channels, bins, frames)."""
@@ -58,8 +59,16 @@ class SeparationModule(LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         estimate = self(batch["mixture"])
         loss = mse_loss(estimate, self.stft(batch[self.target]).abs())
-        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(estimate))
+        self.train_loss.update(loss.detach())
+        self.log("train/loss_step", loss, on_step=True, on_epoch=False, prog_bar=True)
+        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True)
         return loss
+
+    def on_validation_start(self) -> None:
+        """Every rank validates with the BatchNorm statistics of the first, which are the ones that are saved."""
+        if self.trainer.world_size > 1:
+            for buffer in self.model.buffers():
+                torch.distributed.broadcast(buffer, src=0)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """One whole track: UMX's loss, and the SDR of the estimate with the mixture's phase."""
@@ -92,7 +101,20 @@ class SeparationModule(LightningModule):
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Nothing: Lightning would step after the epoch's checkpoint, and a resumed run would lose the step."""
 
-    def on_train_epoch_start(self) -> None:
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Within an epoch, also its mean loss so far, of all ranks."""
+        with self.train_loss.sync_context():
+            checkpoint["train_loss"] = [self.train_loss.mean_value.item(), self.train_loss.weight.item()]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        _, batch = checkpoint["unmix"]["position"]
+        if batch > 0 and self.global_rank == 0:
+            mean, weight = checkpoint["train_loss"]
+            self.train_loss.mean_value.fill_(mean)
+            self.train_loss.weight.fill_(weight)
+            self.train_loss._update_count = 1
+
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_epoch_end(self) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Trainer
+from pytorch_lightning.strategies import DDPStrategy
 
 from unmix import errors
+from unmix.training.checkpoints import SafeCheckpointIO
 
 
 def make_trainer(
@@ -23,8 +25,13 @@ def make_trainer(
     Raises:
         ValueError: when there are fewer GPUs, or an argument is not Lightning's.
     """
+    arguments = check_arguments(gpus, num_nodes, cpu_processes, **trainer_arguments)
+    if arguments["strategy"] == "ddp":
+        # Buffers are BatchNorm's alone; sent before every forward, ranks with different numbers of tracks would hang.
+        arguments["strategy"] = DDPStrategy(broadcast_buffers=False)
     return Trainer(
-        **check_arguments(gpus, num_nodes, cpu_processes, **trainer_arguments),
+        **arguments,
+        plugins=[SafeCheckpointIO()],
         use_distributed_sampler=False,  # the sampler knows its rank
         enable_model_summary=False,
         num_sanity_val_steps=0,  # whole tracks: expensive, and its scores would be taken for real ones
@@ -66,6 +73,12 @@ def device_arguments(gpus: int | Sequence[int] | None, num_nodes: int, cpu_proce
     if count == 0:
         return _arguments("cpu", cpu_processes, cpu_processes * num_nodes, num_nodes)
     return _arguments("gpu", devices, count * num_nodes, num_nodes)
+
+
+def num_processes(arguments: dict[str, Any]) -> int:
+    """Ranks that these words of Lightning's mean, see `device_arguments`."""
+    devices = arguments["devices"]
+    return (devices if isinstance(devices, int) else len(devices)) * int(arguments["num_nodes"])
 
 
 def _arguments(accelerator: str, devices: Any, num_processes: int, num_nodes: int) -> dict[str, Any]:

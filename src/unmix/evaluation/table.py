@@ -1,0 +1,29 @@
+"""The table on the terminal; needs neither torch nor museval."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+METRICS = ("SDR", "SIR", "ISR", "SAR")
+Medians = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+def print_table(medians: Medians, num_tracks: int, console: Console | None = None) -> None:
+    """Print the medians of a method, those of its baseline beside them.
+
+    Args:
+        medians: method -> target -> metric -> dB, the method first, its baseline second.
+        num_tracks: that they are medians of.
+        console: where to; the terminal when None.
+    """
+    method, baseline = medians
+    title = f"{method}: median of windows, then of {num_tracks} tracks, in dB"
+    table = Table(title=title, title_justify="left", caption=f"in brackets: {baseline}", caption_justify="left")
+    table.add_column("target")
+    for metric in METRICS:
+        table.add_column(metric, justify="right")
+    for target, ours in medians[method].items():
+        base = medians[baseline][target]
+        table.add_row(target, *(f"[bold]{ours[m]:.2f}[/bold] \\[{base[m]:.2f}]" for m in METRICS))
+    (console or Console()).print(table)

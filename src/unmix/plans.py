@@ -1,0 +1,162 @@
+"""What a training command has to do, found from its configuration and the files that are there, without torch.
+
+So the answer "done" costs a second, not the ten that importing everything takes.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from omegaconf import DictConfig
+
+from unmix.data.tracks import SOURCES
+from unmix.evaluation.table import print_table
+from unmix.experiments import status
+from unmix.experiments.status import Status
+from unmix.identity import experiment_id
+
+State = Literal["new", "continues", "done", "failed", "running"]
+LENGTHS = ("max_epochs", "max_steps", "max_time")
+# Set by a launcher for its jobs: configuration files that were edited since would make another experiment.
+EXPECTED_EXPERIMENT = "UNMIX_EXPERIMENT"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training job.
+
+    Args:
+        cfg: its configuration.
+        experiment: identity.
+        run: its folder.
+        previous: status of the folder; None when there is none.
+    """
+
+    cfg: DictConfig
+    experiment: str
+    run: Path
+    previous: Status | None
+
+    @property
+    def state(self) -> State:
+        """What the command would find."""
+        if self.previous is None or self.cfg.fresh:
+            return "new"
+        if self.previous.is_alive():
+            return "running"
+        if self.previous.state == "failed" and not self.cfg.retry:
+            return "failed"
+        return "done" if is_done(self.previous, requested_length(self.cfg)) else "continues"
+
+    @property
+    def is_finished(self) -> bool:
+        """Done, and its evaluation too when it is the experiment's last."""
+        return self.state == "done" and not (self.wants_evaluation and self.evaluation is None)
+
+    @property
+    def wants_evaluation(self) -> bool:
+        """Whether the four targets of this seed are done and shall be evaluated."""
+        return bool(self.cfg.evaluation.after_training) and len(self.weights) == len(SOURCES)
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """Digests of the best weights of the finished targets of this seed."""
+        read = {target: status.read(self.sibling(target)) for target in SOURCES}
+        return {target: one.weights for target, one in read.items() if one is not None and one.state == "done"}
+
+    def sibling(self, target: str) -> Path:
+        return self.run.parent / f"{target}-s{self.cfg.seed}"
+
+    @property
+    def evaluation(self) -> Path | None:
+        """Folder of the finished evaluation of exactly these weights."""
+        wanted = {"weights": self.weights, "subset": "test", "niter": self.cfg.evaluation.niter}
+        for path in sorted(self.run.parent.glob("eval/*/summary.json")):
+            summary = json.loads(path.read_text(encoding="utf-8"))
+            if all(summary.get(key) == value for key, value in wanted.items()):
+                return path.parent
+        return None
+
+    def __str__(self) -> str:
+        said: str = self.state
+        if self.previous is not None and said == "continues":
+            said += f" at epoch {self.previous.epoch + 1}, step {self.previous.step}"
+        if self.previous is not None and said == "failed":
+            said += f" ({self.previous.reason}); retry=true tries again"
+        if self.previous is not None and said == "done":
+            best = "" if self.previous.best is None else f", best val/loss {self.previous.best:.4f}"
+            said += f" after {self.previous.epoch} epochs{best}"
+        return f"{self.run}: {said}"
+
+
+def plan(cfg: DictConfig) -> Plan:
+    """What there is to do for one configuration.
+
+    Raises:
+        ValueError: when its status is damaged, or a launcher planned another experiment.
+    """
+    experiment, run = experiment_id(cfg), Path(cfg.run_dir)
+    expected = os.environ.get(EXPECTED_EXPERIMENT, experiment)
+    if expected != experiment:
+        raise ValueError(
+            f"conf: this job was planned as {expected} and is {experiment} now: a configuration file was edited "
+            "while it waited; start the sweep again"
+        )
+    return Plan(cfg, experiment, run, None if cfg.fresh else status.read(run))
+
+
+def plan_all(cfgs: Sequence[DictConfig]) -> list[Plan]:
+    """Plans of all jobs of a command.
+
+    Raises:
+        ValueError: when two of them would write into one folder.
+    """
+    plans = [plan(cfg) for cfg in cfgs]
+    for i, one in enumerate(plans):
+        if one.run in [other.run for other in plans[:i]]:
+            raise ValueError(
+                f"sweep: two jobs are {one.run}: a value is given twice, or differs in nothing that changes the "
+                "result (seed and target do, devices and lengths do not)"
+            )
+    return plans
+
+
+def settled(cfg: DictConfig) -> DictConfig:
+    """The same when what `fresh` and `retry` ask for has been done."""
+    copy = cfg.copy()
+    copy.fresh = copy.retry = False
+    return copy
+
+
+def requested_length(cfg: DictConfig) -> dict[str, Any]:
+    return {name: cfg.trainer.get(name) for name in LENGTHS}
+
+
+def is_done(previous: Status, length: dict[str, Any]) -> bool:
+    """Whether a run ended by itself at this length or a longer one."""
+    if previous.state != "done":
+        return False
+    reached = previous.length or {}
+    return previous.stopped_early or all(_limit(length[name]) <= _limit(reached.get(name)) for name in LENGTHS)
+
+
+def _limit(value: Any) -> float:
+    """A number that compares; none at all is infinite. `max_time` is DD:HH:MM:SS."""
+    if isinstance(value, str):
+        days, hours, minutes, seconds = (int(part) for part in value.split(":"))
+        return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+    return float("inf") if value is None or value == -1 else float(value)
+
+
+def print_evaluations(plans: Sequence[Plan]) -> None:
+    """The table of every experiment among the plans that has been evaluated, and where its files are."""
+    found = dict.fromkeys(one.evaluation for one in plans if one.wants_evaluation)
+    for where in filter(None, found):
+        summary = json.loads((where / "summary.json").read_text(encoding="utf-8"))
+        print_table(summary["medians"], summary["num_tracks"])
+        print(f"report: {where / 'report.html'}")  # noqa: T201
+        if (where / "estimates").is_dir():
+            print(f"stems:  {where / 'estimates'}")  # noqa: T201

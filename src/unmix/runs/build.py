@@ -1,0 +1,70 @@
+"""From nodes of a configuration to the objects they name."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from unmix.data import statistics
+from unmix.data.datamodule import SeparationDataModule
+from unmix.models.open_unmix import OpenUnmix
+from unmix.training.module import SeparationModule
+
+
+def make_datamodule(data: Mapping[str, Any], **overrides: Any) -> SeparationDataModule:
+    """The data module of a configuration.
+
+    Raises:
+        ValueError: when no root was given.
+    """
+    if data["root"] is None:
+        raise ValueError(
+            "data.root: not given; set data.root=/path/to/musdb18hq or the environment variable MUSDB_PATH, "
+            "or try experiment=demo, which makes its own data"
+        )
+    root = Path(data["root"]).expanduser()
+    return instantiate(data, root=str(root), **overrides)
+
+
+def make_module(cfg: DictConfig, datamodule: SeparationDataModule) -> SeparationModule:
+    """Network with the statistics of its training data, loss and optimisation; the same for the same seed."""
+    torch.manual_seed(cfg.seed)  # the initial weights
+    module = build_module(cfg)
+    cache = Path(cfg.paths.data).expanduser() / "statistics"
+    mean, std = statistics.load_or_compute(datamodule.splits.train, module.stft, cache)
+    cast(OpenUnmix, module.model).set_statistics(mean, std)
+    return module
+
+
+def build_module(cfg: DictConfig) -> SeparationModule:
+    """Network, loss and optimisation as configured."""
+    return SeparationModule(
+        instantiate(cfg.model),
+        instantiate(cfg.stft),
+        target=cfg.target,
+        optimizer=instantiate(cfg.optimizer),
+        scheduler=instantiate(cfg.scheduler),
+    )
+
+
+def plain(cfg: DictConfig, datamodule: SeparationDataModule) -> dict[str, Any]:
+    """The resolved configuration as plain containers, with the data's folder absolute."""
+    config = OmegaConf.to_container(cfg, resolve=True)
+    config["data"]["root"] = str(datamodule.root.resolve())  # type: ignore[index, call-overload]
+    return config  # type: ignore[return-value]
+
+
+def quiet_lightning() -> None:
+    """Its notes on hardware and on itself are noise in a log; its warnings stay."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def count_parameters(cfg: DictConfig) -> int:
+    """Of the network: all numbers that training changes."""
+    with torch.device("meta"):  # no memory, no numbers
+        return sum(weight.numel() for weight in build_module(cfg).parameters() if weight.requires_grad)

@@ -1,0 +1,109 @@
+"""python src/evaluate.py: the scores of a separator, also at the end of an experiment's fourth training."""
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from unmix.data.datamodule import SeparationDataModule
+from unmix.data.tracks import SOURCES
+from unmix.evaluation import callback
+from unmix.evaluation.table import print_table
+from unmix.experiments import folder
+from unmix.experiments.hold import hold
+from unmix.models import checkpoint
+from unmix.models.checkpoint import Checkpoint
+from unmix.models.separator import find_checkpoints, load_separator
+from unmix.plans import Plan
+from unmix.runs.build import make_datamodule, quiet_lightning
+from unmix.training.trainer import make_trainer
+
+log = logging.getLogger(__name__)
+
+
+def check(cfg: DictConfig) -> None:
+    """Refuse checkpoints that are not there, or lack one of the four targets."""
+    _complete(cfg.ckpt)
+
+
+def run(cfg: DictConfig) -> None:
+    """Score a separator over all tracks of a subset."""
+    quiet_lightning()
+    ckpt = list(cfg.ckpt) if OmegaConf.is_list(cfg.ckpt) else cfg.ckpt
+    parent, name = Path(cfg.paths.out) / "evaluations", "checkpoints"
+    if isinstance(ckpt, str) and Path(ckpt).is_dir():
+        parent, name = Path(ckpt) / "eval", Path(ckpt).resolve().name
+    _evaluate(ckpt, parent, name, cfg.subset, cfg.evaluation, data=cfg.data, on_busy="wait")
+
+
+def after_training(plan: Plan) -> None:
+    """Evaluate the four targets of a seed when they are done; of several jobs that end together, one does it."""
+    if not plan.wants_evaluation or plan.evaluation is not None:
+        return
+    ckpt = [plan.sibling(target) / "checkpoints" / "best.ckpt" for target in SOURCES]
+    where = plan.run.parent / "eval"
+    _evaluate(ckpt, where, plan.experiment, "test", plan.cfg.evaluation, data=None, on_busy="skip")
+
+
+def _evaluate(
+    ckpt: Any, parent: Path, method: str, subset: str, settings: DictConfig, *, data: Any, on_busy: str
+) -> None:
+    """`parent`/<data>-<subset>-<6 hex>: other weights, data or settings are another folder, no score goes stale."""
+    found = _complete(ckpt)
+    datamodule = make_datamodule(data or next(iter(found.values())).config["data"], target="vocals")
+    datamodule.prepare_data()
+    tracks = getattr(datamodule.splits, subset)
+    if not tracks:
+        raise ValueError(f"subset: got {subset!r}, which has no track in {datamodule.root}")
+    matters = _what_matters(found, datamodule, subset, settings)
+    code = hashlib.sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:6]
+    where = callback.EvaluationFolder(parent / f"{datamodule.name}-{subset}-{code}")
+    described = {**matters, "checkpoints": {t: str(one.path) for t, one in found.items()}, **folder.environment()}
+    with hold(where.path, where.path.name, on_busy=on_busy) as held:
+        if held is None:
+            return
+        scorer = callback.Museval(
+            tracks,
+            where,
+            method=method,
+            settings=described,
+            save_estimates=settings.save_estimates,
+            tell=lambda activity: held.update(activity=activity),
+        )
+        trainer = make_trainer(
+            settings.gpus, logger=False, callbacks=[scorer], enable_checkpointing=False, enable_progress_bar=False
+        )
+        separator = load_separator(ckpt, targets=SOURCES, niter=settings.niter)
+        summary = callback.evaluate(separator, scorer, trainer)
+        held.update(state="done", activity="")
+    print_table(summary.medians, summary.num_tracks)
+    log.info("report: %s", where.path / "report.html")
+    if settings.save_estimates:
+        log.info("stems:  %s", where.path / "estimates")
+
+
+def _what_matters(
+    found: dict[str, Checkpoint], datamodule: SeparationDataModule, subset: str, settings: DictConfig
+) -> dict[str, Any]:
+    """Whatever can change a score."""
+    return {
+        "weights": {target: checkpoint.digest(one.state) for target, one in found.items()},
+        "data": datamodule.splits.fingerprint(),
+        "subset": subset,
+        "niter": settings.niter,
+    }
+
+
+def _complete(ckpt: Any) -> dict[str, Checkpoint]:
+    """Checkpoints of all four targets: museval scores them together, or not at all."""
+    found = find_checkpoints(ckpt)
+    missing = [target for target in SOURCES if target not in found]
+    if missing:
+        raise ValueError(
+            f"ckpt: {ckpt} holds {', '.join(found)} and lacks {', '.join(missing)}; museval scores all four together: "
+            f"train the rest with the same options and -m target={','.join(missing)}"
+        )
+    return found

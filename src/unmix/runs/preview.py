@@ -1,0 +1,26 @@
+"""dry_run=true: what every job would do, and start none."""
+
+from collections.abc import Sequence
+
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from unmix.plans import plan_all, print_evaluations
+from unmix.runs.build import count_parameters
+from unmix.training.trainer import check_arguments, num_processes
+
+
+def show(cfgs: Sequence[DictConfig]) -> None:
+    """Print a line a job: folder, network, devices, and whether it is new, continues or is done."""
+    plans = plan_all(cfgs)
+    table = Table(title=f"{len(plans)} jobs, none started (dry_run=true)", title_justify="left")
+    for name in ("run", "parameters", "batch", "devices", "state"):
+        table.add_column(name, overflow="fold", justify="right" if name in ("parameters", "batch") else "left")
+    for one in plans:
+        arguments = check_arguments(**{str(k): v for k, v in one.cfg.trainer.items() if k != "_target_"})
+        devices = f"{num_processes(arguments)} x {arguments['accelerator']}"
+        state = str(one).removeprefix(f"{one.run}: ")
+        table.add_row(str(one.run), f"{count_parameters(one.cfg):,}", str(one.cfg.data.batch_size), devices, state)
+    Console().print(table)
+    print_evaluations(plans)

@@ -1,0 +1,84 @@
+"""What a training run says of itself: in its folder, in its checkpoints, and to who started it."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from pytorch_lightning import Trainer
+
+from unmix.data.datamodule import SeparationDataModule
+from unmix.data.tracks import SOURCES
+from unmix.experiments import folder
+from unmix.experiments.status import Status
+from unmix.models.checkpoint import Checkpoint
+from unmix.plans import Plan, plan
+from unmix.training.checkpoints import BEST
+
+log = logging.getLogger(__name__)
+
+
+def record(planned: Plan, config: dict[str, Any], datamodule: SeparationDataModule) -> dict[str, Any]:
+    """What every checkpoint says of its run."""
+    return {
+        "config": config,
+        "experiment": planned.experiment,
+        "target": planned.cfg.target,
+        "seed": planned.cfg.seed,
+        "data_fingerprint": datamodule.splits.fingerprint(),
+        "git": folder.git_state(),
+    }
+
+
+def write_provenance(run: Path, config: dict[str, Any], start: Checkpoint | None) -> None:
+    """config.yaml and env.json; says what of the environment changed since the run was begun."""
+    now = folder.environment(
+        threads=torch.get_num_threads(), cuda=torch.version.cuda, gpus=_gpus(), diff=folder.git_diff()
+    )
+    path = run / "env.json"
+    if start is not None and path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("threads", "gpus", "versions", "platform"):
+            if before.get(name) != now[name]:
+                log.warning(
+                    "%s: was %s, is %s: the result may differ in its last bits", name, before.get(name), now[name]
+                )
+    folder.write_atomically(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
+    folder.write_json(path, now)
+
+
+def _gpus() -> list[str]:
+    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+
+
+def say_what_begins(
+    planned: Plan,
+    start: Checkpoint | None,
+    trainer: Trainer,
+    datamodule: SeparationDataModule,
+    module: torch.nn.Module,
+) -> None:
+    where = "new"
+    if start is not None:
+        epoch, batch = start.record["position"]
+        where = f"continues at epoch {epoch + 1}, batch {batch + 1}"
+    git = folder.git_state()
+    code = f"{git['sha'][:9]}{' (changed)' if git['dirty'] else ''}" if git else "not under git"
+    device = f"{trainer.world_size} x {trainer.strategy.root_device.type}, {torch.get_num_threads()} CPU threads"
+    parameters = sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
+    batches = f"{datamodule.steps_per_epoch} batches of {datamodule.batch_size} an epoch"
+    log.info("%s: %s", planned.run, where)
+    log.info("  %s parameters, %s, %s, code %s", f"{parameters:,}", batches, device, code)
+
+
+def say_what_came_out(planned: Plan, final: Status) -> None:
+    early = " (early stopping)" if final.stopped_early else ""
+    log.info("%s: done after %d epochs%s, best val/loss %.4f", planned.run, final.epoch, early, final.best)
+    log.info("  best weights: %s", planned.run / "checkpoints" / BEST)
+    missing = [target for target in SOURCES if target not in plan(planned.cfg).weights]
+    if missing:
+        log.info("  next: the same command with target=%s", missing[0])
+    else:
+        log.info("  next: python src/evaluate.py ckpt=%s", planned.run.parent)

@@ -1,0 +1,133 @@
+"""The jobs of a sweep as processes: which devices each gets, what the terminal shows, what comes back."""
+
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from unmix.composition import CONF, compose
+from unmix.experiments import pool
+from unmix.experiments.board import Board, Row
+from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled
+from unmix.runs.build import count_parameters
+from unmix.training.trainer import check_arguments, num_processes
+
+TRAIN = CONF.parent / "src" / "train.py"
+INTERRUPTED = (75, 130)
+
+
+class JobFailed(RuntimeError):
+    """A job of a sweep ended with an error."""
+
+
+def run(
+    job_overrides: Sequence[Sequence[str]], *, slots: Any, fail_fast: bool, sweep_dir: Path, first_number: int
+) -> list[float | Exception | None]:
+    """Run all jobs of a sweep that are not done yet.
+
+    Args:
+        job_overrides: of each job.
+        slots: jobs at a time, or `auto`.
+        fail_fast: start no further job after one failed.
+        sweep_dir: logs of the jobs, and jobs.jsonl, a line a change.
+        first_number: of the first job.
+    Returns:
+        By job the best val/loss, None when it did not get to one, or why it failed.
+    Raises:
+        ValueError: on more slots than the GPUs allow.
+        Interrupted: when a signal ended it; the same command goes on.
+    """
+    plans = plan_all([compose("train", list(overrides)) for overrides in job_overrides])
+    devices = Devices(plans, slots)
+    rows = [
+        Row(number, _label(overrides, job_overrides), one.run, one.cfg.trainer.max_epochs, count_parameters(one.cfg))
+        for number, (one, overrides) in enumerate(zip(plans, job_overrides, strict=True), start=first_number + 1)
+    ]
+    jobs = [
+        pool.Job(
+            command=[sys.executable, str(TRAIN), *overrides, "hydra.mode=RUN"],
+            log=sweep_dir / f"{row.number:03d}-{one.run.name}.log",
+            environment=partial(devices.environment, one.experiment),
+            is_needed=partial(_is_needed, one.cfg),
+        )
+        for one, overrides, row in zip(plans, job_overrides, rows, strict=True)
+    ]
+    with Board(rows, jobs, sweep_dir / "jobs.jsonl") as board:
+        pool.run(jobs, slots=devices.slots, fail_fast=fail_fast, tick=board.update)
+    plans = [plan(settled(one.cfg)) for one in plans]
+    board.summarize([str(one.state) for one in plans])
+    print_evaluations(plans)
+    return [_outcome(one, job) for one, job in zip(plans, jobs, strict=True)]
+
+
+def _label(overrides: Sequence[str], all_overrides: Sequence[Sequence[str]]) -> str:
+    """What tells this job from the others."""
+    shared = set.intersection(*map(set, all_overrides)) if len(all_overrides) > 1 else set()
+    return " ".join(override for override in overrides if override not in shared) or "the only job"
+
+
+def _is_needed(cfg: DictConfig) -> bool:
+    """Asked when its turn has come: another process may have done it meanwhile."""
+    now = plan(cfg)
+    return not now.is_finished and now.state != "failed"
+
+
+def _outcome(one: Plan, job: pool.Job) -> float | Exception | None:
+    if one.state == "failed" or (job.has_failed and job.exit_code not in INTERRUPTED):
+        reason = one.previous.reason if one.previous is not None and one.state == "failed" else _last_line(job.log)
+        return JobFailed(f"{one.run}: {reason}; see {job.log}, retry=true tries again")
+    return None if one.previous is None else one.previous.best
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
+    return lines[-1] if lines else "ended without a word"
+
+
+class Devices:
+    """How GPUs and CPU threads are divided among slots: by the machine and the command, never by what is left to do.
+
+    Another number of threads changes the last bits of a result.
+    """
+
+    def __init__(self, plans: Sequence[Plan], slots: Any) -> None:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        count = torch.cuda.device_count()
+        self.gpus = visible.split(",")[:count] if visible and count else [str(index) for index in range(count)]
+        self.gpus_a_job = max(_gpus_of(one.cfg) for one in plans)
+        named = any(not isinstance(one.cfg.trainer.gpus, int | None) for one in plans)
+        most = 1 if named else len(self.gpus) // self.gpus_a_job if self.gpus_a_job else None
+        self.slots = self._checked(slots, most)
+        self.threads = max(1, len(os.sched_getaffinity(0)) // self.slots) if hasattr(os, "sched_getaffinity") else 1
+
+    def _checked(self, slots: Any, most: int | None) -> int:
+        if slots == "auto":
+            return most or 1
+        if not isinstance(slots, int) or slots < 1:
+            raise ValueError(f"slots: got {slots!r}, a number of jobs at a time from 1 on, or auto, is needed")
+        if most is not None and slots > most:
+            raise ValueError(
+                f"slots: got {slots}, but {self.gpus_a_job} GPUs a job and {len(self.gpus)} GPUs allow {most}; "
+                "take slots=auto, or fewer trainer.gpus"
+            )
+        return slots
+
+    def environment(self, experiment: str, slot: int) -> dict[str, str]:
+        """Of a job in this slot."""
+        added = {EXPECTED_EXPERIMENT: experiment, "PYTHONUNBUFFERED": "1"}
+        if self.slots > 1:
+            added["OMP_NUM_THREADS"] = str(self.threads)
+            if self.gpus_a_job:
+                first = slot * self.gpus_a_job
+                added["CUDA_VISIBLE_DEVICES"] = ",".join(self.gpus[first : first + self.gpus_a_job])
+        return added
+
+
+def _gpus_of(cfg: DictConfig) -> int:
+    arguments = check_arguments(**{str(name): value for name, value in cfg.trainer.items() if name != "_target_"})
+    return num_processes(arguments) // int(arguments["num_nodes"]) if arguments["accelerator"] == "gpu" else 0

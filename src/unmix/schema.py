@@ -1,0 +1,85 @@
+"""The top-level keys of the commands' configurations: Hydra refuses all others."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from unmix.identity import register_resolvers
+
+
+@dataclass
+class Paths:
+    """Where results go, and where prepared data and caches stay."""
+
+    out: str = "outputs"
+    data: str = MISSING
+
+
+@dataclass
+class CheckpointSettings:
+    """When to write last.ckpt beside the end of every epoch."""
+
+    every_minutes: float = 15.0
+
+
+@dataclass
+class TrainSchema:
+    """Top-level keys of conf/train.yaml."""
+
+    name: str = MISSING
+    target: str = MISSING
+    seed: int = MISSING
+    data: Any = MISSING
+    model: Any = MISSING
+    stft: Any = MISSING
+    optimizer: Any = MISSING
+    scheduler: Any = MISSING
+    trainer: Any = MISSING
+    callbacks: Any = None
+    logger: Any = None
+    evaluation: Any = None
+    paths: Paths = MISSING
+    checkpoint: CheckpointSettings = MISSING
+    on_busy: str = "wait"
+    retry: bool = False
+    fresh: bool = False
+    dry_run: bool = False
+    slots: Any = "auto"
+    fail_fast: bool = False
+    run_dir: str = MISSING
+    sweep_name: str = MISSING
+
+
+@dataclass
+class EvaluateSchema:
+    """Top-level keys of conf/evaluate.yaml."""
+
+    ckpt: Any = MISSING
+    data: Any = None
+    target: str | None = None
+    seed: int = 0
+    subset: str = "test"
+    evaluation: Any = MISSING
+    paths: Paths = MISSING
+
+
+@dataclass
+class SeparateSchema:
+    """Top-level keys of conf/separate.yaml."""
+
+    ckpt: Any = MISSING
+    input: Any = MISSING
+    niter: int = 1
+    gpus: Any = None
+    overwrite: bool = False
+    paths: Paths = MISSING
+
+
+def register() -> None:
+    """Make schemas and resolvers known to Hydra; on import, so that tests' `compose` sees them too."""
+    store = ConfigStore.instance()
+    for name, schema in (("train", TrainSchema), ("evaluate", EvaluateSchema), ("separate", SeparateSchema)):
+        store.store(name=f"{name}_schema", node=schema)
+    register_resolvers()

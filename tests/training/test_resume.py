@@ -1,0 +1,107 @@
+"""A run that was interrupted and continued ends as the one that was not, bit for bit."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+from unmix.experiments import status
+from unmix.training.module import SeparationModule
+
+ARGUMENTS = [
+    "data.samples_per_track=5",
+    "model.dropout=0.4",
+    "scheduler.patience=0",
+    "target=drums",
+]  # 5 steps an epoch
+
+
+@pytest.fixture(scope="module")
+def arguments(train_arguments):
+    return [*train_arguments, *ARGUMENTS, "trainer.max_epochs=3"]
+
+
+def folder_of(out):
+    (experiment,) = (out / "runs").iterdir()
+    return experiment / "drums-s42"
+
+
+def result_of(run):
+    """Everything that must be equal: the checkpoint but for what it says of the code, and metrics.csv.
+
+    Lightning's `loops` count how often its hooks were called, which nothing depends on.
+    """
+    content = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    content.pop("loops")
+    record = content["unmix"]
+    del record["config"], record["git"]
+    record["metrics"] = {name: value for name, value in record["metrics"].items() if not name.startswith("time/")}
+    return {**content, "metrics.csv": (run / "metrics.csv").read_bytes()}
+
+
+def assert_same(one, other, where=""):
+    assert type(one) is type(other), where
+    if isinstance(one, dict):
+        assert list(one) == list(other), where
+        for name in one:
+            assert_same(one[name], other[name], f"{where}.{name}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for i, (left, right) in enumerate(zip(one, other, strict=True)):
+            assert_same(left, right, f"{where}[{i}]")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    else:
+        assert one == other, where
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(arguments, cli, tmp_path_factory):
+    out = tmp_path_factory.mktemp("uninterrupted")
+    assert cli("train", *arguments, f"paths.out={out}") == 0
+    return result_of(folder_of(out))
+
+
+@pytest.fixture
+def send_at(monkeypatch):
+    """Send this process a signal when training comes to a step."""
+
+    def install(step, signum):
+        original = SeparationModule.training_step
+
+        def training_step(module, batch, batch_idx):
+            if module.trainer.global_step == step:
+                os.kill(os.getpid(), signum)
+            return original(module, batch, batch_idx)
+
+        monkeypatch.setattr(SeparationModule, "training_step", training_step)
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("step", "signum", "code", "position"),
+    [
+        (0, signal.SIGTERM, 75, [0, 1]),
+        (2, signal.SIGINT, 130, [0, 3]),
+        (4, signal.SIGUSR1, 75, [1, 0]),  # the last batch: its epoch is finished first
+        (7, signal.SIGUSR2, 75, [1, 3]),
+        (14, signal.SIGTERM, 75, [3, 0]),
+    ],
+)
+def test_a_signal_saves_and_the_same_command_ends_as_if_nothing_had_been(
+    arguments, cli, tmp_path, uninterrupted, send_at, step, signum, code, position
+):
+    send_at(step, signum)
+    with pytest.raises(SystemExit) as ended:
+        cli("train", *arguments, f"paths.out={tmp_path}")
+    assert ended.value.code == code
+    run = folder_of(tmp_path)
+    assert status.read(run).state == "interrupted"
+    saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert saved["unmix"]["position"] == position
+    send_at(-1, signum)
+    assert cli("train", *arguments, f"paths.out={tmp_path}") == 0
+    assert status.read(run).state == "done"
+    assert_same(result_of(run), uninterrupted)
