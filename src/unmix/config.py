@@ -51,8 +51,13 @@ def main(config_name: str) -> int:
     wants_traceback = os.environ.setdefault("UNMIX_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra prints a traceback and exits unless it may raise
     logging.captureWarnings(True)
-    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # Lightning's, of torch's
-    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")  # it is: BatchKeys
+    for known in (
+        ".*LeafSpec.* is deprecated",  # Lightning's, of torch's
+        ".*your dataloader is not resumable",  # it is: BatchKeys
+        ".*broadcast_buffers. is deprecated",  # its successor is not in torch 2.11
+        ".*sync_dist=True",  # metrics sum over ranks by themselves, times need not
+    ):
+        warnings.filterwarnings("ignore", message=known)
     try:
         with signals.handled():
             _run(config_name)

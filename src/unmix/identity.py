@@ -18,6 +18,13 @@ IGNORED = (
     "run_dir",
     "sweep_name",
     "paths",
+    "checkpoint",
+    "on_busy",
+    "retry",
+    "fresh",
+    "dry_run",
+    "slots",
+    "fail_fast",
     "logger",
     "evaluation",
     "data.root",
@@ -28,6 +35,11 @@ IGNORED = (
     "trainer.cpu_processes",
     "trainer.log_every_n_steps",
 )
+# Keys that came later, with the value that means what was done before: an option nobody uses orphans no run.
+IGNORED_IF_DEFAULT: dict[str, Any] = {
+    "data.sources": ["vocals", "drums", "bass", "other"],
+    "data.repeat_epoch": False,
+}
 # A longer run of the same experiment continues it. These are left out after interpolation, as a learning rate schedule
 # that depends on the length does change the result.
 LENGTHS = ("trainer.max_epochs", "trainer.max_steps", "trainer.max_time")
@@ -53,6 +65,8 @@ def included(cfg: DictConfig) -> dict[str, Any]:
     content = OmegaConf.to_container(OmegaConf.create(content), resolve=True)
     for key in (*IGNORED, *LENGTHS):
         _change(content, key, lambda _: None)
+    for key, default in IGNORED_IF_DEFAULT.items():
+        _change(content, key, lambda value, default=default: None if value == default else value)
     normalised: dict[str, Any] = _normalised(content)
     return normalised
 

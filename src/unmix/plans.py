@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig
 
-from unmix.data.tracks import SOURCES
 from unmix.evaluation.table import print_table
 from unmix.experiments import status
 from unmix.experiments.status import Status
@@ -58,14 +57,19 @@ class Plan:
 
     @property
     def wants_evaluation(self) -> bool:
-        """Whether the four targets of this seed are done and shall be evaluated."""
-        return bool(self.cfg.evaluation.after_training) and len(self.weights) == len(SOURCES)
+        """Whether all targets of this seed are done and shall be evaluated."""
+        return bool(self.cfg.evaluation.after_training) and len(self.weights) == len(self.targets)
 
     @property
     def weights(self) -> dict[str, str]:
         """Digests of the best weights of the finished targets of this seed."""
-        read = {target: status.read(self.sibling(target)) for target in SOURCES}
+        read = {target: status.read(self.sibling(target)) for target in self.targets}
         return {target: one.weights for target, one in read.items() if one is not None and one.state == "done"}
+
+    @property
+    def targets(self) -> list[str]:
+        """All sources of the data: what one experiment holds, and museval scores together."""
+        return list(self.cfg.data.sources)
 
     def sibling(self, target: str) -> Path:
         return self.run.parent / f"{target}-s{self.cfg.seed}"

@@ -20,8 +20,11 @@ BatchKey = tuple[int, list[int]]  # epoch, indices of the samples in it
 class RandomMixDataset(Dataset[StemBatch]):
     """Whole training batches by key; the key alone says what is in them."""
 
-    def __init__(self, tracks: Sequence[Track], recipe: sampling.Recipe, seed: int) -> None:
+    def __init__(
+        self, tracks: Sequence[Track], recipe: sampling.Recipe, seed: int, sources: Sequence[str] = SOURCES
+    ) -> None:
         self.tracks = tracks
+        self.sources = sources
         self.recipe = recipe
         self.seed = seed
         self.lengths = np.array([track.num_samples for track in tracks])
@@ -33,10 +36,10 @@ class RandomMixDataset(Dataset[StemBatch]):
             epoch,
             indices,
             track_lengths=self.lengths,
-            num_sources=len(SOURCES),
+            num_sources=len(self.sources),
             recipe=self.recipe,
         )
-        stems = [[self._segment(draws, b, s) for s in range(len(SOURCES))] for b in range(len(indices))]
+        stems = [[self._segment(draws, b, s) for s in range(len(self.sources))] for b in range(len(indices))]
         return StemBatch(
             torch.from_numpy(np.array(stems)), torch.from_numpy(draws.gains), torch.from_numpy(draws.swaps)
         )
@@ -44,7 +47,7 @@ class RandomMixDataset(Dataset[StemBatch]):
     def _segment(self, draws: sampling.Draws, sample: int, source: int) -> np.ndarray:
         track = self.tracks[draws.tracks[sample, source]]
         start = int(draws.starts[sample, source])
-        return pcm.read_int16(track.path(SOURCES[source]), start=start, num_samples=self.recipe.segment)
+        return pcm.read_int16(track.path(self.sources[source]), start=start, num_samples=self.recipe.segment)
 
 
 class BatchKeys(Sampler[BatchKey]):
@@ -82,6 +85,17 @@ class BatchKeys(Sampler[BatchKey]):
         return self.num_batches
 
 
+class RepeatedKeys(BatchKeys):
+    """The keys of the first epoch, in every epoch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Stay in the first."""
+
+    def __iter__(self) -> Iterator[BatchKey]:
+        self.epoch = 0
+        return super().__iter__()
+
+
 class TrackDataset(Dataset[dict[str, Tensor]]):
     """Whole tracks by position: the named stems as int16, (channels, samples) each."""
 
@@ -104,6 +118,7 @@ class SeparationDataModule(LightningDataModule):
         root: folder with `train` and `test`.
         name: of the data set; part of an experiment's identity, which `root` is not.
         target: the source that validation compares with.
+        sources: stems of every track beside `mixture`, in the order of the axis `sources`.
         prepare: makes the tree at `root` when it is not there yet.
         validation_tracks: names of folders of `train` to hold out; None is musdb's 14.
         sample_rate: Hz, of every file.
@@ -112,6 +127,7 @@ class SeparationDataModule(LightningDataModule):
         batch_size: over all ranks together; must divide by their number.
         random_mix, gain, swap_probability: see `sampling.Recipe`.
         num_workers: loader processes per rank; changes no sample.
+        repeat_epoch: every epoch draws what the first one does; to see whether a network can learn by heart.
         seed: of the draws.
     """
 
@@ -121,6 +137,7 @@ class SeparationDataModule(LightningDataModule):
         *,
         name: str,
         target: str,
+        sources: Sequence[str] = SOURCES,
         prepare: Callable[[Path], None] | None = None,
         validation_tracks: Sequence[str] | None = None,
         sample_rate: int = 44100,
@@ -131,10 +148,12 @@ class SeparationDataModule(LightningDataModule):
         gain: Sequence[float] = (0.25, 1.25),
         swap_probability: float = 0.5,
         num_workers: int = 0,
+        repeat_epoch: bool = False,
         seed: int = 42,
     ) -> None:
         super().__init__()
         self.root, self.name, self.target = Path(root), name, target
+        self.sources = tuple(sources)
         self.prepare = prepare
         self.validation_tracks = MUSDB_VALIDATION_TRACKS if validation_tracks is None else tuple(validation_tracks)
         self.sample_rate = sample_rate
@@ -146,6 +165,7 @@ class SeparationDataModule(LightningDataModule):
         )
         self.samples_per_track, self.batch_size = samples_per_track, batch_size
         self.num_workers = num_workers
+        self.repeat_epoch = repeat_epoch
         self.seed = seed
         self._start = (0, 0)
         self._splits: Splits | None = None
@@ -164,7 +184,10 @@ class SeparationDataModule(LightningDataModule):
         """The tracks; scanned once."""
         if self._splits is None:
             self._splits = scan_musdb18hq(
-                self.root, validation_tracks=self.validation_tracks, sample_rate=self.sample_rate
+                self.root,
+                validation_tracks=self.validation_tracks,
+                sample_rate=self.sample_rate,
+                sources=self.sources,
             )
         return self._splits
 
@@ -216,8 +239,9 @@ class SeparationDataModule(LightningDataModule):
         rank, world_size = self._ranks
         self._check_batch(world_size)
         num_samples = len(self.splits.train) * self.samples_per_track
-        keys = BatchKeys(num_samples, self.batch_size, rank=rank, world_size=world_size, start=self._start)
-        dataset = RandomMixDataset(self.splits.train, self.recipe, self.seed)
+        kind = RepeatedKeys if self.repeat_epoch else BatchKeys
+        keys = kind(num_samples, self.batch_size, rank=rank, world_size=world_size, start=self._start)
+        dataset = RandomMixDataset(self.splits.train, self.recipe, self.seed, self.sources)
         return DataLoader(
             dataset,
             sampler=keys,
@@ -235,5 +259,5 @@ class SeparationDataModule(LightningDataModule):
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> dict[str, Tensor]:
         """Make float waveforms by name, (batch, channels, samples), on the device."""
         if isinstance(batch, StemBatch):
-            return render(batch)
+            return render(batch, self.sources)
         return {stem: to_float(samples) for stem, samples in batch.items()}

@@ -1,5 +1,6 @@
 """From drawn int16 stems to what the network sees, on the device the stems are on."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -12,7 +13,7 @@ class StemBatch(NamedTuple):
     """A training batch as it travels: integers and a few numbers; everything else happens on the device.
 
     Shape:
-        stems: int16, (batch, sources, channels, samples), sources in the order of `tracks.SOURCES`.
+        stems: int16, (batch, sources, channels, samples), sources in the order of `data.sources`.
         gains: float32, (batch, sources).
         swaps: bool, (batch, sources), True where left and right change places.
     """
@@ -22,12 +23,12 @@ class StemBatch(NamedTuple):
     swaps: Tensor
 
 
-def render(batch: StemBatch) -> dict[str, Tensor]:
+def render(batch: StemBatch, names: Sequence[str] = SOURCES) -> dict[str, Tensor]:
     """Augmented sources by name, and their `mixture`: float32, (batch, channels, samples) each."""
     swapped = batch.stems.flip(dims=[2]).where(batch.swaps[:, :, None, None], batch.stems)
     sources = swapped * (batch.gains / INT16_FULL_SCALE)[:, :, None, None]
     mixture = sources.sum(dim=1)  # THE line that forms the mixture
-    return {"mixture": mixture, **dict(zip(SOURCES, sources.unbind(dim=1), strict=True))}
+    return {"mixture": mixture, **dict(zip(names, sources.unbind(dim=1), strict=True))}
 
 
 def to_float(samples: Tensor) -> Tensor:

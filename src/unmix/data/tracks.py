@@ -29,7 +29,10 @@ MUSDB_VALIDATION_TRACKS = (
     "Traffic Experiment - Sirens",
 )
 
-EXPECTED_TREE = "{train,test}/<track>/{mixture,vocals,drums,bass,other}.wav"
+
+def expected_tree(sources: Sequence[str]) -> str:
+    """The shape of a tree, as messages say it."""
+    return f"{{train,test}}/<track>/{{{','.join(('mixture', *sources))}}}.wav"
 
 
 @dataclass(frozen=True)
@@ -69,21 +72,26 @@ class Splits:
         return digest.hexdigest()[:12]
 
 
-def scan_musdb18hq(root: Path, *, validation_tracks: Sequence[str], sample_rate: int) -> Splits:
+def scan_musdb18hq(
+    root: Path, *, validation_tracks: Sequence[str], sample_rate: int, sources: Sequence[str] = SOURCES
+) -> Splits:
     """Find the tracks of a MUSDB18-HQ tree and read the headers of their files.
 
     Args:
         root: folder that holds `train` and `test`.
         validation_tracks: names of folders in `train` to validate on.
         sample_rate: what every file must have, in Hz.
+        sources: stems that every track must have.
     Raises:
         FileNotFoundError: when `root` is no such tree, or a track lacks a stem.
         ValueError: on a wrong sample rate, unequal lengths, a truncated or unreadable file, or no validation track.
     """
     folders = {subset: _track_folders(root / subset) for subset in ("train", "test")}
     if not any(folders.values()):
-        raise FileNotFoundError(_not_a_tree(root))
-    train, test = ([_read_track(folder, sample_rate) for folder in folders[subset]] for subset in ("train", "test"))
+        raise FileNotFoundError(_not_a_tree(root, sources))
+    train, test = (
+        [_read_track(folder, sample_rate, sources) for folder in folders[subset]] for subset in ("train", "test")
+    )
     _check_channels([*train, *test])
     _check_validation_names([track.name for track in train], validation_tracks, root)
     return Splits(
@@ -98,13 +106,13 @@ def _track_folders(subset: Path) -> list[Path]:
     return sorted(folder for folder in subset.glob("*/") if any(folder.glob("*.wav")))
 
 
-def _read_track(folder: Path, sample_rate: int) -> Track:
-    paths = [folder / f"{stem}.wav" for stem in ("mixture", *SOURCES)]
+def _read_track(folder: Path, sample_rate: int, sources: Sequence[str]) -> Track:
+    paths = [folder / f"{stem}.wav" for stem in ("mixture", *sources)]
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise FileNotFoundError(
             f"data.root: track {folder} lacks {', '.join(missing)}; a track holds mixture.wav, "
-            f"{', '.join(f'{source}.wav' for source in SOURCES)}: add the files or remove the folder"
+            f"{', '.join(f'{source}.wav' for source in sources)}: add the files or remove the folder"
         )
     headers = [pcm.read_header(path) for path in paths]
     for path, header in zip(paths, headers, strict=True):
@@ -150,10 +158,10 @@ def _check_validation_names(names: list[str], wanted: Iterable[str], root: Path)
             )
 
 
-def _not_a_tree(root: Path) -> str:
+def _not_a_tree(root: Path, sources: Sequence[str]) -> str:
     """What was looked for, and what lies there instead."""
     if not root.is_dir():
-        return f"data.root: {root} is not a folder; a MUSDB18-HQ tree is needed: {EXPECTED_TREE}"
+        return f"data.root: {root} is not a folder; a MUSDB18-HQ tree is needed: {expected_tree(sources)}"
     entries = sorted(entry.name for entry in root.iterdir())
     found = ", ".join(entries[:6]) + (f", ... ({len(entries)} entries)" if len(entries) > 6 else "")
-    return f"data.root: no MUSDB18-HQ tree in {root}: looked for {EXPECTED_TREE}, found {found or 'an empty folder'}"
+    return f"data.root: no MUSDB18-HQ tree in {root}: looked for {expected_tree(sources)}, found {found or 'an empty folder'}"

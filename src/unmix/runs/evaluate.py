@@ -43,7 +43,7 @@ def after_training(plan: Plan) -> None:
     """Evaluate the four targets of a seed when they are done; of several jobs that end together, one does it."""
     if not plan.wants_evaluation or plan.evaluation is not None:
         return
-    ckpt = [plan.sibling(target) / "checkpoints" / "best.ckpt" for target in SOURCES]
+    ckpt = [plan.sibling(target) / "checkpoints" / "best.ckpt" for target in plan.targets]
     where = plan.run.parent / "eval"
     _evaluate(ckpt, where, plan.experiment, "test", plan.cfg.evaluation, data=None, on_busy="skip")
 
@@ -53,7 +53,7 @@ def _evaluate(
 ) -> None:
     """`parent`/<data>-<subset>-<6 hex>: other weights, data or settings are another folder, no score goes stale."""
     found = _complete(ckpt)
-    datamodule = make_datamodule(data or next(iter(found.values())).config["data"], target="vocals")
+    datamodule = make_datamodule(data or next(iter(found.values())).config["data"], target=next(iter(found)))
     datamodule.prepare_data()
     tracks = getattr(datamodule.splits, subset)
     if not tracks:
@@ -76,7 +76,7 @@ def _evaluate(
         trainer = make_trainer(
             settings.gpus, logger=False, callbacks=[scorer], enable_checkpointing=False, enable_progress_bar=False
         )
-        separator = load_separator(ckpt, targets=SOURCES, niter=settings.niter)
+        separator = load_separator(ckpt, targets=_targets(found), niter=settings.niter)
         summary = callback.evaluate(separator, scorer, trainer)
         held.update(state="done", activity="")
     print_table(summary.medians, summary.num_tracks)
@@ -98,12 +98,17 @@ def _what_matters(
 
 
 def _complete(ckpt: Any) -> dict[str, Checkpoint]:
-    """Checkpoints of all four targets: museval scores them together, or not at all."""
+    """Checkpoints of all targets: museval scores them together, or not at all."""
     found = find_checkpoints(ckpt)
-    missing = [target for target in SOURCES if target not in found]
+    missing = [target for target in _targets(found) if target not in found]
     if missing:
         raise ValueError(
-            f"ckpt: {ckpt} holds {', '.join(found)} and lacks {', '.join(missing)}; museval scores all four together: "
+            f"ckpt: {ckpt} holds {', '.join(found)} and lacks {', '.join(missing)}; museval scores all together: "
             f"train the rest with the same options and -m target={','.join(missing)}"
         )
     return found
+
+
+def _targets(found: dict[str, Checkpoint]) -> list[str]:
+    """The sources of the data that the networks were trained on."""
+    return list(next(iter(found.values())).config["data"].get("sources", SOURCES))

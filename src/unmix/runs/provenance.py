@@ -10,7 +10,6 @@ from omegaconf import OmegaConf
 from pytorch_lightning import Trainer
 
 from unmix.data.datamodule import SeparationDataModule
-from unmix.data.tracks import SOURCES
 from unmix.experiments import folder
 from unmix.experiments.status import Status
 from unmix.models.checkpoint import Checkpoint
@@ -77,7 +76,7 @@ def say_what_came_out(planned: Plan, final: Status) -> None:
     early = " (early stopping)" if final.stopped_early else ""
     log.info("%s: done after %d epochs%s, best val/loss %.4f", planned.run, final.epoch, early, final.best)
     log.info("  best weights: %s", planned.run / "checkpoints" / BEST)
-    missing = [target for target in SOURCES if target not in plan(planned.cfg).weights]
+    missing = [target for target in planned.targets if target not in plan(planned.cfg).weights]
     if missing:
         log.info("  next: the same command with target=%s", missing[0])
     else:

@@ -15,7 +15,6 @@ from pytorch_lightning.callbacks import ProgressBar
 
 from unmix import errors
 from unmix.data.datamodule import SeparationDataModule
-from unmix.data.tracks import SOURCES
 from unmix.experiments import signals
 from unmix.experiments.hold import Held, check_owner, hold, move_aside
 from unmix.experiments.status import Status
@@ -36,8 +35,8 @@ IN_PROCESS_LAUNCHERS = ("basic", "joblib", "ray")
 
 def check(cfg: DictConfig) -> None:
     """Refuse an unknown target, missing GPUs, sizes that do not fit, a foreign folder and unusable data."""
-    if cfg.target not in SOURCES:
-        raise ValueError(errors.unknown("target", cfg.target, SOURCES))
+    if cfg.target not in cfg.data.sources:
+        raise ValueError(errors.unknown("target", cfg.target, cfg.data.sources))
     arguments = check_arguments(**{str(name): value for name, value in cfg.trainer.items() if name != "_target_"})
     with torch.device("meta"):  # no memory, no numbers
         build_module(cfg)

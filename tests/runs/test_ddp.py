@@ -1,0 +1,100 @@
+"""Two gloo processes, the CPU's double of two GPUs: alone, in a sweep, and continued by one."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from unmix.composition import compose
+from unmix.experiments import status
+from unmix.models import checkpoint
+from unmix.runs.build import build_module, make_datamodule
+
+TRAIN = Path(__file__).parents[2] / "src" / "train.py"
+VALID = ["Actions - One Minute Smile", "Leaf - Summerghost", "Meaxic - Take A Step"]  # do not divide by two
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def arguments(train_arguments, write_tree, tmp_path_factory):
+    root = write_tree(tmp_path_factory.mktemp("ddp") / "tree", ["A - B", "C - D", *VALID], ["T - T"])
+    kept = [one for one in train_arguments if not one.startswith(("hydra/", "data.root", "data.validation"))]
+    return [*kept, f"data.root={root}", f"data.validation_tracks=[{','.join(VALID)}]", "target=bass"]
+
+
+def start(*arguments):
+    return subprocess.Popen([sys.executable, str(TRAIN), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def only_run(out):
+    (run,) = out.glob("runs/*/bass-s42")
+    return run
+
+
+def rows_of(run):
+    return list(csv.DictReader((run / "metrics.csv").open()))
+
+
+def test_a_sweep_of_distributed_jobs_runs_each_once_and_validates_every_track_once(arguments, tmp_path):
+    process = start("-m", *arguments, "trainer=ddp_cpu", f"paths.out={tmp_path}")
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output.decode()
+    run = only_run(tmp_path)
+    assert status.read(run).state == "done"
+    assert len(list((tmp_path / "sweeps").iterdir())) == 1
+    last = rows_of(run)[-1]
+    assert (len(rows_of(run)), last["val/sdr_tracks"]) == (2, "3")
+
+    # One process gets the same validation loss from the saved weights.
+    cfg = compose("train", [*arguments, f"paths.out={tmp_path}"])
+    datamodule, module = make_datamodule(cfg.data), build_module(cfg)
+    module.model.load_state_dict(checkpoint.read(run / "checkpoints" / "last.ckpt").state)
+    module.eval()
+    losses = []
+    with torch.no_grad():
+        for batch in datamodule.val_dataloader():
+            track = datamodule.on_after_batch_transfer(batch, 0)
+            losses.append((module(track["mixture"]) - module.stft(track["bass"]).abs()).square().mean())
+    assert float(last["val/loss"]) == pytest.approx(torch.stack(losses).mean().item(), rel=1e-5)
+
+
+def test_a_run_begun_by_two_processes_is_continued_by_one(arguments, tmp_path):
+    options = [*arguments, f"paths.out={tmp_path}", "trainer.max_epochs=40", "data.samples_per_track=6"]
+    process = start(*options, "trainer=ddp_cpu")
+    end = time.monotonic() + 120
+    while not any(json.loads(path.read_text())["epoch"] >= 2 for path in tmp_path.glob("runs/*/*/status.json")):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 75, output.decode()
+    run = only_run(tmp_path)
+    assert status.read(run).state == "interrupted"
+    epochs = status.read(run).epoch
+    process = start(*options, f"trainer.max_epochs={epochs + 2}")
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output.decode()
+    assert "continues at epoch" in output.decode()
+    rows = rows_of(run)
+    assert [int(row["step"]) for row in rows] == [6 * (epoch + 1) for epoch in range(epochs + 2)]
+
+
+def test_distributed_jobs_within_one_process_are_refused_with_the_reason(arguments, cli, capfd, tmp_path):
+    options = [*arguments, f"paths.out={tmp_path / 'out'}", "trainer=ddp_cpu", "hydra/launcher=basic"]
+    assert cli("train", "-m", *options) == 2
+    assert "would start the whole sweep again; leave hydra/launcher=process" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_batch_that_ranks_cannot_share_is_refused(arguments, cli, capfd, tmp_path):
+    options = [*arguments, f"paths.out={tmp_path / 'out'}", "trainer=ddp_cpu", "data.batch_size=15"]
+    assert cli("train", *options) == 2
+    assert "data.batch_size: got 15, which does not divide by the 2 ranks" in capfd.readouterr().err
+    assert os.listdir(tmp_path) == []
