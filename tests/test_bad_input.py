@@ -1,5 +1,6 @@
 """What a user gets wrong: one line that says so, exit code 2, and nothing written."""
 
+import os
 import shutil
 
 import numpy as np
@@ -94,6 +95,15 @@ def test_truncated_wav_is_named(train, tree):
         ("+trainer.max_epoch=3", "did you mean 'max_epochs'?"),
         ("data.segment_seconds=30", "data.segment_seconds: got 30 s"),
         ("data.batch_size=abc", "batch_size"),
+        ("+modle.hidden_size=8", "did you mean 'model'?"),
+        ("~modle", "did you mean 'model'?"),
+        ("~model.hiden_size", "did you mean 'hidden_size'?"),
+        ("hydra.job.nam=x", "did you mean 'name'?"),
+        ("hydra/launcher=proces", "did you mean 'process'?"),
+        ("experiment=dmo", "experiment: got 'dmo', allowed demo"),
+        ("sweep=targtes", "did you mean 'targets'?"),
+        ("debug=overfitt", "did you mean 'overfit'?"),
+        ("on_busy=wiat", "did you mean 'wait'?"),
     ],
 )
 def test_wrong_values_and_typos_are_explained(train, override, expected):
@@ -176,3 +186,32 @@ def test_full_errors_are_shown_on_request(cli, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(ValueError, match="ckpt: needed"):
         cli("evaluate")
+
+
+def test_a_value_given_twice_is_two_jobs_in_one_folder(refused, train_arguments, tmp_path):
+    options = [*train_arguments, f"paths.out={tmp_path / 'out'}"]
+    assert "a value is given twice" in refused("train", "-m", *options, "target=vocals,vocals")
+    assert "a value is given twice" in refused("train", "-m", *options, "target=vocals", "data.num_workers=0,1")
+
+
+def test_a_sweep_over_an_unknown_key_is_refused_before_the_first_job(refused, train_arguments, tmp_path):
+    options = [*train_arguments, f"paths.out={tmp_path / 'out'}"]
+    assert "did you mean 'hidden_size'?" in refused("train", "-m", *options, "model.hiden_size=8,16")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_named(cli, capfd, train_arguments, tmp_path):
+    tmp_path.chmod(0o500)
+    assert cli("train", *train_arguments, f"paths.out={tmp_path / 'out'}", "target=drums") == 2
+    assert "Permission denied" in capfd.readouterr().err
+
+
+def test_results_that_cannot_go_where_they_should_are_named(cli, capfd, train_arguments, tmp_path):
+    (tmp_path / "file").touch()
+    assert cli("train", *train_arguments, f"paths.out={tmp_path / 'file'}", "target=drums") == 2
+    assert f"Not a directory: '{tmp_path / 'file'}" in capfd.readouterr().err
+
+
+def test_leaderboard_of_nothing_and_by_an_unknown_column_are_refused(refused, trained, tmp_path):
+    assert "no run and no evaluation in" in refused("leaderboard", f"paths.out={tmp_path}")
+    assert "did you mean 'val_loss'?" in refused("leaderboard", f"paths.out={trained.parents[1]}", "sort=val_los")

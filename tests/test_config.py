@@ -2,21 +2,22 @@
 
 from pathlib import Path
 
+import hydra
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from unmix.composition import CONF, check_targets, compose
+from unmix.composition import CONF, check_targets, compose, parse
 from unmix.config import quote_literal
 
 GROUP_FILES = sorted(path.relative_to(CONF) for path in CONF.glob("*/*.yaml") if path.parent.name != "hydra")
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "separate"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "separate", "leaderboard"])
 def test_top_level_configurations_fit_their_targets(name):
-    overrides = {"train": [], "evaluate": ["ckpt=x"], "separate": ["ckpt=x", "input=y"]}[name]
+    overrides = {"train": [], "evaluate": ["ckpt=x"], "separate": ["ckpt=x", "input=y"], "leaderboard": []}[name]
     cfg = compose(name, overrides)
     check_targets(cfg)
     assert not OmegaConf.missing_keys(cfg)
@@ -26,6 +27,8 @@ def test_top_level_configurations_fit_their_targets(name):
 @pytest.mark.parametrize("path", GROUP_FILES, ids=str)
 def test_every_file_of_every_group_composes_and_fits_its_targets(path):
     cfg = compose("train", [f"{path.parent}={path.stem}"])
+    assert OmegaConf.missing_keys(cfg) <= {"data.validation_tracks"}  # of one's own data, nobody else can say
+    cfg.data.validation_tracks = ["a track"]
     check_targets(cfg)
     OmegaConf.to_container(cfg, resolve=True)
 
@@ -87,3 +90,32 @@ def test_nothing_in_the_project_points_outside_it():
     root = Path(__file__).parents[1]
     for path in [*root.glob("src/**/*.py"), *root.glob("conf/**/*.yaml"), root / "Makefile", root / "README.md"]:
         assert "/shared" not in path.read_text(), path
+
+
+@pytest.mark.parametrize("name", ["targets", "architecture", "seeds"])
+def test_a_named_sweep_is_the_grid_that_its_file_says(name):
+    command = parse("train", ["experiment=demo", f"sweep={name}"])
+    assert command.is_sweep
+    jobs = list(command.compose_jobs())
+    assert len(jobs) == {"targets": 4, "architecture": 24, "seeds": 16}[name]
+    seen = {(cfg.target, cfg.seed, cfg.model.hidden_size, cfg.model.bidirectional) for cfg in jobs}
+    assert len(seen) == len(jobs)
+    assert len({cfg.run_dir for cfg in jobs}) == len(jobs)
+
+
+def test_a_plain_command_is_one_job_and_m_makes_a_grid():
+    assert not parse("train", ["target=drums"]).is_sweep
+    command = parse("train", ["target=drums,bass", "seed=1,2"], multirun=True)
+    assert [(cfg.target, cfg.seed) for cfg in command.compose_jobs()] == [
+        ("drums", 1),
+        ("drums", 2),
+        ("bass", 1),
+        ("bass", 2),
+    ]
+
+
+def test_umxse_is_the_published_network():
+    cfg = compose("train", ["experiment=umxse", "data.validation_tracks=[a]"])
+    model = hydra.utils.instantiate(cfg.model)
+    assert sum(weight.numel() for weight in model.parameters() if weight.requires_grad) == 1_583_622
+    assert list(cfg.data.sources) == ["speech", "noise"]

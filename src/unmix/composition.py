@@ -3,7 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ class Command:
             cfg = compose(self.config_name, job)
             if missing := OmegaConf.missing_keys(cfg):
                 raise ValueError(f"{', '.join(sorted(missing))}: needed; give a value on the command line")
+            _check_keys(self.config_name, cfg)
             OmegaConf.resolve(cfg.copy())
             yield cfg
 
@@ -75,6 +76,14 @@ def parse(config_name: str, overrides: list[str], *, multirun: bool = False) -> 
         parsed = OverridesParser.create().parse_overrides([*from_file, *overrides])
     jobs = BasicSweeper.split_arguments([one for one in parsed if not one.is_hydra_override()], None)[0]
     return Command(config_name, node, is_sweep=True, jobs=jobs)
+
+
+def _check_keys(config_name: str, cfg: DictConfig) -> None:
+    """`+word.key=1` would make a new top-level key that nobody reads."""
+    known = [field.name for field in fields(schema.SCHEMAS[config_name])]
+    for key in cfg:
+        if key not in known:
+            raise ValueError(errors.unknown(str(key), key, known))
 
 
 def check_targets(cfg: DictConfig) -> None:

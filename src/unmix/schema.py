@@ -77,9 +77,24 @@ class SeparateSchema:
     paths: Paths = MISSING
 
 
+@dataclass
+class LeaderboardSchema:
+    """Top-level keys of conf/leaderboard.yaml."""
+
+    sort: str = "sdr"
+    paths: Paths = MISSING
+
+
+SCHEMAS = {
+    "train": TrainSchema,
+    "evaluate": EvaluateSchema,
+    "separate": SeparateSchema,
+    "leaderboard": LeaderboardSchema,
+}
+
+
 def register() -> None:
     """Make schemas and resolvers known to Hydra; on import, so that tests' `compose` sees them too."""
-    store = ConfigStore.instance()
-    for name, schema in (("train", TrainSchema), ("evaluate", EvaluateSchema), ("separate", SeparateSchema)):
-        store.store(name=f"{name}_schema", node=schema)
+    for name, schema in SCHEMAS.items():
+        ConfigStore.instance().store(name=f"{name}_schema", node=schema)
     register_resolvers()

@@ -9,7 +9,8 @@ import soundfile
 import torch
 
 from unmix.data import datamodule, pcm, sampling
-from unmix.data.datamodule import BatchKeys, RandomMixDataset, SeparationDataModule
+from unmix.data.datamodule import SeparationDataModule
+from unmix.data.datasets import BatchKeys, RandomMixDataset
 from unmix.data.mixing import StemBatch, render
 from unmix.data.tracks import SOURCES, Splits, Track
 

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -97,4 +96,4 @@ def test_a_batch_that_ranks_cannot_share_is_refused(arguments, cli, capfd, tmp_p
     options = [*arguments, f"paths.out={tmp_path / 'out'}", "trainer=ddp_cpu", "data.batch_size=15"]
     assert cli("train", *options) == 2
     assert "data.batch_size: got 15, which does not divide by the 2 ranks" in capfd.readouterr().err
-    assert os.listdir(tmp_path) == []
+    assert not list(tmp_path.iterdir())

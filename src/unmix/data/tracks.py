@@ -164,4 +164,5 @@ def _not_a_tree(root: Path, sources: Sequence[str]) -> str:
         return f"data.root: {root} is not a folder; a MUSDB18-HQ tree is needed: {expected_tree(sources)}"
     entries = sorted(entry.name for entry in root.iterdir())
     found = ", ".join(entries[:6]) + (f", ... ({len(entries)} entries)" if len(entries) > 6 else "")
-    return f"data.root: no MUSDB18-HQ tree in {root}: looked for {expected_tree(sources)}, found {found or 'an empty folder'}"
+    looked_for = expected_tree(sources)
+    return f"data.root: no MUSDB18-HQ tree in {root}: looked for {looked_for}, found {found or 'an empty folder'}"

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from unmix.data import pcm
-from unmix.data.datamodule import TrackDataset
+from unmix.data.datasets import TrackDataset
 from unmix.data.mixing import to_float
 from unmix.data.tracks import Track
 from unmix.evaluation import report, scores

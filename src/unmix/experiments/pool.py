@@ -77,6 +77,7 @@ class Job:
         if self.is_running and self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
 
 def run(jobs: Sequence[Job], *, slots: int, fail_fast: bool, tick: Callable[[], None]) -> None:

@@ -146,7 +146,7 @@ def _any_rank(trainer: Trainer, decision: bool) -> bool:
 
 def _not_finite(what: str, trainer: Trainer) -> str:
     return (
-        f"train: {what} after step {trainer.global_step}, no checkpoint was written; "
+        f"{what} after step {trainer.global_step}, no checkpoint was written; "
         "lower optimizer.lr, set trainer.gradient_clip_val, or find the operation with debug=anomaly"
     )
 

@@ -49,7 +49,8 @@ class SeparationModule(LightningModule):
         self.stft = stft
         self.target = target
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
-        self.train_loss, self.val_loss, self.val_sdr = MeanMetric(), MeanMetric(), MeanMetric()
+        # "disable": a loss that is no number must be seen, not left out of the mean.
+        self.train_loss, self.val_loss, self.val_sdr = (MeanMetric(nan_strategy="disable") for _ in range(3))
         self.val_sdr_tracks = SumMetric()
 
     def forward(self, mixture: Tensor) -> Tensor:

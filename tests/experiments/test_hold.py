@@ -1,0 +1,168 @@
+"""One folder, one process: the others wait, skip or fail; who is gone holds nothing."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from unmix.experiments import hold as module
+from unmix.experiments import status
+from unmix.experiments.hold import Busy, hold, move_aside
+from unmix.experiments.signals import Interrupted
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from unmix.experiments.hold import hold
+with hold(Path(sys.argv[1]), "e") as held:
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+    held.update(state="done")
+"""
+
+
+def holder(path, seconds):
+    """Another process that holds the folder."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(path), str(seconds)], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"held\n"
+    return process
+
+
+@pytest.fixture
+def busy(tmp_path):
+    process = holder(tmp_path / "run", 60)
+    yield tmp_path / "run"
+    process.kill()
+    process.wait()
+
+
+def test_how_the_block_ends_is_what_the_status_says(tmp_path):
+    with hold(tmp_path, "e") as held:
+        assert status.read(tmp_path).state == "running"
+        assert status.read(tmp_path).pid == os.getpid()
+        held.update(state="done", epoch=3)
+    assert (status.read(tmp_path).state, status.read(tmp_path).epoch) == ("done", 3)
+    with pytest.raises(ValueError, match="no good"), hold(tmp_path, "e"):
+        raise ValueError("no good")
+    assert (status.read(tmp_path).state, status.read(tmp_path).reason) == ("failed", "no good")
+    with pytest.raises(Interrupted), hold(tmp_path, "e"):
+        raise Interrupted(15)
+    assert (status.read(tmp_path).state, status.read(tmp_path).reason) == ("interrupted", "SIGTERM")
+    with hold(tmp_path, "e"):
+        pass
+    assert status.read(tmp_path).state == "interrupted"
+
+
+def test_a_held_folder_is_refused_or_skipped(busy):
+    with (
+        pytest.raises(Busy, match=r"is held by process \d+ on .*; on_busy=wait waits"),
+        hold(busy, "e", on_busy="fail"),
+    ):
+        pass
+    with hold(busy, "e", on_busy="skip") as held:
+        assert held is None
+    with pytest.raises(Busy, match="stop that one first"):
+        move_aside(busy)
+
+
+def test_a_held_folder_is_waited_for(tmp_path):
+    process = holder(tmp_path, 1.5)
+    seen = []
+    with hold(tmp_path, "e", wanted=lambda previous: seen.append(previous.state)) as held:
+        assert held is None  # `append` returns None: nothing wanted
+    assert seen == ["done"]
+    assert process.wait() == 0
+
+
+def test_a_killed_process_holds_nothing(tmp_path):
+    process = holder(tmp_path, 60)
+    process.kill()
+    time.sleep(0.1)  # not waited for: a zombie, as a launcher's child may be
+    with hold(tmp_path, "e", on_busy="fail") as held:
+        assert held is not None
+        held.update(state="done")
+    process.wait()
+
+
+def test_another_process_with_the_same_number_is_not_the_holder(tmp_path):
+    gone = status.running_here("e").beat(pid_started=1.0)
+    status.write(tmp_path, gone)
+    assert not gone.is_alive()
+
+
+def test_on_another_machine_signs_of_life_count():
+    far = status.running_here("e").beat(host="elsewhere")
+    assert far.is_alive()
+    silent = status.Status(**{**far.__dict__, "heartbeat": far.heartbeat - status.SILENT_SECONDS - 1})
+    assert not silent.is_alive()
+
+
+def test_signs_of_life_are_given(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.05)
+    with hold(tmp_path, "e") as held:
+        first = status.read(tmp_path).heartbeat
+        time.sleep(0.3)
+        assert status.read(tmp_path).heartbeat > first
+        held.update(state="done")
+
+
+def test_of_many_at_once_one_gets_the_folder(tmp_path):
+    got = []
+
+    def attempt():
+        with hold(tmp_path, "e", on_busy="skip") as held:
+            if held is not None:
+                got.append(held)
+                time.sleep(0.5)
+                held.update(state="done")
+
+    threads = [threading.Thread(target=attempt) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 1
+
+
+def test_the_folder_of_another_experiment_is_refused(tmp_path):
+    status.write(tmp_path, status.running_here("other").beat(state="done"))
+    with pytest.raises(ValueError, match="belongs to other, this configuration is e: "), hold(tmp_path, "e"):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema": 1}', '{"schema": "x"}'])
+def test_a_damaged_status_is_refused_and_moved_aside_on_request(tmp_path, text):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "status.json").write_text(text)
+    with pytest.raises(ValueError, match=r"status.json: damaged .*fresh=true"), hold(run, "e"):
+        pass
+    assert move_aside(run) == tmp_path / "old" / "run-1"
+    assert not run.exists()
+    assert move_aside(run) is None
+
+
+def test_a_status_of_a_newer_version_is_refused(tmp_path):
+    status.write(tmp_path, status.running_here("e"))
+    content = json.loads((tmp_path / "status.json").read_text())
+    (tmp_path / "status.json").write_text(json.dumps({**content, "schema": 99}))
+    with pytest.raises(ValueError, match="has schema 99, this version reads up to 1: update unmix"):
+        status.read(tmp_path)
+
+
+def test_runs_moved_aside_do_not_meet(tmp_path):
+    for number in (1, 2):
+        (tmp_path / "run").mkdir()
+        assert move_aside(tmp_path / "run") == tmp_path / "old" / f"run-{number}"
+
+
+def test_an_unknown_way_to_be_busy_is_refused(tmp_path):
+    with (
+        pytest.raises(ValueError, match=r"on_busy: got 'wiat', .*did you mean 'wait'"),
+        hold(tmp_path, "e", on_busy="wiat"),
+    ):
+        pass

@@ -1,0 +1,80 @@
+import signal
+import sys
+
+import pytest
+
+from unmix.experiments import pool, signals
+
+
+def job(tmp_path, code, needed=True):
+    return pool.Job(
+        [sys.executable, "-c", code], tmp_path / "job.log", lambda slot: {"SLOT": str(slot)}, lambda: needed
+    )
+
+
+def run(jobs, slots=2, fail_fast=False, tick=lambda: None):
+    pool.run(jobs, slots=slots, fail_fast=fail_fast, tick=tick)
+
+
+def test_jobs_run_side_by_side_in_their_slots(tmp_path):
+    jobs = [job(tmp_path, "import os, time; time.sleep(.7); print('slot', os.environ['SLOT'])") for _ in range(4)]
+    most = 0
+
+    def tick():
+        nonlocal most
+        most = max(most, sum(one.is_running for one in jobs))
+
+    run(jobs, tick=tick)
+    assert most == 2
+    assert [one.exit_code for one in jobs] == [0] * 4
+    assert sorted((tmp_path / "job.log").read_text().split()) == ["0", "0", "1", "1", *["slot"] * 4]
+
+
+def test_a_failed_job_does_not_stop_the_rest_unless_asked(tmp_path):
+    jobs = [job(tmp_path, "raise SystemExit(3)"), *(job(tmp_path, "") for _ in range(3))]
+    run(jobs, slots=1)
+    assert [one.exit_code for one in jobs] == [3, 0, 0, 0]
+    jobs = [job(tmp_path, "raise SystemExit(3)"), *(job(tmp_path, "") for _ in range(3))]
+    run(jobs, slots=1, fail_fast=True)
+    assert [one.exit_code for one in jobs] == [3, None, None, None]
+
+
+def test_a_job_that_is_no_longer_needed_is_not_started(tmp_path):
+    jobs = [job(tmp_path, "", needed=False), job(tmp_path, "")]
+    run(jobs)
+    assert [one.was_skipped for one in jobs] == [True, False]
+    assert jobs[0].process is None
+
+
+def test_a_signal_is_passed_on_and_waited_for(tmp_path):
+    code = (
+        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(75)); print('up', flush=True); time.sleep(60)"
+    )
+    jobs = [job(tmp_path, code), job(tmp_path, code), job(tmp_path, code)]
+
+    (tmp_path / "job.log").touch()
+    sent = []
+
+    def tick():
+        if not sent and (tmp_path / "job.log").read_text().count("up") == 2:
+            sent.append(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+
+    with signals.handled(), pytest.raises(signals.Interrupted) as ended:
+        run(jobs, tick=tick)
+    assert ended.value.code == 75
+    assert [one.exit_code for one in jobs] == [75, 75, None]
+
+
+def test_a_second_signal_kills(tmp_path):
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    jobs = [job(tmp_path, code)]
+    (tmp_path / "job.log").touch()
+
+    def tick():
+        if "up" in (tmp_path / "job.log").read_text():
+            signal.raise_signal(signal.SIGTERM)
+
+    with signals.handled(), pytest.raises(signals.Interrupted):
+        run(jobs, tick=tick)
+    assert jobs[0].exit_code == -signal.SIGKILL
