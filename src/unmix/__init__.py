@@ -5,10 +5,10 @@ The package in reading order:
     dsp/          stft (waveform <-> spectrogram), wiener (four magnitudes + mixture -> four estimates)
     data/         tracks (find them) -> pcm (open them) -> sampling (what to draw) -> mixing (THE mixture) -> datamodule
     models/       open_unmix (the network), checkpoint (our file), separator (networks + STFT + Wiener)
-    training/     module (the loss), trainer, callbacks, loggers
+    training/     module (the loss), checkpoints (how a run survives), trainer, callbacks, loggers
     evaluation/   scores (museval's numbers), callback (track by track), report (table, picture, page)
-    experiments/  folder (where a run lives)
-    config, runs  command line -> checked configuration -> the above
+    experiments/  status, hold (one process a folder), signals, pool (processes side by side), leaderboard
+    config, composition, identity, plans, runs/  command line -> checked configurations -> what there is to do -> the above
 
 Axes, always in this order and under these names:
 

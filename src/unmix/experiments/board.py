@@ -1,6 +1,7 @@
 """What the terminal shows of a sweep: a live table, or a line a change where nobody watches."""
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +15,11 @@ from rich.table import Table
 
 from unmix.experiments import status
 from unmix.experiments.pool import Job
+from unmix.experiments.signals import Interrupted
 from unmix.experiments.status import Status
+
+# Exit codes of a job that was told to stop: its own, and those of a Python that had not come to its handlers.
+INTERRUPTED = (75, 130, -signal.SIGINT, -signal.SIGTERM)
 
 
 @dataclass
@@ -50,6 +55,8 @@ class Board:
         self.update()
         if self.live:
             self.live.stop()
+        if isinstance(error, Interrupted):
+            self.console.print(f"stopped by {error}; the same command goes on")
 
     def update(self) -> None:
         """Look at every job again."""
@@ -104,8 +111,8 @@ def _state(job: Job, found: Status | None) -> str:
         return "running"
     if job.is_waiting:
         return "waiting"
-    if found is None:
-        return "failed"
+    if found is None:  # it did not get as far as its folder
+        return "interrupted" if job.exit_code in INTERRUPTED else "failed"
     return "interrupted" if found.state == "running" else found.state
 
 

@@ -76,6 +76,8 @@ def say_what_came_out(planned: Plan, final: Status) -> None:
     early = " (early stopping)" if final.stopped_early else ""
     log.info("%s: done after %d epochs%s, best val/loss %.4f", planned.run, final.epoch, early, final.best)
     log.info("  best weights: %s", planned.run / "checkpoints" / BEST)
+    if planned.run.parent.name != planned.experiment:
+        return  # a folder of the user's choice, or of debug=...
     missing = [target for target in planned.targets if target not in plan(planned.cfg).weights]
     if missing:
         log.info("  next: the same command with target=%s", missing[0])

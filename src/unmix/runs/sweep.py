@@ -12,13 +12,12 @@ from omegaconf import DictConfig
 
 from unmix.composition import CONF, compose
 from unmix.experiments import pool
-from unmix.experiments.board import Board, Row
+from unmix.experiments.board import INTERRUPTED, Board, Row
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled
 from unmix.runs.build import count_parameters
 from unmix.training.trainer import check_arguments, num_processes
 
 TRAIN = CONF.parent / "src" / "train.py"
-INTERRUPTED = (75, 130)
 
 
 class JobFailed(RuntimeError):

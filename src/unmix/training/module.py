@@ -85,10 +85,11 @@ class SeparationModule(LightningModule):
             self.val_sdr_tracks.update(1)
 
     def on_validation_epoch_end(self) -> None:
-        values = {"val/loss": self.val_loss.compute(), "val/sdr_tracks": self.val_sdr_tracks.compute()}
-        if values["val/sdr_tracks"] > 0:
+        values, num_tracks = {"val/loss": self.val_loss.compute()}, self.val_sdr_tracks.compute()
+        if num_tracks > 0:
             values["val/sdr"] = self.val_sdr.compute()
         self.log_dict(values, prog_bar=True)
+        self.log("val/sdr_tracks", num_tracks)
         for metric in (self.val_loss, self.val_sdr, self.val_sdr_tracks):
             metric.reset()
 
