@@ -8,7 +8,7 @@ The package in reading order:
     training/     module (the loss), checkpoints (how a run survives), trainer, callbacks, loggers
     evaluation/   scores (museval's numbers), callback (track by track), report (table, picture, page)
     experiments/  status, hold (one process a folder), signals, pool (processes side by side), leaderboard
-    config, composition, identity, plans, runs/  command line -> checked configurations -> what there is to do -> the above
+    config, composition, identity, plans, runs/    command line -> checked configurations -> the above
 
 Axes, always in this order and under these names:
 
