@@ -6,10 +6,8 @@ import pytest
 from unmix.experiments import pool, signals
 
 
-def job(tmp_path, code, needed=True):
-    return pool.Job(
-        [sys.executable, "-c", code], tmp_path / "job.log", lambda slot: {"SLOT": str(slot)}, lambda: needed
-    )
+def job(tmp_path, code, needed=True, log="job.log"):
+    return pool.Job([sys.executable, "-c", code], tmp_path / log, lambda slot: {"SLOT": str(slot)}, lambda: needed)
 
 
 def run(jobs, slots=2, fail_fast=False, tick=lambda: None):
@@ -17,7 +15,8 @@ def run(jobs, slots=2, fail_fast=False, tick=lambda: None):
 
 
 def test_jobs_run_side_by_side_in_their_slots(tmp_path):
-    jobs = [job(tmp_path, "import os, time; time.sleep(.7); print('slot', os.environ['SLOT'])") for _ in range(4)]
+    code = "import os, time; time.sleep(.7); print('slot', os.environ['SLOT'])"
+    jobs = [job(tmp_path, code, log=f"{number}.log") for number in range(4)]
     most = 0
 
     def tick():
@@ -27,7 +26,7 @@ def test_jobs_run_side_by_side_in_their_slots(tmp_path):
     run(jobs, tick=tick)
     assert most == 2
     assert [one.exit_code for one in jobs] == [0] * 4
-    assert sorted((tmp_path / "job.log").read_text().split()) == ["0", "0", "1", "1", *["slot"] * 4]
+    assert {(tmp_path / f"{number}.log").read_text() for number in range(4)} == {"slot 0\n", "slot 1\n"}
 
 
 def test_a_failed_job_does_not_stop_the_rest_unless_asked(tmp_path):

@@ -90,6 +90,7 @@ def hold(
         raise
     finally:
         held.stop_beating()
+        thread.join()  # a late beat must not overwrite what the next holder says
 
 
 def _acquire(path: Path, experiment: str, on_busy: str, wanted: Callable[[Status | None], bool]) -> Held | None:

@@ -32,7 +32,7 @@ def _run(path: Path) -> Row:
     found = status.read(path)
     if found is None:
         return {}
-    state = "killed" if found.state == "running" and not found.is_alive() else found.state
+    state = "interrupted" if found.state == "running" and not found.is_alive() else found.state
     return {
         "kind": "run",
         "run": f"{path.parent.name}/{path.name}",

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
 
 from unmix.experiments import signals
 from unmix.models import checkpoint
@@ -108,7 +108,7 @@ class Checkpoints(Checkpoint):
         for name, value in losses.items():
             if not math.isfinite(value):
                 raise ArithmeticError(_not_finite(f"{name} is {value}", trainer))
-        self.batch, self.stopped_early = 0, trainer.should_stop
+        self.batch, self.stopped_early = 0, _is_stopped_early(trainer)
         score = losses.get(self.monitor)
         if score is not None and (self.best_score is None or score < self.best_score):
             self.best_score = score
@@ -135,6 +135,13 @@ def finished_epochs(trainer: Trainer) -> int:
     """Also right within the hooks of an epoch's end, where `current_epoch` still counts it as running."""
     processed: int = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
     return processed
+
+
+def _is_stopped_early(trainer: Trainer) -> bool:
+    """By early stopping; `max_time` stops a trainer too, but with more time the run goes on."""
+    return trainer.should_stop and any(
+        isinstance(one, EarlyStopping) and one.wait_count >= one.patience for one in trainer.early_stopping_callbacks
+    )
 
 
 def _any_rank(trainer: Trainer, decision: bool) -> bool:

@@ -1,0 +1,98 @@
+"""What the same command would do, from the files that are there."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unmix import plans
+from unmix.composition import compose
+from unmix.experiments import status
+from unmix.experiments.status import Status, running_here
+
+LENGTH = {"max_epochs": 10, "max_steps": -1, "max_time": None}
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """The plan of a command, given the status of its folder."""
+
+    def make(found=None, *overrides):
+        cfg = compose("train", [f"paths.out={tmp_path}", "trainer.max_epochs=10", *overrides])
+        first = plans.plan(cfg)
+        if found is not None:
+            first.run.mkdir(parents=True, exist_ok=True)
+            status.write(first.run, found)
+        return plans.plan(cfg)
+
+    return make
+
+
+def done(**changes):
+    return Status("e", "done", epoch=10, length=LENGTH, best=1.5, weights="w").beat(**changes)
+
+
+@pytest.mark.parametrize(
+    ("found", "overrides", "state"),
+    [
+        (None, [], "new"),
+        (done(), [], "done"),
+        (done(), ["trainer.max_epochs=5"], "done"),
+        (done(), ["trainer.max_epochs=11"], "continues"),
+        (done(stopped_early=True), ["trainer.max_epochs=11"], "done"),
+        (done(), ["trainer.max_epochs=-1"], "continues"),
+        (done(), ["fresh=true"], "new"),
+        (done(state="interrupted"), [], "continues"),
+        (done(state="failed", reason="no good"), [], "failed"),
+        (done(state="failed", reason="no good"), ["retry=true"], "continues"),
+        (running_here("e"), [], "running"),
+        (running_here("e").beat(pid_started=1.0), [], "continues"),
+    ],
+)
+def test_state_of_a_run_is_what_the_same_command_would_find(planned, found, overrides, state):
+    assert planned(found, *overrides).state == state
+
+
+def test_a_failed_run_says_why_and_what_to_do(planned):
+    assert str(planned(done(state="failed", reason="no good"))).endswith("failed (no good); retry=true tries again")
+
+
+@given(st.integers(1, 50), st.integers(1, 50), st.sampled_from(plans.LENGTHS))
+def test_a_run_is_done_at_its_length_and_below(reached, asked, name):
+    values = (reached, asked) if name != "max_time" else (f"00:00:00:{reached}", f"00:00:00:{asked}")
+    unlimited = {"max_epochs": -1, "max_steps": -1, "max_time": None}
+    found = done(length={**unlimited, name: values[0]})
+    assert plans.is_done(found, {**unlimited, name: values[1]}) == (asked <= reached)
+    assert not plans.is_done(found, unlimited)
+
+
+def test_an_evaluation_counts_only_for_exactly_these_weights(planned):
+    plan = planned(done())
+    for target in plan.targets:
+        plan.sibling(target).mkdir(parents=True, exist_ok=True)
+        status.write(plan.sibling(target), done(weights=target))
+    assert plan.wants_evaluation
+    assert not plan.is_finished
+    where = plan.run.parent / "eval" / "hq-test-abc"
+    where.mkdir(parents=True)
+    summary = {"weights": {target: target for target in plan.targets}, "subset": "test", "niter": 1}
+    for change, found in (({}, where), ({"niter": 2}, None), ({"weights": {"vocals": "other"}}, None)):
+        (where / "summary.json").write_text(json.dumps({**summary, **change}))
+        assert plan.evaluation == found
+        assert plan.is_finished == (found is not None)
+
+
+def test_three_targets_are_not_evaluated(planned):
+    plan = planned(done())
+    for target in plan.targets[:3]:
+        plan.sibling(target).mkdir(parents=True, exist_ok=True)
+        status.write(plan.sibling(target), done())
+    assert not plan.wants_evaluation
+    assert plan.is_finished
+
+
+def test_a_configuration_that_changed_while_a_job_waited_is_refused(planned, monkeypatch):
+    monkeypatch.setenv(plans.EXPECTED_EXPERIMENT, "umx-00000000")
+    with pytest.raises(ValueError, match="this job was planned as umx-00000000 and is umx-"):
+        planned()
