@@ -3,7 +3,9 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +105,13 @@ class Museval(Callback):
         estimates = _named(outputs[0], pl_module.separator.targets)
         references = {name: to_float(batch[name][0]).cpu().numpy() for name in estimates}
         scaled_mixture = to_float(batch["mixture"][0]).cpu().numpy() / len(estimates)
-        for method, signals in ((self.method, estimates), (MIXTURE, dict.fromkeys(estimates, scaled_mixture))):
-            store = scores.score_track(track.name, references, signals, sample_rate=track.sample_rate)
+        methods = {self.method: estimates, MIXTURE: dict.fromkeys(estimates, scaled_mixture)}
+        score = partial(scores.score_track, track.name, references, sample_rate=track.sample_rate)
+        with ThreadPoolExecutor(len(methods)) as threads:  # museval leaves the interpreter for most of its time
+            stores = dict(zip(methods, threads.map(score, methods.values()), strict=True))
+        for method, store in stores.items():
             folder.write_atomically(self.where.store(method, track.name), store)
-            if method == self.method:
-                self._log_track(track, store, batch_idx + 1)
+        self._log_track(track, stores[self.method], batch_idx + 1)
         if self.save_estimates:
             for name, estimate in estimates.items():
                 path = self.where.estimate(track.name, name)
