@@ -119,3 +119,17 @@ def test_a_sweep_killed_twice_ends_with_all_jobs_done_and_no_orphan(arguments, t
     assert not processes_of(killed)
     assert results(killed) == results(straight)
     assert len(results(killed)) == 8
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_a_sweep_that_is_stopped_stops_its_jobs_after_a_checkpoint(arguments, tmp_path, signum, code):
+    out, log = tmp_path / "out", tmp_path / "log"
+    options = [*arguments, "trainer.max_epochs=1000", "target=drums,bass,other", "slots=2", f"paths.out={out}"]
+    process = start("-m", *options, log=log)
+    wait_until(lambda: len(list(out.glob("runs/*/*/checkpoints/last.ckpt"))) == 2, 120)
+    process.send_signal(signum)
+    assert process.wait(60) == code, log.read_text()
+    assert not processes_of(out)
+    states = {path.parent.name: status.read(path.parent).state for path in out.glob("runs/*/*/status.json")}
+    assert states == {"drums-s42": "interrupted", "bass-s42": "interrupted"}
+    assert "the same command goes on" in log.read_text()
