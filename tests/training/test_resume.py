@@ -1,5 +1,6 @@
 """A run that was interrupted and continued ends as the one that was not, bit for bit."""
 
+import json
 import os
 import signal
 
@@ -105,3 +106,28 @@ def test_a_signal_saves_and_the_same_command_ends_as_if_nothing_had_been(
     assert cli("train", *arguments, f"paths.out={tmp_path}") == 0
     assert status.read(run).state == "done"
     assert_same(result_of(run), uninterrupted)
+
+
+def test_another_number_of_threads_is_said_when_a_run_goes_on(arguments, cli, tmp_path, capfd):
+    assert cli("train", *arguments, f"paths.out={tmp_path}", "trainer.max_epochs=1") == 0
+    path = folder_of(tmp_path) / "env.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "threads": 99}))
+    assert cli("train", *arguments, f"paths.out={tmp_path}", "trainer.max_epochs=2") == 0
+    assert "threads: was 99, is " in capfd.readouterr().out
+
+
+def test_other_data_than_the_run_was_begun_with_is_refused(arguments, cli, tmp_path, capfd, write_tree):
+    names = ("Some Band - Track", "Actions - One Minute Smile", "Other Band - Song")
+    other = write_tree(tmp_path / "tree", names, ("Some Test - Track",), num_samples=90_000)
+    assert cli("train", *arguments, f"paths.out={tmp_path}", "trainer.max_epochs=1") == 0
+    assert cli("train", *arguments, f"paths.out={tmp_path}", f"data.root={other}") == 2
+    assert "are not those this run was begun with" in capfd.readouterr().err
+
+
+def test_fresh_moves_the_old_run_aside_and_starts_anew(arguments, cli, tmp_path, uninterrupted):
+    assert cli("train", *arguments, f"paths.out={tmp_path}", "trainer.max_epochs=1") == 0
+    assert cli("train", *arguments, f"paths.out={tmp_path}", "fresh=true") == 0
+    (experiment,) = (tmp_path / "runs").iterdir()
+    assert sorted(path.name for path in experiment.iterdir()) == ["drums-s42", "old"]
+    assert (experiment / "old" / "drums-s42-1" / "checkpoints" / "last.ckpt").is_file()
+    assert_same(result_of(experiment / "drums-s42"), uninterrupted)
