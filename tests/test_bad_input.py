@@ -203,13 +203,15 @@ def test_a_sweep_over_an_unknown_key_is_refused_before_the_first_job(refused, tr
 def test_a_folder_that_cannot_be_written_is_named(cli, capfd, train_arguments, tmp_path):
     tmp_path.chmod(0o500)
     assert cli("train", *train_arguments, f"paths.out={tmp_path / 'out'}", "target=drums") == 2
-    assert "Permission denied" in capfd.readouterr().err
+    assert "cannot be made (Permission denied); name a folder" in capfd.readouterr().err
 
 
 def test_results_that_cannot_go_where_they_should_are_named(cli, capfd, train_arguments, tmp_path):
     (tmp_path / "file").touch()
     assert cli("train", *train_arguments, f"paths.out={tmp_path / 'file'}", "target=drums") == 2
-    assert f"Not a directory: '{tmp_path / 'file'}" in capfd.readouterr().err
+    message = capfd.readouterr().err
+    assert f"paths.out: {tmp_path / 'file'}" in message
+    assert "cannot be made (Not a directory); name a folder" in message
 
 
 def test_leaderboard_of_nothing_and_by_an_unknown_column_are_refused(refused, trained, tmp_path):

@@ -96,7 +96,12 @@ def hold(
 def _acquire(path: Path, experiment: str, on_busy: str, wanted: Callable[[Status | None], bool]) -> Held | None:
     if on_busy not in ON_BUSY:
         raise ValueError(errors.unknown("on_busy", on_busy, ON_BUSY))
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"paths.out: {path} cannot be made ({error.strerror}); name a folder that can be written"
+        ) from error
     has_waited = False
     while True:
         with FileLock(path / ".guard"):  # between reading and writing the status
