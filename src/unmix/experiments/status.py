@@ -103,7 +103,7 @@ def read(run: Path) -> Status | None:
         schema = content["schema"]
         if schema <= SCHEMA:
             return Status(**{field.name: content[field.name] for field in fields(Status)})
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
