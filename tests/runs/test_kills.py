@@ -16,7 +16,7 @@ import torch
 from unmix.experiments import status
 
 TRAIN = Path(__file__).parents[2] / "src" / "train.py"
-SINGLE = ["data.samples_per_track=12", "trainer.max_epochs=4", "checkpoint.every_minutes=0", "target=drums"]
+SINGLE = ["data.samples_per_track=12", "trainer.max_epochs=8", "checkpoint.every_minutes=0", "target=drums"]
 GRID = ["target=drums,bass", "model.hidden_size=16,32", "model.bidirectional=true,false"]
 pytestmark = pytest.mark.slow
 
