@@ -87,8 +87,9 @@ class Checkpoints(Checkpoint):
             "best_score": self.best_score,
         }
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        signals.install()  # Lightning has put its own over them, which talks to other ranks from within a handler
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Lightning has put its own over them after `on_fit_start`, which waits for other ranks from within a handler.
+        signals.install()
         self.saved_at = time.monotonic()
 
     def on_train_batch_end(
