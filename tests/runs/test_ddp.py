@@ -28,8 +28,20 @@ def arguments(train_arguments, write_tree, tmp_path_factory):
     return [*kept, f"data.root={root}", f"data.validation_tracks=[{','.join(VALID)}]", "target=bass"]
 
 
-def start(*arguments):
-    return subprocess.Popen([sys.executable, str(TRAIN), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+@pytest.fixture
+def start():
+    """Starts a training; none outlives its test."""
+    started = []
+
+    def start(*arguments):
+        command = [sys.executable, str(TRAIN), *arguments]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def only_run(out):
@@ -41,7 +53,7 @@ def rows_of(run):
     return list(csv.DictReader((run / "metrics.csv").open()))
 
 
-def test_a_sweep_of_distributed_jobs_runs_each_once_and_validates_every_track_once(arguments, tmp_path):
+def test_a_sweep_of_distributed_jobs_runs_each_once_and_validates_every_track_once(arguments, start, tmp_path):
     process = start("-m", *arguments, "trainer=ddp_cpu", f"paths.out={tmp_path}")
     output, _ = process.communicate(timeout=200)
     assert process.returncode == 0, output.decode()
@@ -64,7 +76,7 @@ def test_a_sweep_of_distributed_jobs_runs_each_once_and_validates_every_track_on
     assert float(last["val/loss"]) == pytest.approx(torch.stack(losses).mean().item(), rel=1e-5)
 
 
-def test_a_run_begun_by_two_processes_is_continued_by_one(arguments, tmp_path):
+def test_a_run_begun_by_two_processes_is_continued_by_one(arguments, start, tmp_path):
     options = [*arguments, f"paths.out={tmp_path}", "trainer.max_epochs=40", "data.samples_per_track=6"]
     process = start(*options, "trainer=ddp_cpu")
     end = time.monotonic() + 120

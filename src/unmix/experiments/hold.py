@@ -15,8 +15,7 @@ from typing import Any
 from filelock import FileLock
 
 from unmix import errors
-from unmix.experiments import status
-from unmix.experiments.signals import Interrupted
+from unmix.experiments import signals, status
 from unmix.experiments.status import Status
 
 log = logging.getLogger(__name__)
@@ -82,10 +81,10 @@ def hold(
         yield held
         if held.status.state == "running":
             held.update(state="interrupted", reason="ended before it was done")
-    except (Interrupted, KeyboardInterrupt) as error:
-        held.update(state="interrupted", reason=str(error) or "Ctrl-C", activity="")
-        raise
     except BaseException as error:
+        if (stop := signals.interruption(error)) is not None:
+            held.update(state="interrupted", reason=str(stop) or "Ctrl-C", activity="")
+            raise stop from None
         held.update(state="failed", reason=errors.one_line(error), activity="")
         raise
     finally:

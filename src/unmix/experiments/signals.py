@@ -28,6 +28,7 @@ class _State:
     owner = 0
     is_deferred = False
     received: int | None = None
+    raised: int | None = None
 
 
 def received() -> int | None:
@@ -45,10 +46,14 @@ def install() -> None:
 def handled() -> Iterator[None]:
     """Turn the signals above into `Interrupted`."""
     previous = {signum: signal.getsignal(signum) for signum in HANDLED}
-    _State.owner, _State.is_deferred, _State.received = os.getpid(), False, None
+    _State.owner, _State.is_deferred, _State.received, _State.raised = os.getpid(), False, None, None
     install()
     try:
         yield
+    except BaseException as error:
+        if (stop := interruption(error)) is not None:
+            raise stop from None
+        raise
     finally:
         for signum, handler in previous.items():
             signal.signal(signum, handler)
@@ -64,6 +69,17 @@ def deferred() -> Iterator[None]:
         _State.is_deferred = False
 
 
+def interruption(error: BaseException) -> Interrupted | KeyboardInterrupt | None:
+    """The signal behind an error, None when there is none.
+
+    `Interrupted` comes up anywhere: a cleanup on its way out (OmegaConf's of a list that is half made) may fail on what
+    it left behind, and its error takes its place.
+    """
+    if isinstance(error, Interrupted | KeyboardInterrupt):
+        return error
+    return None if _State.raised is None else Interrupted(_State.raised)
+
+
 def _handle(signum: int, frame: FrameType | None) -> None:
     if os.getpid() != _State.owner:
         return  # a loader's worker, forked: its parent decides, and it ends with that
@@ -71,6 +87,7 @@ def _handle(signum: int, frame: FrameType | None) -> None:
         _State.received = signum
         print("stopping at the next checkpoint; once more stops at once", file=sys.stderr, flush=True)  # noqa: T201
         return
+    _State.raised = signum
     raise Interrupted(signum)
 
 
