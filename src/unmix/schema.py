@@ -78,6 +78,17 @@ class SeparateSchema:
 
 
 @dataclass
+class CheckSchema:
+    """Top-level keys of conf/check.yaml."""
+
+    data: Any = MISSING
+    target: str = "vocals"
+    seed: int = 0
+    listen: bool = True
+    paths: Paths = MISSING
+
+
+@dataclass
 class LeaderboardSchema:
     """Top-level keys of conf/leaderboard.yaml."""
 
@@ -89,6 +100,7 @@ SCHEMAS = {
     "train": TrainSchema,
     "evaluate": EvaluateSchema,
     "separate": SeparateSchema,
+    "check": CheckSchema,
     "leaderboard": LeaderboardSchema,
 }
 

@@ -8,11 +8,13 @@ import pytest
 import soundfile
 import torch
 
-from unmix.data import datamodule, pcm, sampling
+from unmix.data import library, pcm, sampling
 from unmix.data.datamodule import SeparationDataModule
-from unmix.data.datasets import BatchKeys, RandomMixDataset
+from unmix.data.datasets import BatchKeys
 from unmix.data.mixing import StemBatch, render
-from unmix.data.tracks import SOURCES, Splits, Track
+from unmix.data.pcm import Header
+from unmix.data.scan import Scan
+from unmix.data.tracks import SOURCES, AudioFile, Splits, Track
 
 VALIDATION = "Actions - One Minute Smile"
 SEGMENT = 441
@@ -41,12 +43,23 @@ def assert_equal(batches, others):
             assert torch.equal(values, same)
 
 
-def fake_tracks(num_tracks, num_samples=10**7):
-    return tuple(Track(Path(f"/nowhere/train/{i}"), 44100, num_samples, 0) for i in range(num_tracks))
+def fake_track(name, num_samples):
+    files = {
+        stem: AudioFile(Path(f"/nowhere/train/{name}/{stem}.wav"), Header(44100, 2, num_samples, 44), 0)
+        for stem in ("mixture", *SOURCES)
+    }
+    return Track(name, files)
+
+
+def holding(module, train, valid=(), test=()):
+    """The data module with these tracks, which nobody looked for."""
+    module.library.__dict__["scan"] = Scan(Splits(tuple(train), tuple(valid), tuple(test)))
+    return module
 
 
 def fake_trainer(rank, world_size):
-    return SimpleNamespace(global_rank=rank, world_size=world_size)
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    return SimpleNamespace(global_rank=rank, world_size=world_size, strategy=strategy)
 
 
 def test_training_batch_is_int16_stems_with_gains_and_swaps(module):
@@ -78,16 +91,17 @@ def test_batches_of_all_ranks_together_are_those_of_one(module, world_size):
 def test_keys_of_all_ranks_name_every_index_of_an_epoch_once(num_samples, world_size):
     ranks = [list(BatchKeys(num_samples, 8, rank=rank, world_size=world_size)) for rank in range(world_size)]
     for step, keys in enumerate(zip(*ranks, strict=True)):
-        assert [index for _, indices in keys for index in indices] == list(range(8 * step, 8 * step + 8))
-        assert {len(indices) for _, indices in keys} == {8 // world_size}
+        indices = [index for key in keys for index in range(key.first, key.first + key.num_samples)]
+        assert indices == list(range(8 * step, 8 * step + 8))
+        assert {key.num_samples for key in keys} == {8 // world_size}
     assert len(ranks[0]) == len(BatchKeys(num_samples, 8, rank=0, world_size=1)) == -(-num_samples // 8)
 
 
 def test_keys_carry_the_epoch_that_was_set():
     keys = BatchKeys(8, 4, rank=0, world_size=1)
-    assert [epoch for epoch, _ in keys] == [0, 0]
+    assert [key.epoch for key in keys] == [0, 0]
     keys.set_epoch(7)
-    assert list(keys) == [(7, [0, 1, 2, 3]), (7, [4, 5, 6, 7])]
+    assert list(keys) == [(7, 0, 4), (7, 4, 4)]
 
 
 def test_another_epoch_has_other_batches_and_the_same_epoch_the_same(module):
@@ -108,8 +122,8 @@ def test_another_seed_has_other_batches(musdb_tree):
     [(86, 64, 16, 344), (2, 4, 4, 2), (2, 5, 4, 3), (3, 3, 4, 3), (1, 1, 16, 1)],
 )
 def test_an_epoch_has_as_many_steps_as_samples_need(num_tracks, samples_per_track, batch_size, num_steps):
-    module = make_module("/nowhere", samples_per_track=samples_per_track, batch_size=batch_size)
-    module._splits = Splits(train=fake_tracks(num_tracks), valid=(), test=())
+    module = make_module("/nowhere", samples_per_track=samples_per_track, batch_size=batch_size, storage="disk")
+    holding(module, [fake_track(str(index), 10**7) for index in range(num_tracks)])
     assert module.steps_per_epoch == num_steps
     assert len(module.train_dataloader()) == num_steps
     module.trainer = fake_trainer(0, 1)
@@ -117,13 +131,13 @@ def test_an_epoch_has_as_many_steps_as_samples_need(num_tracks, samples_per_trac
 
 
 @pytest.mark.parametrize("random_mix", [True, False])
-def test_sources_of_a_sample_are_the_drawn_excerpts_of_the_drawn_tracks(module, random_mix):
+def test_sources_of_a_sample_are_the_drawn_excerpts_of_the_drawn_tracks(musdb_tree, random_mix):
+    module = make_module(musdb_tree, random_mix=random_mix, seed=5)
     tracks = module.splits.train
-    recipe = sampling.Recipe(SEGMENT, random_mix=random_mix)
-    batch = RandomMixDataset(tracks, recipe, seed=5)[2, [7, 3]]
+    batch = module.train_dataloader().dataset[2, 7, 3]
     lengths = np.array([track.num_samples for track in tracks])
-    draws = sampling.draw(5, 2, [7, 3], track_lengths=lengths, num_sources=4, recipe=recipe)
-    for sample in range(2):
+    draws = sampling.draw(5, 2, 7, 3, track_lengths=lengths, num_sources=4, recipe=module.recipe)
+    for sample in range(3):
         for position, source in enumerate(SOURCES):
             track, start = tracks[draws.tracks[sample, position]], draws.starts[sample, position]
             whole = pcm.read_int16(track.path(source))
@@ -135,13 +149,14 @@ def test_sources_of_a_sample_are_the_drawn_excerpts_of_the_drawn_tracks(module, 
 def test_settings_of_the_module_reach_the_draws(musdb_tree):
     settings = {"random_mix": False, "gain": [0.5, 0.75], "swap_probability": 1.0}
     dataset = make_module(musdb_tree, segment_seconds=0.02, seed=7, **settings).train_dataloader().dataset
-    assert dataset.seed == 7
-    assert dataset.recipe == sampling.Recipe(882, random_mix=False, gain=(0.5, 0.75), swap_probability=1.0)
+    assert dataset.draws.seed == 7
+    assert dataset.draws.recipe == sampling.Recipe(882, random_mix=False, gain=(0.5, 0.75), swap_probability=1.0)
 
 
 def test_training_never_sees_a_validation_or_test_track(module):
-    names = [track.name for track in module.train_dataloader().dataset.tracks]
-    assert names == ["Other Band - Song", "Some Band - Track"]
+    store = module.train_dataloader().dataset.store
+    assert store.array.values.nbytes == 2 * 2 * 4 * sum(track.num_samples for track in module.splits.train)
+    assert [track.name for track in module.splits.train] == ["Other Band - Song", "Some Band - Track"]
 
 
 def test_validation_names_can_be_chosen(musdb_tree):
@@ -216,18 +231,19 @@ def test_check_refuses_a_tree_whose_training_tracks_are_all_for_validation(tmp_p
 
 
 def test_check_refuses_a_missing_tree(tmp_path):
-    with pytest.raises(FileNotFoundError, match="is not a folder"):
+    with pytest.raises(ValueError, match="is not a folder"):
         make_module(tmp_path / "nowhere").check_training()
 
 
 def test_check_refuses_tracks_shorter_than_a_segment_and_names_the_shortest():
-    module = make_module("/nowhere", segment_seconds=6.0)
-    long, short = fake_tracks(2)[0], Track(Path("/nowhere/train/Short"), 44100, 6 * 44100 - 1, 0)
-    module._splits = Splits(train=(long, short), valid=(), test=())
-    with pytest.raises(ValueError, match=r"segment_seconds: got 6 s, but .*Short has 6.00 s: take shorter segments"):
-        module.check_training()
-    module._splits = Splits(train=fake_tracks(2, num_samples=6 * 44100), valid=(short,), test=(short,))
-    module.check_training()
+    module, whole = make_module("/nowhere", segment_seconds=6.0), 6 * 44100
+    long, short = fake_track("Long", whole), fake_track("Short", whole - 1)
+    message = r"segment_seconds: got 6 s, but 1 of 2 tracks are shorter, .*Short has 6.00 s: take shorter segments"
+    with pytest.raises(ValueError, match=message):
+        holding(module, [long, short]).check_training()
+    with pytest.raises(ValueError, match="2 of 2 tracks are shorter"):
+        holding(module, [short, short]).check_training()
+    holding(module, [long, long], valid=[short], test=[short]).check_training()
 
 
 def test_data_is_prepared_once_and_only_where_there_is_none(tmp_path, write_tree):
@@ -246,13 +262,14 @@ def test_data_is_prepared_once_and_only_where_there_is_none(tmp_path, write_tree
 
 
 def test_data_that_cannot_be_prepared_is_left_missing(tmp_path):
-    make_module(tmp_path / "tree").prepare_data()
+    with pytest.raises(ValueError, match="is not a folder"):
+        make_module(tmp_path / "tree").prepare_data()
     assert not (tmp_path / "tree").exists()
 
 
 def test_tracks_are_scanned_once(module, monkeypatch):
-    calls, scan = [], datamodule.scan_musdb18hq
-    monkeypatch.setattr(datamodule, "scan_musdb18hq", lambda *a, **k: (calls.append(a), scan(*a, **k))[1])
+    calls, scan = [], library.scan
+    monkeypatch.setattr(library, "scan", lambda *a, **k: (calls.append(a), scan(*a, **k))[1])
     for _ in range(3):
         module.check_training()
     assert len(calls) == 1

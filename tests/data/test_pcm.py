@@ -30,10 +30,10 @@ def write_chunks(path, *chunks, num_channels=1, bytes_per_sample=1):
     path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
 
 
-def test_header_tells_rate_channels_length_and_whether_16_bit(file, tmp_path):
-    assert pcm.read_header(file) == pcm.Header(44100, 2, 1001, is_int16=True)
+def test_header_tells_rate_channels_length_and_where_16_bit_samples_begin(file, tmp_path):
+    assert pcm.read_header(file) == pcm.Header(44100, 2, 1001, offset=44)
     soundfile.write(tmp_path / "mono.wav", np.zeros(7), 8000, subtype="FLOAT")
-    assert pcm.read_header(tmp_path / "mono.wav") == pcm.Header(8000, 1, 7, is_int16=False)
+    assert pcm.read_header(tmp_path / "mono.wav") == pcm.Header(8000, 1, 7, offset=None)
 
 
 @pytest.mark.parametrize("format_", ["WAV", "WAVEX", "FLAC"])
@@ -46,7 +46,7 @@ def test_whole_file_of_any_length_is_not_called_truncated(tmp_path, format_, sub
     assert pcm.read_header(path).num_samples == num_samples
 
 
-@pytest.mark.parametrize("num_samples", [0, 10, 11])
+@pytest.mark.parametrize("num_samples", [10, 11])
 @pytest.mark.parametrize("comment", [b"INFOICMT\x04\0\0\0data", b"odd"])
 def test_chunks_of_odd_size_before_and_after_the_samples_are_no_truncation(tmp_path, num_samples, comment):
     path, samples = tmp_path / "odd.wav", (b"data", bytes(num_samples))
@@ -153,8 +153,67 @@ def test_float_samples_of_a_mono_file_keep_the_channel_axis(tmp_path):
 def test_what_is_read_and_written_again_is_the_same(tmp_path, file, ending, channels):
     path = tmp_path / f"again.{ending}"
     pcm.write(path, pcm.read_float(file)[:channels], 44100)
-    assert pcm.read_header(path) == pcm.Header(44100, channels, 1001, is_int16=True)
+    assert pcm.read_header(path) == pcm.Header(44100, channels, 1001, offset=44 if ending == "wav" else None)
     np.testing.assert_array_equal(pcm.read_int16(path), SAMPLES[:channels])
+
+
+def test_a_file_without_a_sample_is_refused(tmp_path):
+    soundfile.write(tmp_path / "none.wav", np.zeros((0, 2)), 44100)
+    with pytest.raises(ValueError, match=r"none.wav holds no sample"):
+        pcm.read_header(tmp_path / "none.wav")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_number_are_refused(tmp_path, value):
+    path, samples = tmp_path / "bad.wav", np.zeros((100, 2))
+    samples[50] = value
+    soundfile.write(path, samples, 44100, subtype="FLOAT")
+    for read in (pcm.read_int16, pcm.read_float, lambda path: pcm.convert(path, tmp_path / "out.wav")):
+        with pytest.raises(ValueError, match=r"bad.wav: 2 samples are NaN or infinite; write the file anew"):
+            read(path)
+
+
+@pytest.mark.parametrize("chunks_before", [0, 1])
+@pytest.mark.parametrize("format_", ["WAV", "WAVEX", "RF64"])
+def test_samples_are_read_as_they_lie_whatever_stands_before_them(tmp_path, format_, chunks_before):
+    path = tmp_path / "some.wav"
+    if chunks_before:
+        write_chunks(
+            path,
+            (b"LIST", b"INFOICMT\x04\0\0\0data"),
+            (b"data", SAMPLES.T.tobytes()),
+            num_channels=2,
+            bytes_per_sample=2,
+        )
+    else:
+        soundfile.write(path, SAMPLES.T, 44100, format=format_, subtype="PCM_16")
+    out = np.empty((100, 2), dtype=np.int16)
+    pcm.read_into(path, pcm.read_header(path).offset + 4 * 7, out)
+    np.testing.assert_array_equal(out.T, SAMPLES[:, 7:107])
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "FLOAT"])
+def test_what_is_not_16_bit_is_not_read_as_it_lies(tmp_path, subtype):
+    soundfile.write(tmp_path / "other.wav", SAMPLES.T, 44100, subtype=subtype)
+    assert pcm.read_header(tmp_path / "other.wav").offset is None
+
+
+def test_a_file_that_shrank_is_refused(file, tmp_path):
+    path = tmp_path / "shrunk.wav"
+    path.write_bytes(file.read_bytes()[:-4])
+    with pytest.raises(ValueError, match=r"shrunk.wav has shrunk since it was scanned: 4 bytes are gone"):
+        pcm.read_into(path, 44, np.empty((1001, 2), dtype=np.int16))
+
+
+@pytest.mark.parametrize(("ending", "subtype"), [("flac", "PCM_24"), ("wav", "FLOAT"), ("wav", "PCM_U8")])
+@pytest.mark.parametrize("block", [100, 2000])
+def test_a_converted_file_holds_what_reading_the_original_gives(tmp_path, monkeypatch, ending, subtype, block):
+    monkeypatch.setattr(pcm, "BLOCK", block)
+    path, out = tmp_path / f"fine.{ending}", tmp_path / "out.wav"
+    soundfile.write(path, SAMPLES.T / 32768, 44100, subtype=subtype)
+    pcm.convert(path, out)
+    assert pcm.read_header(out) == pcm.Header(44100, 2, 1001, offset=44)
+    np.testing.assert_array_equal(pcm.read_int16(out), pcm.read_int16(path))
 
 
 @given(st.floats(-1.5, 1.5, width=32))

@@ -72,8 +72,9 @@ def test_a_sweep_runs_in_an_oddly_named_folder_and_a_failed_job_stops_no_other(t
     out = tmp_path / "It's (my) = déjà, vu & co #1"
     options = [one for one in train_arguments if not one.startswith("hydra/")] + [f"paths.out={out}", "slots=2"]
     command = [sys.executable, str(TRAIN), "-m", *options, "target=drums,bass", "trainer.max_epochs=1"]
-    broken = {**os.environ, "UNMIX_DATA": str(tmp_path / "file" / "x")}
-    (tmp_path / "file").touch()  # statistics cannot be stored: both jobs fail
+    broken = {**os.environ, "UNMIX_DATA": str(tmp_path / "data")}
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "statistics").touch()  # where a folder should be: both jobs fail
     failed = subprocess.run(command, env=broken, capture_output=True, text=True, check=False)
     assert failed.returncode != 0
     assert "2 failed" in failed.stdout

@@ -1,6 +1,7 @@
 """What a loader iterates: whole training batches by key, and whole tracks."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,42 +10,58 @@ from torch.utils.data import Dataset, Sampler
 
 from unmix.data import pcm, sampling
 from unmix.data.mixing import StemBatch
-from unmix.data.tracks import SOURCES, Track
+from unmix.data.store import Store
+from unmix.data.tracks import Track
 
-BatchKey = tuple[int, list[int]]  # epoch, indices of the samples in it
+
+class BatchKey(NamedTuple):
+    """Names a batch: `num_samples` samples of an epoch, from the one of index `first` on."""
+
+    epoch: int
+    first: int
+    num_samples: int
 
 
-class RandomMixDataset(Dataset[StemBatch]):
-    """Whole training batches by key; the key alone says what is in them."""
+class DrawBatch(NamedTuple):
+    """A batch that is yet to be gathered; all are (batch, sources), see `sampling.Draws`."""
 
-    def __init__(
-        self, tracks: Sequence[Track], recipe: sampling.Recipe, seed: int, sources: Sequence[str] = SOURCES
-    ) -> None:
-        self.tracks = tracks
-        self.sources = sources
+    tracks: Tensor
+    starts: Tensor
+    gains: Tensor
+    swaps: Tensor
+
+    def gather(self, store: Store, segment: int) -> StemBatch:
+        """Take the drawn segments out of a store."""
+        return StemBatch(store.gather(self.tracks, self.starts, segment), self.gains, self.swaps)
+
+
+class DrawDataset(Dataset[DrawBatch]):
+    """Draws of whole training batches by key; the key alone says what is in them."""
+
+    def __init__(self, tracks: Sequence[Track], recipe: sampling.Recipe, seed: int, num_sources: int) -> None:
         self.recipe = recipe
         self.seed = seed
+        self.num_sources = num_sources
         self.lengths = np.array([track.num_samples for track in tracks])
 
-    def __getitem__(self, key: BatchKey) -> StemBatch:
-        epoch, indices = key
+    def __getitem__(self, key: BatchKey) -> DrawBatch:
         draws = sampling.draw(
-            self.seed,
-            epoch,
-            indices,
-            track_lengths=self.lengths,
-            num_sources=len(self.sources),
-            recipe=self.recipe,
+            self.seed, *key, track_lengths=self.lengths, num_sources=self.num_sources, recipe=self.recipe
         )
-        stems = [[self._segment(draws, b, s) for s in range(len(self.sources))] for b in range(len(indices))]
-        return StemBatch(
-            torch.from_numpy(np.array(stems)), torch.from_numpy(draws.gains), torch.from_numpy(draws.swaps)
+        return DrawBatch(
+            *(torch.from_numpy(values) for values in (draws.tracks, draws.starts, draws.gains, draws.swaps))
         )
 
-    def _segment(self, draws: sampling.Draws, sample: int, source: int) -> np.ndarray:
-        track = self.tracks[draws.tracks[sample, source]]
-        start = int(draws.starts[sample, source])
-        return pcm.read_int16(track.path(self.sources[source]), start=start, num_samples=self.recipe.segment)
+
+class StemDataset(Dataset[StemBatch]):
+    """The same batches, gathered from a store on the host."""
+
+    def __init__(self, draws: DrawDataset, store: Store) -> None:
+        self.draws = draws
+        self.store = store
+
+    def __getitem__(self, key: BatchKey) -> StemBatch:
+        return self.draws[key].gather(self.store, self.draws.recipe.segment)
 
 
 class BatchKeys(Sampler[BatchKey]):
@@ -75,7 +92,10 @@ class BatchKeys(Sampler[BatchKey]):
         # Lightning may tell the epoch after the iteration has begun: it is read at the beginning, once.
         epoch, first_batch, self.first_batch = self.epoch, self.first_batch, 0
         return iter(
-            [(epoch, [b * self.batch_size + i for i in self.share]) for b in range(first_batch, self.num_batches)]
+            [
+                BatchKey(epoch, batch * self.batch_size + self.share.start, len(self.share))
+                for batch in range(first_batch, self.num_batches)
+            ]
         )
 
     def __len__(self) -> int:

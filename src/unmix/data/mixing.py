@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from unmix.data.pcm import INT16_FULL_SCALE
@@ -25,8 +26,13 @@ class StemBatch(NamedTuple):
 
 def render(batch: StemBatch, names: Sequence[str] = SOURCES) -> dict[str, Tensor]:
     """Augmented sources by name, and their `mixture`: float32, (batch, channels, samples) each."""
-    swapped = batch.stems.flip(dims=[2]).where(batch.swaps[:, :, None, None], batch.stems)
-    sources = swapped * (batch.gains / INT16_FULL_SCALE)[:, :, None, None]
+    num_samples, num_sources, num_channels, _ = batch.stems.shape
+    device = batch.stems.device
+    samples = torch.arange(num_samples, device=device)[:, None, None]
+    positions = torch.arange(num_sources, device=device)[:, None]
+    channels = torch.arange(num_channels, device=device)
+    read = torch.where(batch.swaps[:, :, None], channels.flip(dims=[0]), channels)  # one pass, where flipping takes two
+    sources = batch.stems[samples, positions, read] * (batch.gains / INT16_FULL_SCALE)[:, :, None, None]
     mixture = sources.sum(dim=1)  # THE line that forms the mixture
     return {"mixture": mixture, **dict(zip(names, sources.unbind(dim=1), strict=True))}
 

@@ -1,39 +1,64 @@
 """The only code that opens audio files."""
 
+import warnings
+import wave
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
+from scipy.io import wavfile
 
 INT16_FULL_SCALE = 32768  # int16 / 32768 is in [-1, 1): soundfile's and musdb's convention
+BLOCK = 2**20  # samples read at a time where a whole track need not be in memory
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself."""
+    """What a file says of itself.
+
+    `offset` is the byte where interleaved little-endian 16-bit samples begin, to be read as they lie; None for files of
+    any other kind.
+    """
 
     sample_rate: int
     num_channels: int
     num_samples: int
-    is_int16: bool
+    offset: int | None
 
 
 def read_header(path: Path) -> Header:
     """Rate, channels and length of an audio file.
 
     Raises:
-        ValueError: when it is no audio file, or shorter than its own header says.
+        ValueError: when it is no audio file, holds no sample, or is shorter than its own header says.
+        OSError: when it cannot be read.
     """
     try:
+        with path.open("rb"):
+            pass  # libsndfile says "System error" of what the system explains
         info = soundfile.info(str(path))
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} is not a readable audio file: there is no such file") from error
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{path} is not a readable audio file: {error.error_string}") from error
     # libsndfile shortens the length of a truncated WAV without a word, but notes it in its log.
     if info.format in ("WAV", "WAVEX") and "data : " in info.extra_info and "should be" in _data_line(info.extra_info):
         raise ValueError(f"{path} is truncated, its header promises more than it holds: {_data_line(info.extra_info)}")
-    return Header(info.samplerate, info.channels, info.frames, info.subtype == "PCM_16")
+    if info.frames == 0:
+        raise ValueError(f"{path} holds no sample")
+    return Header(info.samplerate, info.channels, info.frames, _offset(path) if info.subtype == "PCM_16" else None)
+
+
+def _offset(path: Path) -> int | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", wavfile.WavFileWarning)  # of chunks it does not know
+        try:
+            _, samples = wavfile.read(path, mmap=True)
+        except ValueError:
+            return None  # FLAC
+    return samples.offset if samples.dtype == np.dtype("<i2") else None
 
 
 def _data_line(log: str) -> str:
@@ -46,24 +71,78 @@ def read_int16(path: Path, *, start: int = 0, num_samples: int = -1) -> npt.NDAr
     16-bit files come back as they are; others are rounded, and clipped at full scale.
 
     Raises:
-        ValueError: when the file holds fewer samples than asked for.
+        ValueError: when the file holds fewer samples than asked for, or some that are no number.
     """
     with soundfile.SoundFile(str(path)) as file:
         file.seek(min(start, file.frames))  # further on, libsndfile raises without a message
-        if file.subtype == "PCM_16":
-            samples = file.read(num_samples, dtype="int16", always_2d=True)
-        else:  # libsndfile casts float files to integers without scaling: everything would be zero
-            scaled = np.rint(file.read(num_samples, dtype="float64", always_2d=True) * INT16_FULL_SCALE)
-            samples = scaled.clip(-INT16_FULL_SCALE, INT16_FULL_SCALE - 1).astype(np.int16)
+        samples = _next_int16(file, num_samples)
     if num_samples >= 0 and len(samples) != num_samples:
         raise ValueError(f"{path}: {num_samples} samples from {start} asked for, {len(samples)} are there")
     return np.ascontiguousarray(samples.T)
 
 
+def _next_int16(file: soundfile.SoundFile, num_samples: int) -> npt.NDArray[np.int16]:
+    """The next samples, (samples, channels)."""
+    if file.subtype == "PCM_16":
+        whole: npt.NDArray[np.int16] = file.read(num_samples, dtype="int16", always_2d=True)
+        return whole
+    # libsndfile casts float files to integers without scaling: everything would be zero
+    samples = file.read(num_samples, dtype="float64", always_2d=True)
+    _check_finite(Path(file.name), samples)
+    return np.rint(samples * INT16_FULL_SCALE).clip(-INT16_FULL_SCALE, INT16_FULL_SCALE - 1).astype(np.int16)
+
+
 def read_float(path: Path) -> npt.NDArray[np.float32]:
-    """All samples of a file, full scale at 1, (channels, samples)."""
+    """All samples of a file, full scale at 1, (channels, samples).
+
+    Raises:
+        ValueError: when some are no number.
+    """
     samples, _ = soundfile.read(str(path), dtype="float32", always_2d=True)
+    _check_finite(path, samples)
     return np.ascontiguousarray(samples.T)
+
+
+def _check_finite(path: Path, samples: npt.NDArray[np.floating]) -> None:
+    if not np.isfinite(samples).all():
+        raise ValueError(f"{path}: {np.sum(~np.isfinite(samples))} samples are NaN or infinite; write the file anew")
+
+
+def read_into(path: Path, offset: int, out: npt.NDArray[np.int16]) -> None:
+    """Fill `out`, contiguous, with the 16-bit integers at a byte of a file.
+
+    A read, not a memory map: a file that shrinks or a disk that fails is an error then, not the end of the process,
+    and no number of files is too many to have open.
+
+    Raises:
+        ValueError: when the file ends before.
+    """
+    with path.open("rb", buffering=0) as file:
+        file.seek(offset)
+        rest = out.data.cast("B")
+        while len(rest):
+            num_bytes = file.readinto(rest)
+            if not num_bytes:
+                raise ValueError(f"{path} has shrunk since it was scanned: {len(rest)} bytes are gone")
+            rest = rest[num_bytes:]
+
+
+def convert(path: Path, out: Path) -> None:
+    """Write any audio file as 16-bit WAV, rounded and clipped as `read_int16` does, block by block.
+
+    Raises:
+        ValueError: when it holds fewer samples than its header says, or some that are no number.
+        OSError: when `out` cannot be written.
+    """
+    with soundfile.SoundFile(str(path)) as source, out.open("wb") as file, wave.open(file, "wb") as sink:
+        sink.setnchannels(source.channels)
+        sink.setsampwidth(2)
+        sink.setframerate(source.samplerate)
+        sink.setnframes(source.frames)
+        while len(samples := _next_int16(source, BLOCK)):
+            sink.writeframesraw(samples.astype("<i2").tobytes())
+        if sink.tell() != source.frames:
+            raise ValueError(f"{path} is truncated: {source.frames} samples promised, {sink.tell()} are there")
 
 
 def write(path: Path, samples: npt.NDArray[np.floating], sample_rate: int) -> None:

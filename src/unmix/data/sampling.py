@@ -39,19 +39,20 @@ class Draws:
 def draw(
     seed: int,
     epoch: int,
-    indices: npt.ArrayLike,
+    first: int,
+    num_samples: int,
     *,
     track_lengths: npt.NDArray[np.int64],
     num_sources: int,
     recipe: Recipe,
 ) -> Draws:
-    """Draw the samples `indices` of an epoch.
+    """Draw the samples `first`, `first + 1`, ... of an epoch.
 
     Tracks are drawn uniformly, whatever their duration, as UMX's balanced sampling does.
 
     Args:
         seed, epoch: name the stream; any non-negative integers.
-        indices: (batch,), which samples of the epoch.
+        first, num_samples: which samples of the epoch.
         track_lengths: samples per track, (tracks,).
         num_sources: sources per sample.
         recipe: lengths and augmentation.
@@ -62,7 +63,7 @@ def draw(
         raise ValueError(
             f"data.segment_seconds: a segment has {recipe.segment} samples, the shortest track {track_lengths.min()}"
         )
-    track, start, gain, swap = np.moveaxis(_uniforms(seed, epoch, np.asarray(indices), num_sources), 1, 0)
+    track, start, gain, swap = np.moveaxis(_uniforms(seed, epoch, first, num_samples, num_sources), -1, 0)
     if not recipe.random_mix:
         track, start = (np.broadcast_to(values[:, :1], values.shape) for values in (track, start))
     tracks = (track * len(track_lengths)).astype(np.int64)
@@ -75,9 +76,10 @@ def draw(
     )
 
 
-def _uniforms(seed: int, epoch: int, indices: npt.NDArray[np.int64], num_sources: int) -> npt.NDArray[np.float64]:
-    """Numbers in [0, 1), (batch, 4, sources), by a counter-based generator: no sample depends on another."""
-    key = np.array([seed, epoch], dtype=np.uint64)
-    return np.stack(
-        [np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, i])).random((4, num_sources)) for i in indices]
-    )
+def _uniforms(seed: int, epoch: int, first: int, num_samples: int, num_sources: int) -> npt.NDArray[np.float64]:
+    """Numbers in [0, 1), (batch, sources, 4), by a counter-based generator: no sample depends on another.
+
+    Philox makes four numbers at each count, so that every source of every sample has a count of its own.
+    """
+    generator = np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64), counter=first * num_sources)
+    return np.random.Generator(generator).random((num_samples, num_sources, 4))

@@ -1,64 +1,63 @@
 """Mean and standard deviation of every frequency bin over the training mixtures, which start UMX's input scaling."""
 
-import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from torch import Tensor
 
 from unmix.data import pcm
+from unmix.data.cache import build_once, identity
 from unmix.data.mixing import to_float
 from unmix.data.tracks import Track
 from unmix.dsp.stft import Stft
 
 log = logging.getLogger(__name__)
 
+_FRAMES = 1024  # of a block: a track of any length fits
 
-def compute(tracks: Sequence[Track], stft: Stft) -> tuple[Tensor, Tensor]:
+
+def compute(tracks: Sequence[Track], stft: Stft, device: torch.device) -> tuple[Tensor, Tensor]:
     """Statistics over all frames of all mixtures, un-augmented, channels averaged: mean and deviation, (bins,) each.
 
     Deviations below 1e-4 of the largest are raised to it, so that an empty bin is not blown up.
 
     Raises:
-        ValueError: when there is no track.
+        ValueError: when there is no track, or the STFT is a centred one.
     Source:
         open-unmix-pytorch v1.3.0, scripts/train.py, get_statistics (scikit-learn's StandardScaler).
     """
-    if not tracks:
-        raise ValueError("statistics: got no training track, at least one is needed")
-    num_frames, total, total_squares = 0, torch.zeros(stft.num_bins).double(), torch.zeros(stft.num_bins).double()
+    if not tracks or stft.center:
+        raise ValueError(f"statistics: need a track and Stft(center=False), got {len(tracks)} and center={stft.center}")
+    stft = Stft(stft.fft_size, stft.hop_size).to(device)  # the caller's stays where it is
+    num_frames, total = 0, torch.zeros(2, stft.num_bins, dtype=torch.float64, device=device)
     for track in tracks:
-        mixture = to_float(torch.from_numpy(pcm.read_int16(track.path("mixture"))))
-        magnitude = stft(mixture).abs().mean(dim=0).double()  # (bins, frames)
-        num_frames += magnitude.shape[-1]
-        total += magnitude.sum(dim=-1)
-        total_squares += magnitude.square().sum(dim=-1)
-    mean = total / num_frames
-    std = (total_squares / num_frames - mean.square()).clamp(min=0).sqrt()
+        for block in _blocks(track, stft):
+            magnitude = stft(to_float(block.to(device))).abs().mean(dim=0).double()  # (bins, frames)
+            num_frames += magnitude.shape[-1]
+            total += torch.stack([magnitude.sum(dim=-1), magnitude.square().sum(dim=-1)])
+    mean, mean_square = total.cpu() / num_frames
+    std = (mean_square - mean.square()).clamp(min=0).sqrt()
     std = torch.where(std == 0, 1.0, std)  # StandardScaler leaves a constant feature unscaled
     return mean.float(), std.clamp(min=1e-4 * std.max().item()).float()
 
 
-def load_or_compute(tracks: Sequence[Track], stft: Stft, cache: Path) -> tuple[Tensor, Tensor]:
+def _blocks(track: Track, stft: Stft) -> Iterator[Tensor]:
+    """A mixture in pieces whose frames, one after the other, are those of the whole."""
+    last = track.num_samples - stft.fft_size  # where a frame can begin
+    for start in range(0, last + 1, _FRAMES * stft.hop_size):
+        end = min(start + (_FRAMES - 1) * stft.hop_size, last) + stft.fft_size
+        yield torch.from_numpy(pcm.read_int16(track.path("mixture"), start=start, num_samples=end - start))
+
+
+def load_or_compute(tracks: Sequence[Track], stft: Stft, cache: Path, device: torch.device) -> tuple[Tensor, Tensor]:
     """`compute`, remembered in the folder `cache` for the same files and STFT: the four targets share it."""
-    path = cache / f"{_key(tracks, stft)}.pt"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        if not path.exists():
-            log.info("statistics of %d training mixtures", len(tracks))
-            partial = path.with_suffix(".partial")
-            torch.save(compute(tracks, stft), partial)
-            partial.replace(path)
-    mean, std = torch.load(path, weights_only=True)
+
+    def build(path: Path) -> None:
+        log.info("statistics of %d training mixtures", len(tracks))
+        torch.save(compute(tracks, stft, device), path)
+
+    name = identity((track.path("mixture") for track in tracks), "statistics 1", stft.fft_size, stft.hop_size)
+    mean, std = torch.load(build_once(cache / f"{name}.pt", build), weights_only=True)
     return mean, std
-
-
-def _key(tracks: Sequence[Track], stft: Stft) -> str:
-    digest = hashlib.sha256(f"v1 {stft.fft_size} {stft.hop_size} {stft.center}".encode())
-    for track in tracks:
-        stat = track.path("mixture").stat()
-        digest.update(f"{track.folder.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode())
-    return digest.hexdigest()[:16]

@@ -1,6 +1,7 @@
 """From nodes of a configuration to the objects they name."""
 
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,7 @@ from unmix.data import statistics
 from unmix.data.datamodule import SeparationDataModule
 from unmix.models.open_unmix import OpenUnmix
 from unmix.training.module import SeparationModule
+from unmix.training.trainer import check_arguments
 
 
 def make_datamodule(data: Mapping[str, Any], **overrides: Any) -> SeparationDataModule:
@@ -34,10 +36,19 @@ def make_module(cfg: DictConfig, datamodule: SeparationDataModule) -> Separation
     """Network with the statistics of its training data, loss and optimisation; the same for the same seed."""
     torch.manual_seed(cfg.seed)  # the initial weights
     module = build_module(cfg)
-    cache = Path(cfg.paths.data).expanduser() / "statistics"
-    mean, std = statistics.load_or_compute(datamodule.splits.train, module.stft, cache)
+    cache = datamodule.library.cache / "statistics"
+    mean, std = statistics.load_or_compute(datamodule.splits.train, module.stft, cache, _device(cfg))
     cast(OpenUnmix, module.model).set_statistics(mean, std)
     return module
+
+
+def _device(cfg: DictConfig) -> torch.device:
+    """What this process will train on."""
+    arguments = check_arguments(**{str(name): value for name, value in cfg.trainer.items() if name != "_target_"})
+    if arguments["accelerator"] != "gpu":
+        return torch.device("cpu")
+    rank, devices = int(os.environ.get("LOCAL_RANK", "0")), arguments["devices"]
+    return torch.device("cuda", rank if isinstance(devices, int) else devices[rank])
 
 
 def build_module(cfg: DictConfig) -> SeparationModule:

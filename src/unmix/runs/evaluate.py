@@ -36,7 +36,7 @@ def run(cfg: DictConfig) -> None:
     parent, name = Path(cfg.paths.out) / "evaluations", "checkpoints"
     if isinstance(ckpt, str) and Path(ckpt).is_dir():
         parent, name = Path(ckpt) / "eval", Path(ckpt).resolve().name
-    _evaluate(ckpt, parent, name, cfg.subset, cfg.evaluation, data=cfg.data, on_busy="wait")
+    _evaluate(ckpt, parent, name, cfg, data=cfg.data, subset=cfg.subset, on_busy="wait")
 
 
 def after_training(plan: Plan) -> None:
@@ -45,15 +45,14 @@ def after_training(plan: Plan) -> None:
         return
     ckpt = [plan.sibling(target) / "checkpoints" / "best.ckpt" for target in plan.targets]
     where = plan.run.parent / "eval"
-    _evaluate(ckpt, where, plan.experiment, "test", plan.cfg.evaluation, data=None, on_busy="skip")
+    _evaluate(ckpt, where, plan.experiment, plan.cfg, data=None, subset="test", on_busy="skip")
 
 
-def _evaluate(
-    ckpt: Any, parent: Path, method: str, subset: str, settings: DictConfig, *, data: Any, on_busy: str
-) -> None:
+def _evaluate(ckpt: Any, parent: Path, method: str, cfg: DictConfig, *, data: Any, subset: str, on_busy: str) -> None:
     """`parent`/<data>-<subset>-<6 hex>: other weights, data or settings are another folder, no score goes stale."""
-    found = _complete(ckpt)
-    datamodule = make_datamodule(data or next(iter(found.values())).config["data"], target=next(iter(found)))
+    found, settings = _complete(ckpt), cfg.evaluation
+    data = data or next(iter(found.values())).config["data"]
+    datamodule = make_datamodule(data, target=next(iter(found)), cache=cfg.paths.data)  # of this machine
     datamodule.prepare_data()
     tracks = getattr(datamodule.splits, subset)
     if not tracks:

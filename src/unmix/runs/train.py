@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import ProgressBar
 
 from unmix import errors
 from unmix.data.datamodule import SeparationDataModule
+from unmix.data.memory import keep_freed_memory
 from unmix.experiments import signals
 from unmix.experiments.hold import Held, check_owner, hold, move_aside
 from unmix.experiments.status import Status
@@ -41,7 +42,7 @@ def check(cfg: DictConfig) -> None:
     with torch.device("meta"):  # no memory, no numbers
         build_module(cfg)
     datamodule = make_datamodule(cfg.data)
-    if datamodule.root.exists() or datamodule.prepare is None:
+    if datamodule.library.is_prepared:
         datamodule.check_training()
         datamodule.check_ranks(num_processes(arguments))
     planned = plan(cfg)
@@ -124,10 +125,13 @@ def _train(planned: Plan, held: Held) -> None:
 
 def _fit(planned: Plan, update: Callable[..., None]) -> None:
     """Everything that all ranks do."""
+    keep_freed_memory()
     cfg = planned.cfg
     datamodule = make_datamodule(cfg.data)
     datamodule.prepare_data()
     datamodule.check_training()
+    for warning in datamodule.library.scan.warnings:
+        log.warning("%s", warning)
     start = find_resumable(planned.run / "checkpoints")
     if start is not None:
         _check_same_data(start, datamodule)
@@ -165,11 +169,17 @@ def _make_trainer(
 
 def _check_same_data(start: Checkpoint, datamodule: SeparationDataModule) -> None:
     before, now = start.record["data_fingerprint"], datamodule.splits.fingerprint()
-    if before != now:
+    if before == now:
+        return
+    changed = (
+        f"data.root: the tracks in {datamodule.root} are not those this run was begun with "
+        f"(fingerprint {now}, was {before})"
+    )
+    if not datamodule.allow_changed:
         raise ValueError(
-            f"data.root: the tracks in {datamodule.root} are not those this run was begun with "
-            f"(fingerprint {now}, was {before}); name the old ones, or fresh=true starts anew"
+            f"{changed}; name the old ones, or data.allow_changed=true goes on with these, fresh=true starts anew"
         )
+    log.warning("%s: going on with them", changed)
 
 
 def _leave_process_group() -> None:

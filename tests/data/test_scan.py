@@ -1,22 +1,37 @@
 """What counts as a data set, how it is split, and everything that is refused."""
 
+import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from unmix.data.tracks import MUSDB_VALIDATION_TRACKS, SOURCES, Splits, Track, scan_musdb18hq
+from unmix.data import scan as scan_module
+from unmix.data.library import Library
+from unmix.data.pcm import Header
+from unmix.data.tracks import MUSDB_VALIDATION_TRACKS, SOURCES, AudioFile, Splits, Track
 
 VALIDATION = MUSDB_VALIDATION_TRACKS[0]
 STEMS = ("mixture", *SOURCES)
-TRACK = Track(Path("/data/train/A"), sample_rate=44100, num_samples=500, bytes_on_disk=9000)
 
 
-def scan(root, validation_tracks=MUSDB_VALIDATION_TRACKS, sample_rate=44100):
-    return scan_musdb18hq(root, validation_tracks=validation_tracks, sample_rate=sample_rate)
+def look_at(root, validation_tracks=MUSDB_VALIDATION_TRACKS, sample_rate=44100, layout="folders"):
+    cache = Path(os.environ["UNMIX_DATA"])
+    return Library(root, layout, SOURCES, tuple(validation_tracks), sample_rate, cache).scan
+
+
+def scan(*arguments, **options):
+    """Splits of a tree without errors; the first error is raised."""
+    found = look_at(*arguments, **options)
+    found.check()
+    return found.splits
+
+
+def fake_track(name="A", num_samples=500, sample_rate=44100, num_bytes=9000):
+    header = Header(sample_rate, 2, num_samples, offset=44)
+    return Track(name, {"mixture": AudioFile(Path(f"/data/train/{name}/mixture.wav"), header, num_bytes)})
 
 
 def names(tracks):
@@ -72,22 +87,15 @@ def test_folders_without_any_wav_file_and_stray_files_are_no_tracks(tree):
     assert names(scan(tree).train) == ["A", "B"]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"folder": Path("/data/train/B")}, {"num_samples": 501}, {"bytes_on_disk": 9001}, {"sample_rate": 48000}],
-)
+@pytest.mark.parametrize("change", [{"name": "B"}, {"num_samples": 501}, {"num_bytes": 9001}, {"sample_rate": 48000}])
 def test_fingerprint_changes_with_every_property_of_a_track(change):
-    before, after = (Splits(train=(track,), valid=(), test=()) for track in (TRACK, replace(TRACK, **change)))
+    before, after = (Splits(train=(track,)) for track in (fake_track(), fake_track(**change)))
     assert before.fingerprint() != after.fingerprint()
 
 
 def test_fingerprint_changes_when_a_track_moves_to_another_split_or_a_track_is_added():
-    splits = [
-        Splits((TRACK,), (), ()),
-        Splits((), (TRACK,), ()),
-        Splits((), (), (TRACK,)),
-        Splits((TRACK, TRACK), (), ()),
-    ]
+    track = fake_track()
+    splits = [Splits(train=(track,)), Splits(valid=(track,)), Splits(test=(track,)), Splits(train=(track, track))]
     assert len({split.fingerprint() for split in splits}) == 4
 
 
@@ -106,18 +114,18 @@ def test_fingerprint_notices_a_file_of_the_same_length_in_another_format(tree):
 
 
 def test_root_that_is_no_folder_is_refused_with_its_path_and_the_expected_tree(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"data.root: .*nowhere is not a folder.*\{train,test\}/<track>/"):
+    with pytest.raises(ValueError, match=r"data.root: .*nowhere is not a folder.*\{train,test\}/<track>/"):
         scan(tmp_path / "nowhere")
 
 
 def test_root_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(FileNotFoundError, match="file is not a folder"):
+    with pytest.raises(ValueError, match="file is not a folder"):
         scan(tmp_path / "file")
 
 
 def test_empty_root_is_refused_as_empty(tmp_path):
-    with pytest.raises(FileNotFoundError, match="found an empty folder"):
+    with pytest.raises(ValueError, match="found an empty folder"):
         scan(tmp_path)
 
 
@@ -125,17 +133,32 @@ def test_empty_root_is_refused_as_empty(tmp_path):
 def test_root_of_something_else_is_refused_with_what_was_looked_for_and_found(tmp_path, num_entries):
     for index in range(num_entries):
         (tmp_path / f"album{index}").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"no MUSDB18-HQ tree in .*looked for \{train,test\}.*found") as caught:
+    with pytest.raises(ValueError, match=r"no track in .*looked for \{train,test\}.*found") as caught:
         scan(tmp_path)
     found = str(caught.value).partition("found ")[2]
     listed = ", ".join(f"album{index}" for index in range(6))
     assert found == (listed if num_entries == 6 else f"{listed}, ... (7 entries)")
 
 
-def test_root_one_level_too_deep_or_too_high_is_refused(tree):
+def test_root_one_level_too_deep_or_too_high_is_told_the_right_one(tree):
     for root in (tree / "train", tree.parent):
-        with pytest.raises(FileNotFoundError, match="no MUSDB18-HQ tree in"):
+        with pytest.raises(ValueError, match=rf"no track in .*; did you mean data.root={tree}\?"):
             scan(root)
+
+
+def test_a_tree_of_the_other_layout_is_told_which_data_fits(tree, tmp_path):
+    with pytest.raises(ValueError, match=r"it holds folders of audio files: data=musdb18hq or data=own fits"):
+        scan(tree, layout="stems")
+    stems = tmp_path / "stems"
+    (stems / "train").mkdir(parents=True)
+    (stems / "train" / "A - B.stem.mp4").touch()
+    with pytest.raises(ValueError, match=r"it holds .stem.mp4 files: data=musdb18 fits"):
+        scan(stems)
+
+
+def test_an_unknown_layout_is_refused(tree):
+    with pytest.raises(ValueError, match=r"data.layout: got 'stem', allowed folders, stems; did you mean 'stems'\?"):
+        scan(tree, layout="stem")
 
 
 @pytest.mark.parametrize("lacking", [("mixture",), ("bass",), ("vocals", "other")])
@@ -143,7 +166,7 @@ def test_track_lacking_stems_is_refused_by_name(tree, lacking):
     for stem in lacking:
         (tree / "train" / "A" / f"{stem}.wav").unlink()
     listed = ", ".join(f"{stem}.wav" for stem in lacking)
-    with pytest.raises(FileNotFoundError, match=rf"track .*A lacks {listed}; a track holds mixture.wav, vocals.wav"):
+    with pytest.raises(ValueError, match=rf"track .*A lacks {listed}; a track holds mixture.wav, vocals.wav"):
         scan(tree)
 
 
@@ -163,7 +186,7 @@ def test_sample_rate_wanted_is_the_one_given(tree):
 
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [((499, 2), "499 samples in 2 channels, mixture.wav 500 in 2"), ((500, 1), "500 samples in 1 channels")],
+    [((499, 2), "499 samples in 2 channels, mixture 500 in 2"), ((500, 1), "500 samples in 1 channels")],
 )
 def test_file_of_another_length_or_number_of_channels_is_refused(tmp_path, write_tree, shape, message):
     tree = write_tree(tmp_path / "tree", (VALIDATION,), num_samples=500)
@@ -198,7 +221,7 @@ def test_text_named_wav_is_refused(tree, content):
 
 def test_tree_with_none_of_the_validation_tracks_is_refused(tree):
     shutil.rmtree(tree / "train" / VALIDATION)
-    with pytest.raises(ValueError, match=r"none of the 14 names is a folder of .*train \(which holds 'A', \.\.\.\)"):
+    with pytest.raises(ValueError, match=r"none of the 14 names is a track of .*train \(which holds 'A', \.\.\.\)"):
         scan(tree)
 
 
@@ -210,15 +233,81 @@ def test_validation_needs_a_name(tree):
 @pytest.mark.parametrize("renamed", ["Triviul - Angelsaint (1)", "Triviul_Angelsaint", "triviul - angelsaint"])
 def test_renamed_validation_folder_is_refused_before_it_is_trained_on(tree, renamed):
     (tree / "train" / "A").rename(tree / "train" / renamed)
-    with pytest.raises(ValueError, match=r"'Triviul - Angelsaint' is not a folder of .*would be trained on") as caught:
+    with pytest.raises(ValueError, match=r"'Triviul - Angelsaint' is not a track of .*would be trained on") as caught:
         scan(tree)
     assert repr(renamed) in str(caught.value)
 
 
-def test_missing_validation_tracks_without_a_near_match_are_accepted(tree):
-    assert names(scan(tree).valid) == [VALIDATION]  # 13 of the 14 lack
+def test_missing_validation_tracks_without_a_near_match_are_accepted_with_one_warning(tree):
+    found = look_at(tree)
+    assert (found.errors, names(found.splits.valid)) == ((), [VALIDATION])
+    (warning,) = found.warnings
+    assert "13 of the 14 names are no track of" in warning
+    assert warning.endswith("validating on 1")
     (tree / "train" / "A").rename(tree / "train" / "Triviul - Widow")  # a real training track
     assert names(scan(tree).train) == ["B", "Triviul - Widow"]
+
+
+def test_a_tree_with_all_names_has_no_warning(tree):
+    assert look_at(tree, validation_tracks=("A", VALIDATION)).warnings == ()
+
+
+@pytest.mark.parametrize(("num_tracks", "is_refused"), [(100, True), (99, False)])
+def test_a_hundred_training_tracks_are_musdb18s_and_must_hold_every_name(num_tracks, is_refused):
+    names_of_tracks = [VALIDATION, *(f"Band {index:03d} - {index * 7919}" for index in range(num_tracks - 1))]
+    errors, warnings = scan_module._validation_names(names_of_tracks, MUSDB_VALIDATION_TRACKS, Path("/data"))
+    assert (len(errors), len(warnings)) == ((1, 0) if is_refused else (0, 1))
+    assert "though it holds MUSDB18's 100" in errors[0] if is_refused else "validating on 1" in warnings[0]
+
+
+def test_every_error_is_kept_and_the_first_one_said_with_their_number(tree):
+    (tree / "train" / "A" / "bass.wav").unlink()
+    (tree / "test" / "X" / "bass.wav").unlink()
+    found = look_at(tree)
+    assert len(found.errors) == 2
+    assert (names(found.splits.train), names(found.splits.test)) == (["B"], ["Y"])
+    with pytest.raises(ValueError, match=r"lacks bass.wav.* \(and 1 more: python src/check.py lists them\)"):
+        found.check()
+
+
+def test_a_stem_twice_is_refused(tree):
+    samples, rate = soundfile.read(tree / "train" / "A" / "bass.wav")
+    soundfile.write(tree / "train" / "A" / "bass.flac", samples, rate)
+    with pytest.raises(ValueError, match=r"holds bass.wav and bass.flac: remove one"):
+        scan(tree)
+
+
+def test_mono_and_stereo_tracks_do_not_mix(tree):
+    for stem in STEMS:
+        soundfile.write(tree / "test" / "X" / f"{stem}.wav", np.zeros((500, 1)), 44100)
+    with pytest.raises(ValueError, match=r"X has 1 channels, .* 2: all tracks must have the same number"):
+        scan(tree)
+
+
+def test_a_link_that_leads_to_itself_is_refused(tree):
+    path = tree / "train" / "A" / "bass.wav"
+    path.unlink()
+    path.symlink_to(path)
+    with pytest.raises(ValueError, match=r"A lacks bass.wav"):
+        scan(tree)
+    (tree / "train" / "loop").symlink_to(tree / "train" / "loop")
+    with pytest.raises(ValueError, match=r"A lacks bass.wav"):  # no track: nothing can be in it
+        scan(tree)
+
+
+def test_a_file_that_may_not_be_read_is_refused_with_the_systems_reason(tree, monkeypatch):
+    def refuse(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ValueError, match=r"data.root: .*wav cannot be read: Permission denied"):
+        scan(tree)
+
+
+def test_names_may_be_long_and_in_any_script(tmp_path, write_tree):
+    long = "Ж" * 100 + " - 音楽 (live) 'x' \"y\" = [z]"
+    tree = write_tree(tmp_path / "Müsik", (long, VALIDATION), num_samples=500)
+    assert names(scan(tree).train) == [long]
 
 
 def test_musdb_holds_out_fourteen_tracks():

@@ -1,0 +1,158 @@
+"""Loading training batches beside openunmix's loader, on the same tree in the same run: `make bench`.
+
+Six-second stereo segments of four sources, gain and channel swap, batches of 16, page cache warm.
+"""
+
+import itertools
+import logging
+import os
+import platform
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import soundfile
+import torch
+from openunmix import data as theirs
+from torch.utils.data import DataLoader
+
+from unmix.composition import compose
+from unmix.data import memory
+from unmix.data.datamodule import SeparationDataModule
+from unmix.data.datasets import BatchKey
+from unmix.data.tracks import MUSDB_VALIDATION_TRACKS, SOURCES
+from unmix.runs.build import build_module, make_datamodule
+
+NUM_TRACKS, TRACK_SECONDS, SEGMENT_SECONDS, BATCH, RATE = 8, 60, 6.0, 16, 44100
+
+
+def write_tree(root: Path, num_tracks: int, seconds: float) -> Path:
+    """Tracks of noise, one of them for validation, or musdb's fourteen of a hundred."""
+    generator = np.random.default_rng(0)
+    held_out = MUSDB_VALIDATION_TRACKS[: 14 if num_tracks >= 100 else 1]
+    for name in (*held_out, *(f"Band {index:03d} - Noise" for index in range(num_tracks - len(held_out)))):
+        folder = root / "train" / name
+        folder.mkdir(parents=True)
+        stems = {name: generator.integers(-4000, 4000, (round(seconds * RATE), 2), dtype=np.int16) for name in SOURCES}
+        for stem, samples in (*stems.items(), ("mixture", sum(stems.values()))):
+            soundfile.write(folder / f"{stem}.wav", samples, RATE, subtype="PCM_16")
+    return root
+
+
+def samples_per_second(batches: Iterable[object], num_batches: int) -> float:
+    """Of all batches but the first, which pays for the start."""
+    iterator = iter(batches)
+    next(iterator)
+    started = time.perf_counter()
+    done = sum(1 for _ in itertools.islice(iterator, num_batches))
+    return BATCH * done / (time.perf_counter() - started)
+
+
+def reference(root: Path, workers: int) -> float:
+    """openunmix.data.MUSDBDataset as its scripts/train.py uses it."""
+    dataset = theirs.MUSDBDataset(
+        target="vocals",
+        root=str(root),
+        is_wav=True,
+        split="train",
+        seq_duration=SEGMENT_SECONDS,
+        samples_per_track=64,
+        random_track_mix=True,
+        source_augmentations=theirs.aug_from_str(["gain", "channelswap"]),
+    )
+    return samples_per_second(DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=workers), 3)
+
+
+def ours(root: Path, cache: Path, storage: str, workers: int, *, is_rendered: bool) -> float:
+    """Batches as the trainer gets them, on the CPU also rendered."""
+    module = SeparationDataModule(
+        root, name="bench", target="vocals", storage=storage, num_workers=workers, cache=cache, batch_size=BATCH
+    )
+    loader = module.train_dataloader()
+    if is_rendered:
+        return samples_per_second((module.on_after_batch_transfer(batch, 0) for batch in loader), 20)
+    return samples_per_second(loader, 20)
+
+
+def scan_seconds(root: Path, cache: Path) -> float:
+    """Until the first batch could be drawn."""
+    started = time.perf_counter()
+    SeparationDataModule(root, name="bench", target="vocals", segment_seconds=0.05, cache=cache).check_training()
+    return time.perf_counter() - started
+
+
+def gpu_milliseconds(function: Callable[[int], object]) -> float:
+    """Of one call, the median of 50 after a warm-up of 10."""
+    timings = []
+    for index in range(60):
+        torch.cuda.synchronize()
+        started = time.perf_counter()
+        function(index)
+        torch.cuda.synchronize()
+        timings.append(1000 * (time.perf_counter() - started))
+    return statistics.median(timings[10:])
+
+
+def print_gpu(root: Path, cache: Path) -> None:
+    """A rendered batch on the GPU tier, beside a training step of experiment=umxhq on it."""
+    cfg = compose("train", ["experiment=umxhq", f"data.root={root}", "data.storage=gpu", f"paths.data={cache}"])
+    data, module, device = make_datamodule(cfg.data), build_module(cfg).cuda(), torch.device("cuda")
+    data.trainer = SimpleNamespace(global_rank=0, world_size=1, strategy=SimpleNamespace(root_device=device))
+    draws = data.train_dataloader().dataset
+
+    def rendered(index: int) -> dict[str, torch.Tensor]:
+        batch = data.transfer_batch_to_device(draws[BatchKey(0, BATCH * index, BATCH)], device, 0)
+        return data.on_after_batch_transfer(batch, 0)
+
+    batch, optimizer = rendered(0), torch.optim.Adam(module.parameters())
+
+    def step(_: int) -> None:
+        optimizer.zero_grad()
+        module.training_step(batch, 0).backward()
+        optimizer.step()
+
+    module.log = lambda *_, **__: None  # no trainer is there to log to
+    one, whole = gpu_milliseconds(rendered), gpu_milliseconds(step)
+    print(f"\n{torch.cuda.get_device_name()}\n\n| | ms |\n|---|---|")
+    print(f"| a rendered batch of {BATCH} x {SEGMENT_SECONDS:g} s, gpu tier | {one:.2f} |")
+    print(f"| a training step on it (experiment=umxhq) | {whole:.2f} |\n\nshare of the step: {one / (one + whole):.1%}")
+
+
+def main() -> None:
+    """Print the tables."""
+    warnings.simplefilter("ignore")
+    logging.disable(logging.INFO)
+    memory.keep_freed_memory()
+    with tempfile.TemporaryDirectory() as folder:
+        root, cache = write_tree(Path(folder, "tree"), NUM_TRACKS, TRACK_SECONDS), Path(folder, "cache")
+        cores = len(os.sched_getaffinity(0))
+        print(
+            f"machine: {platform.processor() or platform.machine()}, {cores} cores, torch {torch.__version__}, ", end=""
+        )
+        print(f"openunmix {version('openunmix')}, musdb {version('musdb')}; {NUM_TRACKS} tracks x {TRACK_SECONDS} s\n")
+        rates = {workers: reference(root, workers) for workers in (0, 2)}
+        best = max(rates.values())
+        print("| loader | workers | samples/s | of the reference's best |\n|---|---|---|---|")
+        for workers, rate in rates.items():
+            print(f"| openunmix.data.MUSDBDataset | {workers} | {rate:.1f} | {rate / best:.1f} |")
+        for storage, workers, is_rendered in itertools.product(("disk", "ram"), (0, 2), (False, True)):
+            rate = ours(root, cache, storage, workers, is_rendered=is_rendered)
+            what = "rendered float mixtures" if is_rendered else "int16 batches"
+            print(f"| {storage}, {what} | {workers} | {rate:.0f} | {rate / best:.0f} |")
+        print("\n| scan | first time | again |\n|---|---|---|")
+        for num_tracks in (100, 150):
+            small = write_tree(Path(folder, f"tree{num_tracks}"), num_tracks, 0.1)
+            first, again = scan_seconds(small, cache), scan_seconds(small, cache)
+            print(f"| {num_tracks} tracks x 5 files | {first:.2f} s | {again:.3f} s |")
+        if torch.cuda.is_available():
+            print_gpu(root, cache)
+
+
+if __name__ == "__main__":
+    main()

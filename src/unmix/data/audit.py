@@ -1,0 +1,99 @@
+"""Listening to a whole data set: silence, clipping, and whether the sources add up to the mixture."""
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rich.progress import track as with_progress
+
+from unmix.data import pcm
+from unmix.data.cache import build_once, identity
+from unmix.data.tracks import Track
+
+SILENCE = 32  # int16 steps: a file that stays below -60 dBFS holds no music
+FULL_SCALE = 32767
+
+# What is known to be wrong in MUSDB18 (sigsep.github.io, content/datasets/musdb.md).
+ERRATA = {
+    "PR - Oh No": "the left channel of the mixture is not the sum of the sources",
+    "Chris Durban - Celebrate": "other instruments in vocals",
+    "Hop Along - Sister Cities": "other instruments in vocals",
+    "Detsky Sad - Walkie Talkie": "other instruments in drums",
+    "Leaf - Wicked": "guitar in drums and vocals at 2:20 and 3:02",
+    "Enda Reilly - Cur An Long Ag Seol": "speech in other",
+}
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What the files of a track hold.
+
+    Args:
+        peaks: largest magnitude of each stem, in int16 steps.
+        num_clipped: samples of each stem at full scale.
+        residual_db: energy of mixture minus sum of sources, against the mixture's; -inf when they are equal.
+    """
+
+    peaks: dict[str, int]
+    num_clipped: dict[str, int]
+    residual_db: float
+
+    def silent(self) -> list[str]:
+        """Stems without music."""
+        return [stem for stem, peak in self.peaks.items() if peak < SILENCE]
+
+
+def listen(tracks: Sequence[Track], cache: Path) -> list[Sound]:
+    """Read every sample of every file, some tracks at a time; what was heard is remembered in the folder `cache`.
+
+    Raises:
+        ValueError: when a file holds less than it says, or samples that are no number.
+        OSError: when `cache` cannot be written.
+    """
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        heard = pool.map(lambda track: _remembered(track, cache), tracks)
+        return list(with_progress(heard, "listening", total=len(tracks), transient=True))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _remembered(track: Track, cache: Path) -> Sound:
+    def build(path: Path) -> None:
+        path.write_text(json.dumps(asdict(_listen(track))), encoding="utf-8")
+
+    name = identity((file.path for file in track.files.values()), "audit 1", *track.files)
+    return Sound(**json.loads(build_once(cache / "audits" / f"{name}.json", build).read_text(encoding="utf-8")))
+
+
+def _listen(track: Track) -> Sound:
+    peaks, num_clipped = dict.fromkeys(track.files, 0), dict.fromkeys(track.files, 0)
+    energy = residual = 0.0
+    for start in range(0, track.num_samples, pcm.BLOCK):
+        length = min(pcm.BLOCK, track.num_samples - start)
+        rest: npt.NDArray[np.int32] = np.zeros((track.num_channels, length), dtype=np.int32)
+        for stem in track.files:
+            samples = pcm.read_int16(track.path(stem), start=start, num_samples=length).astype(np.int32)
+            loudness = np.abs(samples)
+            peaks[stem] = max(peaks[stem], int(loudness.max()))
+            num_clipped[stem] += int(np.count_nonzero(loudness >= FULL_SCALE))
+            energy += _energy(samples) if stem == "mixture" else 0.0
+            rest += samples if stem == "mixture" else -samples
+        residual += _energy(rest)
+    return Sound(peaks, num_clipped, _decibels(residual, energy))
+
+
+def _energy(samples: npt.NDArray[np.int32]) -> float:
+    return float(np.square(samples, dtype=np.float64).sum())
+
+
+def _decibels(part: float, whole: float) -> float:
+    if part == 0:
+        return -math.inf
+    return 10 * math.log10(part / whole) if whole else math.inf

@@ -1,0 +1,111 @@
+"""python src/check.py: what a data set holds, what is wrong with it, and what an epoch of it would be."""
+
+import statistics
+from collections.abc import Iterator, Sequence
+
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from unmix.data import audit, trees
+from unmix.data.audit import Sound
+from unmix.data.datamodule import SeparationDataModule
+from unmix.data.tracks import Track
+from unmix.runs.build import make_datamodule
+
+_LISTED = 5  # names a line
+_NOT_THE_SUM_DB = -20.0  # a mixture of its own mastering, or a wrong file
+
+
+def check(cfg: DictConfig) -> None:
+    """Refuse a folder that is not given."""
+    make_datamodule(cfg.data)
+
+
+def run(cfg: DictConfig) -> None:
+    """Print the report.
+
+    Raises:
+        SystemExit: with 1 when training on this data would be wrong.
+        ValueError: when there is no data set.
+    """
+    datamodule = make_datamodule(cfg.data)
+    library = datamodule.library
+    library.make()
+    console = Console(highlight=False, soft_wrap=True)
+    shape = trees.expected(library.layout, library.sources)
+    console.print(f"{datamodule.name} in {datamodule.root}: {len(library.entries)} tracks of the shape {shape}\n")
+    console.print(_table(datamodule))
+    tracks = [track for _, split in _splits(datamodule) for track in split]
+    errors, warnings = datamodule.training_errors(), list(library.scan.warnings)
+    if cfg.listen and not errors:
+        warnings += _heard(tracks, audit.listen(tracks, library.cache))
+    warnings += [
+        f"{track.name}: {audit.ERRATA[track.name]} (MUSDB18's errata)" for track in tracks if track.name in audit.ERRATA
+    ]
+    for line in warnings:
+        console.print(f"note   {line}", markup=False)
+    for line in errors:
+        console.print(f"error  {line}", markup=False)
+    if errors:
+        console.print(f"{len(errors)} errors: training is refused")
+        raise SystemExit(1)
+    console.print(_epoch(datamodule))
+
+
+def _splits(datamodule: SeparationDataModule) -> list[tuple[str, Sequence[Track]]]:
+    return [(name, getattr(datamodule.splits, name)) for name in ("train", "valid", "test")]
+
+
+def _table(datamodule: SeparationDataModule) -> Table:
+    table = Table("split", "tracks", "audio", "shortest", "longest", "rate", "channels", "size")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, tracks in _splits(datamodule):
+        seconds = [track.num_samples / track.sample_rate for track in tracks]
+        if not tracks:
+            table.add_row(name, "0", *[""] * 6)
+            continue
+        size = sum(track.bytes_on_disk for track in tracks) / 1e9
+        channels = "/".join(sorted({str(track.num_channels) for track in tracks}))
+        times = (_time(sum(seconds)), _time(min(seconds)), _time(max(seconds)))
+        table.add_row(name, str(len(tracks)), *times, f"{datamodule.sample_rate} Hz", channels, f"{size:.2f} GB")
+    return table
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _heard(tracks: Sequence[Track], sounds: Sequence[Sound]) -> Iterator[str]:
+    pairs = list(zip(tracks, sounds, strict=True))
+    for stem in sounds[0].peaks:
+        if silent := [track.name for track, sound in pairs if stem in sound.silent()]:
+            yield f"{stem} is silent in {_names(silent)}"
+        if clipped := [track.name for track, sound in pairs if sound.num_clipped[stem]]:
+            most = max(sound.num_clipped[stem] for sound in sounds)
+            yield f"{stem} reaches full scale in {_names(clipped)}; at most {most} samples of a track"
+    residuals = [sound.residual_db for sound in sounds]
+    middle, worst = statistics.median(residuals), max(residuals)
+    yield f"mixture minus sum of sources: median {middle:.1f} dB of the mixture, worst {worst:.1f} dB"
+    if far := [
+        f"{track.name} ({sound.residual_db:.1f} dB)" for track, sound in pairs if sound.residual_db > _NOT_THE_SUM_DB
+    ]:
+        yield f"mixture is not the sum of its sources (above {_NOT_THE_SUM_DB:.0f} dB) in {_names(far)}"
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"{len(names)} track{'s' if len(names) > 1 else ''}: {', '.join(names[:_LISTED])}{more}"
+
+
+def _epoch(datamodule: SeparationDataModule) -> str:
+    tracks, steps = len(datamodule.splits.train), datamodule.steps_per_epoch
+    samples = tracks * datamodule.samples_per_track
+    return (
+        f"an epoch is {tracks} tracks x {datamodule.samples_per_track} = {samples} samples "
+        f"of {datamodule.recipe.segment / datamodule.sample_rate:g} s, {steps} steps of {datamodule.batch_size}; "
+        f"data fingerprint {datamodule.splits.fingerprint()}"
+    )
