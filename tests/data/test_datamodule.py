@@ -8,9 +8,9 @@ import pytest
 import soundfile
 import torch
 
-from unmix.data import library, pcm, sampling
+from unmix.data import library, pcm, sampling, store
 from unmix.data.datamodule import SeparationDataModule
-from unmix.data.datasets import BatchKeys
+from unmix.data.datasets import BatchKeys, DrawBatch
 from unmix.data.mixing import StemBatch, render
 from unmix.data.pcm import Header
 from unmix.data.scan import Scan
@@ -73,6 +73,34 @@ def test_training_batches_do_not_depend_on_the_number_of_workers_in_any_epoch(mu
     alone, helped = (make_module(musdb_tree, num_workers=workers).train_dataloader() for workers in (0, 2))
     for epoch in (0, 1):
         assert_equal(epoch_of(alone, epoch), epoch_of(helped, epoch))
+
+
+@pytest.mark.parametrize("storage", ["disk", "ram"])
+@pytest.mark.parametrize("num_workers", [0, 1, 4])
+def test_training_batches_do_not_depend_on_where_they_come_from(module, musdb_tree, storage, num_workers):
+    other = make_module(musdb_tree, storage=storage, num_workers=num_workers).train_dataloader()
+    assert_equal(epoch_of(module.train_dataloader(), 3), epoch_of(other, 3))
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_a_loader_that_starts_within_an_epoch_gives_its_rest_and_then_whole_ones(module, musdb_tree, epoch):
+    resumed = make_module(musdb_tree)
+    resumed.start_at(epoch, 1)
+    loader, whole = resumed.train_dataloader(), module.train_dataloader()
+    assert_equal(epoch_of(loader, epoch), epoch_of(whole, epoch)[1:])
+    assert_equal(epoch_of(loader, epoch + 1), epoch_of(whole, epoch + 1))
+
+
+def test_a_batch_of_draws_is_gathered_where_the_stems_are(module, musdb_tree, monkeypatch):
+    """The GPU's tier, with the CPU as the device that holds everything."""
+    monkeypatch.setattr(store, "choose", lambda *_: ("gpu", "as a test wants it"))
+    on_device = make_module(musdb_tree, num_workers=2)
+    loader = on_device.train_dataloader()
+    assert loader.num_workers == 0
+    for draws, batch in zip(epoch_of(loader, 1), epoch_of(module.train_dataloader(), 1), strict=True):
+        assert isinstance(draws, DrawBatch)
+        ours, theirs = on_device.on_after_batch_transfer(draws, 0), module.on_after_batch_transfer(batch, 0)
+        assert_equal([list(ours.values())], [list(theirs.values())])
 
 
 @pytest.mark.parametrize("world_size", [2, 4])

@@ -146,6 +146,16 @@ def test_root_one_level_too_deep_or_too_high_is_told_the_right_one(tree):
             scan(root)
 
 
+def test_a_tree_nested_twice_is_told_the_right_folder(tree, tmp_path):
+    (tmp_path / "data").mkdir()
+    nested = (tmp_path / "data" / "musdb18hq").resolve()
+    nested.mkdir()
+    tree.rename(nested / "musdb18hq")
+    for root in (nested, nested.parent):
+        with pytest.raises(ValueError, match=rf"did you mean data.root={nested}/musdb18hq\?"):
+            scan(root)
+
+
 def test_a_tree_of_the_other_layout_is_told_which_data_fits(tree, tmp_path):
     with pytest.raises(ValueError, match=r"it holds folders of audio files: data=musdb18hq or data=own fits"):
         scan(tree, layout="stems")

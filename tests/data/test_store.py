@@ -171,6 +171,23 @@ def test_an_array_nobody_holds_any_more_is_given_back(tmp_path):
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
+def test_a_number_that_came_back_for_another_array_is_not_taken_for_the_first(tmp_path):
+    first = shared.share("a", 2000, lambda out: out.fill(1), tmp_path)
+    number = first.descriptor
+    del first
+    gc.collect()
+    other = shared.share("b", 2000, lambda out: out.fill(2), tmp_path)
+    assert other.descriptor == number
+    assert not shared.is_there("a", tmp_path)
+    assert shared.share("a", 2000, lambda out: out.fill(3), tmp_path).values[0] == 3
+
+
+def test_an_array_that_could_not_be_filled_is_taken_by_nobody(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        shared.share("a", 2000, lambda out: 1 / 0, tmp_path)
+    assert not shared.is_there("a", tmp_path)
+
+
 def test_24_bit_files_are_copied_once_and_read_as_integers(tmp_path, write_tree):
     root = write_tree(tmp_path / "tree", ("A - B", "Actions - One Minute Smile"), num_samples=1000)
     path = root / "train" / "A - B" / "bass.wav"

@@ -122,6 +122,18 @@ def test_other_data_than_the_run_was_begun_with_is_refused(arguments, cli, tmp_p
     assert cli("train", *arguments, f"paths.out={tmp_path}", "trainer.max_epochs=1") == 0
     assert cli("train", *arguments, f"paths.out={tmp_path}", f"data.root={other}") == 2
     assert "are not those this run was begun with" in capfd.readouterr().err
+    assert cli("train", *arguments, f"paths.out={tmp_path}", f"data.root={other}", "data.allow_changed=true") == 0
+    (run,) = tmp_path.glob("runs/*/drums-s42")
+    assert "begun with" in (run / "train.log").read_text()
+    assert status.read(run).state == "done"
+
+
+@pytest.mark.parametrize("storage", ["disk", "ram"])
+def test_the_storage_changes_no_weight(arguments, cli, tmp_path, uninterrupted, storage):
+    options = [*arguments, f"paths.out={tmp_path}", f"data.storage={storage}", "data.num_workers=2"]
+    assert cli("train", *options) == 0
+    (run,) = tmp_path.glob("runs/*/drums-s42")
+    assert_same(result_of(run), uninterrupted)
 
 
 def test_fresh_moves_the_old_run_aside_and_starts_anew(arguments, cli, tmp_path, uninterrupted):

@@ -8,6 +8,7 @@ import contextlib
 import json
 import mmap
 import os
+import uuid
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,11 +62,12 @@ def share(key: str, num_bytes: int, fill: Callable[[npt.NDArray[np.int16]], None
         holders = [holder for holder in _holders(registry) if _path(holder) is not None]
         array = next(_opened(holders, num_bytes), None)
         if array is None:
-            descriptor = os.memfd_create(f"unmix-{key}")
+            descriptor = os.memfd_create(f"unmix-{key}-{uuid.uuid4().hex}")
             os.ftruncate(descriptor, num_bytes)
             array = SharedArray(descriptor, num_bytes)
             fill(array.values)
-        own = {"pid": os.getpid(), "started": psutil.Process().create_time(), "descriptor": array.descriptor}
+        process, name = psutil.Process(), _name(Path(f"/proc/self/fd/{array.descriptor}"))
+        own = {"pid": process.pid, "started": process.create_time(), "descriptor": array.descriptor, "name": name}
         registry.write_text(json.dumps([*holders, own]))
     return array
 
@@ -73,17 +75,27 @@ def share(key: str, num_bytes: int, fill: Callable[[npt.NDArray[np.int16]], None
 def _opened(holders: list[dict[str, Any]], num_bytes: int) -> Iterator[SharedArray]:
     for holder in holders:
         with contextlib.suppress(OSError):  # it ended just now: the next one, or a new array
-            yield SharedArray(os.open(str(_path(holder)), os.O_RDWR), num_bytes)
+            array = SharedArray(os.open(str(_path(holder)), os.O_RDWR), num_bytes)
+            if _name(Path(f"/proc/self/fd/{array.descriptor}")) == holder["name"]:
+                yield array
 
 
-def _path(holder: dict[str, Any]) -> str | None:
-    """Where the array of a process can be opened; None when that process is gone."""
+def _path(holder: dict[str, Any]) -> Path | None:
+    """Where the array of a process can be opened; None when that process has it no more.
+
+    The name tells: it is this array's alone, where a descriptor's number comes back for another file.
+    """
     try:
-        is_same = psutil.Process(holder["pid"]).create_time() == holder["started"]
         path = Path(f"/proc/{holder['pid']}/fd/{holder['descriptor']}")
-        return str(path) if is_same and str(path.readlink()).startswith("/memfd:unmix-") else None
-    except (psutil.Error, OSError):
+        is_same = psutil.Process(holder["pid"]).create_time() == holder["started"] and _name(path) == holder["name"]
+        return path if is_same else None
+    except (psutil.Error, OSError, KeyError):
         return None
+
+
+def _name(path: Path) -> str:
+    """Of an open file in memory: `/memfd:unmix-... (deleted)`."""
+    return str(path.readlink())
 
 
 def _holders(registry: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Where tracks lie: folders of audio files (MUSDB18-HQ's shape), or MUSDB18's `.stem.mp4` files."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,14 +67,16 @@ def _hint(root: Path, layout: str) -> str:
             "stems": f"; it holds {STEM_ENDING} files: data=musdb18 fits",
             "folders": "; it holds folders of audio files: data=musdb18hq or data=own fits",
         }[other]
-    for near in (root.parent, *_folders(root)):
+    inside = _folders(root)
+    for near in (root.parent, *inside, *(deeper for folder in inside for deeper in _folders(folder))):
         if find(near, layout):
             return f"; did you mean data.root={near}?"
     return ""
 
 
-def _folders(root: Path) -> Iterable[Path]:
-    return (path for path in sorted(root.iterdir()) if path.is_dir())
+def _folders(root: Path) -> list[Path]:
+    """Those that can be looked into; this is for a hint alone."""
+    return [path for path in sorted(root.iterdir()) if path.is_dir() and os.access(path, os.R_OK | os.X_OK)]
 
 
 def _has_audio(folder: Path) -> bool:

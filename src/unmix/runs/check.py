@@ -1,5 +1,6 @@
 """python src/check.py: what a data set holds, what is wrong with it, and what an epoch of it would be."""
 
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 
@@ -48,9 +49,9 @@ def run(cfg: DictConfig) -> None:
     for line in errors:
         console.print(f"error  {line}", markup=False)
     if errors:
-        console.print(f"{len(errors)} errors: training is refused")
+        console.print(f"\n{len(errors)} error{'s' * (len(errors) > 1)}: training is refused")
         raise SystemExit(1)
-    console.print(_epoch(datamodule))
+    console.print(f"\n{_epoch(datamodule)}")
 
 
 def _splits(datamodule: SeparationDataModule) -> list[tuple[str, Sequence[Track]]]:
@@ -89,6 +90,9 @@ def _heard(tracks: Sequence[Track], sounds: Sequence[Sound]) -> Iterator[str]:
             yield f"{stem} reaches full scale in {_names(clipped)}; at most {most} samples of a track"
     residuals = [sound.residual_db for sound in sounds]
     middle, worst = statistics.median(residuals), max(residuals)
+    if worst == -math.inf:
+        yield "mixture is exactly the sum of its sources in every track"
+        return
     yield f"mixture minus sum of sources: median {middle:.1f} dB of the mixture, worst {worst:.1f} dB"
     if far := [
         f"{track.name} ({sound.residual_db:.1f} dB)" for track, sound in pairs if sound.residual_db > _NOT_THE_SUM_DB

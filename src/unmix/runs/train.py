@@ -41,12 +41,14 @@ def check(cfg: DictConfig) -> None:
     arguments = check_arguments(**{str(name): value for name, value in cfg.trainer.items() if name != "_target_"})
     with torch.device("meta"):  # no memory, no numbers
         build_module(cfg)
+    planned = plan(cfg)
+    check_owner(planned.run, planned.previous, planned.experiment)
     datamodule = make_datamodule(cfg.data)
     if datamodule.library.is_prepared:
         datamodule.check_training()
         datamodule.check_ranks(num_processes(arguments))
-    planned = plan(cfg)
-    check_owner(planned.run, planned.previous, planned.experiment)
+        if not cfg.fresh and (start := find_resumable(planned.run / "checkpoints")):
+            _check_same_data(start, datamodule)
 
 
 def check_single_process(cfg: DictConfig, launcher: str) -> None:

@@ -86,7 +86,7 @@ class MetricsCsv(Callback):
 
 
 class Throughput(Callback):
-    """Seconds of training audio per second of an epoch, and the time the epoch took."""
+    """Seconds of training audio per second of an epoch, the share of it spent waiting for data, the time it took."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._reset()  # a run resumed within an epoch does not start one
@@ -95,27 +95,40 @@ class Throughput(Callback):
         self._reset()
 
     def _reset(self) -> None:
-        self.started, self.samples, self.elapsed = time.monotonic(), 0, 0.0
+        self.started = self.step_ended = time.monotonic()
+        self.samples, self.elapsed, self.waited = 0, 0.0, 0.0
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self.waited += time.monotonic() - self.step_ended
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         batch_size, _, samples = batch["mixture"].shape
         self.samples += batch_size * samples * trainer.world_size
-        self.elapsed = time.monotonic() - self.started
+        self.step_ended = time.monotonic()
+        self.elapsed = self.step_ended - self.started
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         sample_rate = trainer.datamodule.sample_rate  # type: ignore[attr-defined]
         pl_module.log("time/epoch", time.monotonic() - self.started)
         if self.elapsed:
             pl_module.log("time/audio_seconds_per_second", self.samples / sample_rate / self.elapsed, prog_bar=True)
+            pl_module.log("time/waiting_for_data", self.waited / self.elapsed)
 
 
 class EpochLines(Callback):
     """A line per epoch, for logs and pipes, where a progress bar is noise."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        shown = ("train/loss", "val/loss", "val/sdr", "time/epoch", "time/audio_seconds_per_second")
+        shown = (
+            "train/loss",
+            "val/loss",
+            "val/sdr",
+            "time/epoch",
+            "time/audio_seconds_per_second",
+            "time/waiting_for_data",
+        )
         values = {name: trainer.callback_metrics[name] for name in shown if name in trainer.callback_metrics}
         text = "  ".join(f"{name} {float(value):.4g}" for name, value in values.items())
         last = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"

@@ -1,0 +1,113 @@
+"""python src/check.py: the report on a data set, and its exit code."""
+
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+VALIDATION = "Actions - One Minute Smile"
+
+
+@pytest.fixture
+def tree(musdb_tree, tmp_path):
+    return shutil.copytree(musdb_tree, tmp_path / "tree")
+
+
+@pytest.fixture
+def report(cli, capfd):
+    """Exit code and what was printed."""
+
+    def run(root, *arguments):
+        options = [f"data.root={root}", f"data.validation_tracks=[{VALIDATION}]", "data.segment_seconds=1"]
+        code = cli("check", *options, *arguments)
+        return code, capfd.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def failing(report):
+    def run(*arguments):
+        with pytest.raises(SystemExit) as caught:
+            report(*arguments)
+        return caught.value.code
+
+    return run
+
+
+def rewrite(path, change, **options):
+    samples, rate = soundfile.read(path, dtype="int16")
+    soundfile.write(path, change(samples), rate, **options)
+
+
+def test_a_sound_tree_is_described(report, musdb_tree):
+    code, text = report(musdb_tree)
+    assert code == 0
+    assert "4 tracks of the shape {train,test}/<track>/{mixture,vocals,drums,bass,other}.wav" in text
+    assert "mixture is exactly the sum of its sources in every track" in text
+    assert "an epoch is 2 tracks x 64 = 128 samples of 1 s, 8 steps of 16; data fingerprint" in text
+    rows = {
+        line.split("│")[1].strip(): [cell.strip() for cell in line.split("│")[2:-1]]
+        for line in text.splitlines()
+        if "│" in line
+    }
+    assert rows["train"] == ["2", "0:04", "0:02", "0:02", "44100 Hz", "2", "0.00 GB"]
+    assert (rows["valid"][0], rows["test"][0]) == ("1", "1")
+
+
+def test_what_is_heard_is_told(report, tree):
+    folder = tree / "train" / "Some Band - Track"
+    rewrite(folder / "bass.wav", np.zeros_like)
+    rewrite(folder / "drums.wav", lambda samples: np.full_like(samples, 32767))
+    folder.rename(tree / "train" / "PR - Oh No")
+    code, text = report(tree)
+    assert code == 0
+    assert "bass is silent in 1 track: PR - Oh No" in text
+    assert "drums reaches full scale in 1 track: PR - Oh No; at most 176" in text
+    assert "mixture is not the sum of its sources (above -20 dB) in 1 track: PR - Oh No (" in text
+    assert "PR - Oh No: the left channel of the mixture is not the sum of the sources (MUSDB18's errata)" in text
+
+
+def test_a_second_look_listens_to_nothing(report, tree, monkeypatch):
+    first = report(tree)
+    monkeypatch.setattr("unmix.data.audit._listen", None)
+    monkeypatch.setattr("unmix.data.pcm.read_header", None)
+    assert report(tree) == first
+
+
+def test_listening_can_be_left_out(report, tree, monkeypatch):
+    monkeypatch.setattr("unmix.data.audit._listen", None)
+    code, text = report(tree, "listen=false")
+    assert code == 0
+    assert "sum of its sources" not in text
+
+
+def test_every_error_is_listed_and_the_exit_code_is_1(failing, tree, capfd):
+    (tree / "train" / "Some Band - Track" / "bass.wav").unlink()
+    rewrite(tree / "test" / "Some Test - Track" / "drums.wav", lambda samples: samples[:-1])
+    assert failing(tree) == 1
+    text = capfd.readouterr().out
+    assert "lacks bass.wav" in text
+    assert "drums.wav has" in text
+    assert "2 errors: training is refused" in text
+    assert "an epoch is" not in text
+
+
+def test_tracks_shorter_than_a_segment_are_an_error(failing, tree, capfd):
+    assert failing(tree, "data.segment_seconds=6") == 1
+    assert "2 of 2 tracks are shorter" in capfd.readouterr().out
+
+
+def test_a_folder_without_a_data_set_is_refused_in_one_line(cli, capfd, tmp_path):
+    assert cli("check", f"data.root={tmp_path}") == 2
+    captured = capfd.readouterr()
+    assert captured.err.startswith(f"check: data.root: no track in {tmp_path}: looked for")
+    assert "found an empty folder" in captured.err
+
+
+def test_samples_that_are_no_number_are_refused_by_name(cli, capfd, tree):
+    rewrite(tree / "train" / "Some Band - Track" / "bass.wav", lambda samples: samples * np.nan, subtype="FLOAT")
+    options = [f"data.root={tree}", f"data.validation_tracks=[{VALIDATION}]", "data.segment_seconds=1"]
+    assert cli("check", *options) == 2
+    assert "bass.wav: 176" in capfd.readouterr().err
