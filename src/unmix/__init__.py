@@ -3,7 +3,7 @@
 The package in reading order:
 
     dsp/          stft (waveform <-> spectrogram), wiener (four magnitudes + mixture -> four estimates)
-    data/         library (find, scan) -> sampling (what to draw) -> store (take it out) -> mixing (THE mixture) -> datamodule
+    data/         library (find, scan) -> sampling (what to draw) -> store (from where) -> mixing (THE mixture)
     models/       open_unmix (the network), checkpoint (our file), separator (networks + STFT + Wiener)
     training/     module (the loss), checkpoints (how a run survives), trainer, callbacks, loggers
     evaluation/   scores (museval's numbers), callback (track by track), report (table, picture, page)
