@@ -11,7 +11,7 @@ import torch
 
 from unmix.dsp.wiener import wiener
 
-SECONDS, RUNS = 10, 3
+SECONDS, RUNS = 10, 7
 
 
 def median_seconds(function: Callable[[], object]) -> float:

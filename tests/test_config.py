@@ -15,9 +15,16 @@ from unmix.config import quote_literal
 GROUP_FILES = sorted(path.relative_to(CONF) for path in CONF.glob("*/*.yaml") if path.parent.name != "hydra")
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "separate", "leaderboard"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "separate", "check", "export", "leaderboard"])
 def test_top_level_configurations_fit_their_targets(name):
-    overrides = {"train": [], "evaluate": ["ckpt=x"], "separate": ["ckpt=x", "input=y"], "leaderboard": []}[name]
+    overrides = {
+        "train": [],
+        "evaluate": ["ckpt=x"],
+        "separate": ["ckpt=x", "input=y"],
+        "leaderboard": [],
+        "check": [],
+        "export": ["ckpt=x"],
+    }[name]
     cfg = compose(name, overrides)
     check_targets(cfg)
     assert not OmegaConf.missing_keys(cfg)

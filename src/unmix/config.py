@@ -31,7 +31,7 @@ from unmix.experiments.hold import Busy
 from unmix.experiments.pool import LAUNCHER
 
 # Their values are file names, which Hydra's grammar would take apart.
-LITERAL_KEYS = ("input", "ckpt", "data.root", "paths.out", "paths.data", "data.cache", "init_from")
+LITERAL_KEYS = ("input", "ckpt", "data.root", "paths.out", "paths.data", "data.cache", "init_from", "out")
 # 75 is sysexits' EX_TEMPFAIL, "run me again"; so do signals that are not a person's.
 FAILED, USAGE_ERROR, BUSY = 1, 2, signals.TEMPORARY_FAILURE
 

@@ -31,6 +31,7 @@ class TrainSchema:
     name: str = MISSING
     target: str = MISSING
     seed: int = MISSING
+    init_from: Any = None
     data: Any = MISSING
     model: Any = MISSING
     stft: Any = MISSING
@@ -78,6 +79,16 @@ class SeparateSchema:
 
 
 @dataclass
+class ExportSchema:
+    """Top-level keys of conf/export.yaml."""
+
+    ckpt: Any = MISSING
+    format: str = "umx"
+    out: str | None = None
+    overwrite: bool = False
+
+
+@dataclass
 class CheckSchema:
     """Top-level keys of conf/check.yaml."""
 
@@ -100,6 +111,7 @@ SCHEMAS = {
     "train": TrainSchema,
     "evaluate": EvaluateSchema,
     "separate": SeparateSchema,
+    "export": ExportSchema,
     "check": CheckSchema,
     "leaderboard": LeaderboardSchema,
 }

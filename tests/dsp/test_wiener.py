@@ -95,6 +95,20 @@ def test_residual_is_what_the_estimates_leave_of_the_mixture():
     assert torch.allclose(refined.sum(dim=1), mixture, atol=1e-6)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize("bins", [3, 65])
+def test_gradients_reach_the_magnitudes(channels, bins):
+    magnitudes, mixture = draw((1, 2, channels, bins, 4))
+    magnitudes.requires_grad_()
+    wiener(magnitudes, mixture, eps=1e-2).abs().sum().backward()
+    assert magnitudes.grad.isfinite().all()
+    assert (magnitudes.grad != 0).any(dim=-1).all()
+    if bins == 3:
+        assert torch.autograd.gradcheck(
+            lambda values: wiener(values, mixture, eps=1e-2), magnitudes.detach().requires_grad_()
+        )
+
+
 def test_inputs_are_not_changed():
     magnitudes, mixture = draw(scale=100.0)
     before = magnitudes.clone(), mixture.clone()

@@ -8,6 +8,7 @@ with a power v that moves in time and a spatial covariance R that does not. EM a
 from the current sources, and the posterior mean of the sources given the mixture and the model.
 
 Letters: B batch, S sources, C and D channels, F bins, N frames; x mixture, y sources, v power, R spatial covariance.
+Within EM the bins stand before the sources: every bin is a matrix problem of its own, and the frames are its columns.
 
 Sources: N. Q. Duong, E. Vincent, R. Gribonval, "Under-determined reverberant audio source separation using a full-rank
 spatial covariance model", IEEE TASLP 2010; A. Nugraha, A. Liutkus, E. Vincent, "Multichannel music separation with deep
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor
 
 # EM treats every bin by itself, so blocks of bins bound the memory of its double precision, and change nothing.
-BINS_PER_BLOCK = 64
+BINS_PER_BLOCK = 128
 # norbert brings the mixture to a peak of at most 10 before EM, which fixes what `eps` means.
 PEAK_IN_EM = 10.0
 
@@ -57,8 +58,9 @@ def wiener(
 
 
 def mixture_phase(magnitudes: Tensor, mixture: Tensor) -> Tensor:
-    """The magnitudes with the phase of the mixture; (B, S, C, F, N) and (B, C, F, N) -> (B, S, C, F, N)."""
-    return torch.polar(magnitudes, mixture.angle().unsqueeze(1).expand_as(magnitudes))
+    """The magnitudes with the phase of the mixture, 0 where that is silent; (B, S, C, F, N) with (B, C, F, N)."""
+    phase = torch.where(mixture == 0, 1.0, mixture.sgn())  # x / |x| instead of exp(i angle(x)): no sine, no cosine
+    return _times(phase.unsqueeze(1), magnitudes)
 
 
 def softmask(magnitudes: Tensor, mixture: Tensor, *, eps: float | None = None) -> Tensor:
@@ -96,54 +98,75 @@ def expectation_maximization(
     if iterations == 0:
         return estimates
     eps = torch.finfo(mixture.dtype).eps if eps is None else eps
-    scale = (mixture.abs().amax(dim=(1, 2, 3)) / PEAK_IN_EM).clamp(min=1).to(torch.float64)
-    refined = [
-        _em_of_bins(y, x, scale, iterations, eps).to(estimates.dtype)
-        for y, x in zip(estimates.split(BINS_PER_BLOCK, dim=-2), mixture.split(BINS_PER_BLOCK, dim=-2), strict=True)
-    ]
-    return torch.cat(refined, dim=-2)
+    peak = (mixture.abs().amax(dim=(1, 2, 3)) / PEAK_IN_EM).clamp(min=1).to(torch.float64)
+    refined = torch.empty_like(estimates)
+    for first in range(0, mixture.shape[-2], BINS_PER_BLOCK):
+        y, x, out = (_bins(tensor, first) for tensor in (estimates, mixture, refined))
+        out.copy_(_em_of_bins(y, x, peak, iterations, eps))
+    return refined
 
 
-def _em_of_bins(y: Tensor, x: Tensor, scale: Tensor, iterations: int, eps: float) -> Tensor:
-    """All EM passes over a block of bins; `scale` (B) divides the signals and multiplies the result."""
-    y = y.to(torch.complex128) / scale[:, None, None, None, None]
-    x = x.to(torch.complex128) / scale[:, None, None, None]
+def _bins(spectrogram: Tensor, first: int) -> Tensor:
+    return spectrogram.narrow(-2, first, min(BINS_PER_BLOCK, spectrogram.shape[-2] - first))
+
+
+def _em_of_bins(y: Tensor, x: Tensor, peak: Tensor, iterations: int, eps: float) -> Tensor:
+    """All EM passes over a block of bins. Only the model sees signals over `peak` (B): the sources are linear in x."""
+    y = y.permute(0, 3, 1, 2, 4).to(torch.complex128, memory_format=torch.contiguous_format)
+    x = x.transpose(1, 2).to(torch.complex128, memory_format=torch.contiguous_format)
+    per_energy = peak.pow(-2)[:, None, None, None]
     for _ in range(iterations):
-        power, covariance = local_gaussian_model(y, eps)
-        y = posterior_mean(power, covariance, x, eps)
-    return y * scale[:, None, None, None, None]
+        power, outer = moments(y)
+        power, outer = power * per_energy, outer * per_energy.unsqueeze(-1)
+        y = posterior_mean(power, spatial_covariance(power.sum(dim=-1), outer, eps), x, eps)
+    return y.permute(0, 2, 3, 1, 4)
 
 
-def local_gaussian_model(y: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """M step: v_s = mean_c |y_s|^2 (B, S, F, N) and R_s = sum_n y_s y_s^H / (eps + sum_n v_s) (B, S, C, D, F)."""
-    power = y.abs().square().mean(dim=2)
-    outer = torch.stack(
-        [(y * y_d.conj().unsqueeze(2)).sum(dim=-1) for y_d in y.unbind(dim=2)], dim=3
-    )  # one channel against all at a time: the full outer product of every frame would not fit
-    return power, outer / (eps + power.sum(dim=-1))[:, :, None, None]
+def moments(y: Tensor) -> tuple[Tensor, Tensor]:
+    """v_s = mean_c |y_s|^2 (B, F, S, N) and sum_n y_s y_s^H (B, F, S, C, D) of sources (B, F, S, C, N)."""
+    return (y.real.square() + y.imag.square()).mean(dim=3), y @ y.mH
+
+
+def spatial_covariance(power: Tensor, outer: Tensor, eps: float) -> Tensor:
+    """M step: R_s = sum_n y_s y_s^H / (eps + sum_n v_s), of sums over all frames; shapes as `moments`."""
+    return outer / (eps + power)[..., None, None]
 
 
 def posterior_mean(power: Tensor, covariance: Tensor, x: Tensor, eps: float) -> Tensor:
-    """E step: y_s = v_s R_s C_x^-1 x with C_x = sum_s v_s R_s + sqrt(eps) I; (B, S, C, F, N)."""
-    _, channels, _, _ = x.shape
-    mixture_covariance = torch.einsum("bsfn,bscdf->bcdfn", power.to(covariance.dtype), covariance)
-    identity = torch.eye(channels, dtype=x.dtype, device=x.device)
-    regular = mixture_covariance + eps**0.5 * identity[:, :, None, None]
-    # R_s (C_x^-1 x) instead of (R_s C_x^-1) x: one solve for all sources.
-    return torch.einsum("bsfn,bscdf,bdfn->bscfn", power.to(x.dtype), covariance, _solve(regular, x, eps))
+    """E step: y_s = v_s R_s C_x^-1 x with C_x = sum_s v_s R_s + sqrt(eps) I; x (B, F, C, N) -> (B, F, S, C, N)."""
+    batch, bins, sources, channels, _ = covariance.shape
+    # v is real, so that the real and imaginary parts of R are a matrix product each
+    parts = torch.view_as_real(covariance).permute(0, 1, 3, 4, 5, 2).reshape(batch, bins, -1, sources)
+    mixed = (parts @ power).reshape(batch, bins, channels, channels, 2, -1)
+    # R_s (C_x^-1 x) instead of (R_s C_x^-1) x: one solve for all sources
+    solved = _solve(mixed, x, eps)
+    spread = (covariance.reshape(batch, bins, -1, channels) @ solved).reshape(batch, bins, sources, channels, -1)
+    return _times(spread, power.unsqueeze(3))
 
 
-def _solve(matrices: Tensor, x: Tensor, eps: float) -> Tensor:
-    """C^-1 x for matrices (B, C, D, F, N), x (B, D, F, N); norbert's closed forms for one and two channels."""
-    _, channels, _, _ = x.shape
+def _times(values: Tensor, factors: Tensor) -> Tensor:
+    """Complex times real, without making the real ones complex first."""
+    return torch.view_as_complex(torch.view_as_real(values) * factors.unsqueeze(-1))
+
+
+def _solve(mixed: Tensor, x: Tensor, eps: float) -> Tensor:
+    """(C + sqrt(eps) I)^-1 x; norbert's closed forms for one and two channels.
+
+    C comes as (B, F, C, D, 2, N), its real and imaginary parts; x as (B, F, C, N).
+    """
+    channels, regular = x.shape[2], eps**0.5
     if channels == 1:
-        return x / (matrices[:, 0] + eps)
+        return x / (mixed[:, :, :, 0, 0] + (regular + eps))
     if channels == 2:
-        (a, b), (c, d) = (row.unbind(dim=1) for row in matrices.unbind(dim=1))
-        first, second = x.unbind(dim=1)
-        return torch.stack([d * first - b * second, a * second - c * first], dim=1) / (a * d - b * c).unsqueeze(1)
-    solution = torch.linalg.solve(matrices.permute(0, 3, 4, 1, 2), x.permute(0, 2, 3, 1))
-    return solution.permute(0, 3, 1, 2)
+        a, d = mixed[:, :, 0, 0, 0] + regular, mixed[:, :, 1, 1, 0] + regular
+        real, imaginary = mixed[:, :, 0, 1].unbind(dim=2)
+        b, (first, second) = torch.complex(real, imaginary), x.unbind(dim=2)
+        determinant = a * d - (real.square() + imaginary.square())
+        rows = [d * first - b * second, a * second - b.conj() * first]
+        return torch.stack(rows, dim=2) / determinant.unsqueeze(2)
+    matrices = torch.view_as_complex(mixed.movedim(4, -1).contiguous()).permute(0, 1, 4, 2, 3)
+    matrices = matrices + regular * torch.eye(channels, dtype=x.dtype, device=x.device)
+    return torch.linalg.solve(matrices, x.transpose(-1, -2)).transpose(-1, -2)
 
 
 def _check(sources: Tensor, mixture: Tensor) -> None:

@@ -2,7 +2,8 @@
 
 import glob
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from unmix import errors
 from unmix.dsp.stft import Stft
 from unmix.dsp.wiener import append_residual, expectation_maximization, mixture_phase
-from unmix.models import checkpoint
+from unmix.models import checkpoint, pretrained, sharing
 from unmix.models.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,8 @@ def load_separator(
     """The separator of trained networks.
 
     Args:
-        ckpt: experiment folder, run folder, checkpoint file, a pattern of any of these, or a list.
+        ckpt: experiment folder, run folder, checkpoint file, `.safetensors` file, folder of Open-Unmix's, a pattern
+            of any of these, `umx`, `umxhq`, `umxl`, `umxse`, or a list.
         device: where it computes; None is the GPU if there is one.
         targets: which sources, in which order; None is all that are found.
         niter, residual: see `Separator`.
@@ -123,14 +125,14 @@ def find_checkpoints(ckpt: str | Path | Sequence[str | Path]) -> dict[str, Check
     Raises:
         FileNotFoundError, ValueError: as `load_separator`.
     """
-    paths = list(dict.fromkeys(_expand([ckpt] if isinstance(ckpt, str | Path) else ckpt)))
     by_target: dict[str, list[Checkpoint]] = {}
-    for one in map(checkpoint.read, paths):
-        by_target.setdefault(one.target, []).append(one)
+    for item in dict.fromkeys([ckpt] if isinstance(ckpt, str | Path) else ckpt):
+        for one in _read(item):
+            by_target.setdefault(one.target, []).append(one)
     best = {}
     for target in sorted(by_target, key=_usual_order):
         candidates = by_target[target]
-        best[target] = min(candidates, key=lambda one: one.metrics["val/loss"])
+        best[target] = min(candidates, key=lambda one: one.metrics.get("val/loss", math.inf))
         if len(candidates) > 1:
             log.info("%s: %s has the lowest val/loss of %d", target, best[target].path, len(candidates))
     return best
@@ -142,17 +144,27 @@ def _usual_order(target: str) -> tuple[int, str]:
     return (usual.index(target) if target in usual else len(usual), target)
 
 
-def _expand(ckpt: Iterable[str | Path]) -> Iterable[Path]:
-    for item in ckpt:
-        path = Path(item).expanduser()
-        if path.exists():
-            yield from _files_of(path)
-        elif matches := sorted(glob.glob(str(path))):  # noqa: PTH207 - Path.glob takes no absolute pattern
-            yield from (file for match in matches for file in _files_of(Path(match)))
-        else:
-            raise FileNotFoundError(
-                f"ckpt: {item} does not exist; give an experiment folder, a .ckpt file or a pattern"
-            )
+def _read(item: str | Path) -> list[Checkpoint]:
+    """All networks that one entry of `ckpt` names."""
+    path = Path(item).expanduser()
+    if path.exists():
+        return _read_path(path)
+    if matches := sorted(glob.glob(str(path))):  # noqa: PTH207 - Path.glob takes no absolute pattern
+        return [one for match in matches for one in _read_path(Path(match))]
+    if str(item) in pretrained.RELEASES:
+        return pretrained.read_release(str(item))
+    raise FileNotFoundError(
+        f"ckpt: {item} does not exist; give an experiment folder, a .ckpt or .safetensors file, a pattern, a folder of "
+        f"Open-Unmix's, or one of its releases: {', '.join(pretrained.RELEASES)}"
+    )
+
+
+def _read_path(path: Path) -> list[Checkpoint]:
+    if path.is_file() and path.suffix == sharing.ENDING:
+        return sharing.read(path)
+    if (path / pretrained.FOLDER_FILE).is_file():
+        return pretrained.read_folder(path)
+    return [checkpoint.read(file) for file in _files_of(path)]
 
 
 def _files_of(path: Path) -> list[Path]:

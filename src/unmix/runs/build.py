@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from unmix.data import statistics
 from unmix.data.datamodule import SeparationDataModule
 from unmix.models.open_unmix import OpenUnmix
+from unmix.models.separator import find_checkpoints
 from unmix.training.module import SeparationModule
 from unmix.training.trainer import check_arguments
 
@@ -40,6 +41,22 @@ def make_module(cfg: DictConfig, datamodule: SeparationDataModule) -> Separation
     mean, std = statistics.load_or_compute(datamodule.splits.train, module.stft, cache, _device(cfg))
     cast(OpenUnmix, module.model).set_statistics(mean, std)
     return module
+
+
+def load_weights(module: SeparationModule, cfg: DictConfig) -> None:
+    """Start from the network that `init_from` names, statistics included, as Open-Unmix's fine-tuning does.
+
+    Raises:
+        ValueError: when it holds no network of this target, or one of another shape.
+    """
+    found = find_checkpoints(cfg.init_from)
+    if cfg.target not in found:
+        raise ValueError(f"init_from: {cfg.init_from} holds {', '.join(found)}, and no network for {cfg.target}")
+    try:
+        module.model.load_state_dict(found[cfg.target].state)
+    except RuntimeError as error:
+        shapes = " ".join(str(error).split()[:60])
+        raise ValueError(f"init_from: {found[cfg.target].path} does not fit model=...: {shapes}") from error
 
 
 def _device(cfg: DictConfig) -> torch.device:

@@ -23,7 +23,7 @@ from unmix.models import checkpoint
 from unmix.models.checkpoint import Checkpoint
 from unmix.plans import Plan, plan, requested_length, settled
 from unmix.runs import evaluate
-from unmix.runs.build import build_module, make_datamodule, make_module, plain, quiet_lightning
+from unmix.runs.build import build_module, load_weights, make_datamodule, make_module, plain, quiet_lightning
 from unmix.runs.provenance import record, say_what_begins, say_what_came_out, write_provenance
 from unmix.training.callbacks import StatusUpdates
 from unmix.training.checkpoints import BEST, LAST, find_resumable
@@ -43,6 +43,8 @@ def check(cfg: DictConfig) -> None:
         build_module(cfg)
     planned = plan(cfg)
     check_owner(planned.run, planned.previous, planned.experiment)
+    if cfg.init_from and (planned.previous is None or cfg.fresh):
+        load_weights(build_module(cfg), cfg)
     datamodule = make_datamodule(cfg.data)
     if datamodule.library.is_prepared:
         datamodule.check_training()
@@ -142,6 +144,8 @@ def _fit(planned: Plan, update: Callable[..., None]) -> None:
         datamodule.start_at(*start.record["position"])
     config = plain(cfg, datamodule)
     module = make_module(cfg, datamodule)
+    if cfg.init_from and start is None:
+        load_weights(module, cfg)
     trainer = _make_trainer(planned, config, datamodule, update)
     if trainer.is_global_zero:
         say_what_begins(planned, start, trainer, datamodule, module)

@@ -1,0 +1,231 @@
+"""Open-Unmix's files: what is exported separates identically in openunmix, and what openunmix has is read."""
+
+import hashlib
+import json
+import os
+import urllib.error
+
+import openunmix
+import pytest
+import torch
+from openunmix import utils
+
+import unmix
+from unmix.models import pretrained, sharing
+from unmix.models.open_unmix import OpenUnmix
+from unmix.models.separator import find_checkpoints
+
+TARGETS = ("vocals", "drums", "bass", "other")
+
+
+@pytest.fixture(scope="module")
+def mixture():
+    return 0.1 * torch.randn(1, 2, 50_000, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def exported(trained, cli, tmp_path):
+    folder = tmp_path / "as umx"
+    assert cli("export", f"ckpt={trained}", f"out={folder}") == 0
+    return folder
+
+
+@pytest.mark.parametrize("niter", [0, 1])
+def test_an_exported_experiment_separates_identically_in_openunmix(exported, trained, mixture, niter):
+    theirs = utils.load_separator(str(exported), targets=list(TARGETS), niter=niter, wiener_win_len=None)
+    theirs.eval()
+    ours = unmix.load_separator(trained, device="cpu", targets=TARGETS, niter=niter)
+    with torch.no_grad():
+        expected = theirs(mixture)
+    assert (ours(mixture) - expected).abs().max() < 1e-5 * mixture.abs().max()
+
+
+def test_an_exported_folder_is_read_back_as_it_was(exported, trained, mixture):
+    again, first = find_checkpoints(exported), find_checkpoints(trained)
+    assert tuple(again) == TARGETS
+    for target in TARGETS:
+        assert again[target].metrics["val/loss"] == pytest.approx(first[target].metrics["val/loss"])
+        assert all(torch.equal(value, first[target].state[name]) for name, value in again[target].state.items())
+    ours = unmix.load_separator(exported, device="cpu")
+    assert torch.equal(ours(mixture), unmix.load_separator(trained, device="cpu")(mixture))
+
+
+def test_a_safetensors_file_holds_the_whole_separator(trained, cli, tmp_path, mixture):
+    path = tmp_path / "shared.safetensors"
+    assert cli("export", f"ckpt={trained}", f"out={path}", "format=safetensors") == 0
+    shared = unmix.load_separator(path, device="cpu")
+    assert shared.targets == TARGETS
+    assert torch.equal(shared(mixture), unmix.load_separator(trained, device="cpu")(mixture))
+    assert str(trained).encode() not in path.read_bytes()  # nothing of the machine it was trained on
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize(("channels", "bandwidth_hz"), [(1, 16000.0), (2, 22050.0), (2, 5000.0)])
+def test_the_configuration_is_told_by_the_weights(tmp_path, bidirectional, channels, bandwidth_hz):
+    network = OpenUnmix(16, bidirectional, num_channels=channels, bandwidth_hz=bandwidth_hz)
+    state = {**network.state_dict(), "stft.window": torch.ones(4096), "sample_rate": torch.tensor(44100)}  # as in 2019
+    torch.save(state, tmp_path / "bass-0123abcd.pth")
+    (tmp_path / "separator.json").write_text(
+        json.dumps({"nfft": 4096, "nhop": 1024, "sample_rate": 44100, "nb_channels": 2})
+    )
+    (found,) = pretrained.read_folder(tmp_path)
+    assert found.target == "bass"
+    read = pretrained_network(found).state_dict()
+    assert all(torch.equal(value, read[name]) for name, value in network.state_dict().items())
+
+
+def pretrained_network(found):
+    from unmix.models.checkpoint import build_network
+
+    return build_network(found)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """torch hub's folder, and a server that has the vocals of a made-up release."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    torch.save(OpenUnmix(16).state_dict(), tmp_path / "file.pth")
+    content = (tmp_path / "file.pth").read_bytes()
+    begin = hashlib.sha256(content).hexdigest()[:8]
+    monkeypatch.setitem(
+        pretrained.RELEASES, "umxl", pretrained.Release(1, {"vocals": f"vocals-{begin}.pth"}, licence="CC X")
+    )
+    served = {"content": content, "calls": 0}
+
+    def urlopen(request, *_, **__):
+        import io
+        from email.message import Message
+
+        served["calls"] += 1
+        if served["content"] is None:
+            raise urllib.error.URLError("no network")
+        answer = io.BytesIO(served["content"])
+        answer.info = Message
+        return answer
+
+    monkeypatch.setattr(torch.hub, "urlopen", urlopen)
+    return served
+
+
+def test_a_release_is_fetched_once_and_its_licence_said(hub, caplog):
+    for _ in range(2):
+        separator = unmix.load_separator("umxl", device="cpu", niter=0)
+    assert separator.targets == ("vocals",)
+    assert hub["calls"] == 1
+    assert "umxl: its weights are under CC X" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"something else", b""])
+def test_a_download_that_is_not_the_published_file_is_refused(hub, tmp_path, content):
+    hub["content"] = content
+    with pytest.raises(ValueError, match=r"zenodo.org/records/1/files/vocals-.*: what came is not the published file"):
+        unmix.load_separator("umxl")
+    assert not list((tmp_path / "hub" / "checkpoints").iterdir())
+
+
+def test_a_download_that_broke_off_earlier_is_refused_by_its_checksum(hub, tmp_path):
+    path = tmp_path / "hub" / "checkpoints" / pretrained.RELEASES["umxl"].files["vocals"]
+    path.parent.mkdir(parents=True)
+    path.write_bytes(hub["content"][:1000])
+    with pytest.raises(ValueError, match=r"is not the published file: its SHA-256 does not begin with .*; remove it"):
+        unmix.load_separator("umxl")
+
+
+def test_without_a_network_the_message_says_what_to_fetch_where(hub):
+    hub["content"] = None
+    with pytest.raises(
+        OSError, match=r"ckpt: https://zenodo.org/.* cannot be fetched .*no network.*fetch it by hand to"
+    ):
+        unmix.load_separator("umxl")
+
+
+def test_the_releases_are_those_of_openunmix():
+    for name, release in pretrained.RELEASES.items():
+        source = open(openunmix.__file__).read()  # noqa: PTH123, SIM115
+        assert f"def {name}_spec" in source
+        for file in release.files.values():
+            assert f"https://zenodo.org/records/{release.record}/files/{file}" in source
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("separator.json", "{}", r"separator.json lacks 'nfft'"),
+        ("separator.json", "[]", r"separator.json holds list, an object is needed"),
+        ("separator.json", "{", r"separator.json cannot be read as JSON"),
+        ("drums.pth", "no weights", r"drums.pth holds no weights"),
+        ("bass.json", "nothing", r"bass.json cannot be read as JSON"),
+    ],
+)
+def test_damaged_folders_are_refused(exported, file, content, message):
+    (exported / file).write_text(content)
+    with pytest.raises(ValueError, match=message):
+        unmix.load_separator(exported)
+
+
+def test_a_folder_without_weights_and_weights_of_something_else_are_refused(exported):
+    for path in exported.glob("*.pth"):
+        torch.save({"x": torch.ones(1)}, path)
+    with pytest.raises(ValueError, match=r"was not written by Open-Unmix: it has no input_mean"):
+        unmix.load_separator(exported)
+    for path in exported.glob("*.pth"):
+        path.unlink()
+    with pytest.raises(ValueError, match=r"has separator.json, but no <target>.pth beside it"):
+        unmix.load_separator(exported)
+
+
+class _Evil:
+    def __reduce__(self):
+        return os.mkdir, ("evil",)
+
+
+def test_weights_that_carry_code_do_not_run_it(exported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"input_mean": _Evil()}, exported / "vocals.pth")
+    with pytest.raises(ValueError, match=r"vocals.pth holds no weights"):
+        unmix.load_separator(exported)
+    assert not (tmp_path / "evil").exists()
+
+
+def test_damaged_or_foreign_safetensors_are_refused(tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"x.safetensors is not a .safetensors file"):
+        sharing.read(path)
+    save_file({"a": torch.ones(1)}, str(path))
+    with pytest.raises(ValueError, match=r"was not written by unmix: its metadata have no key 'unmix'"):
+        sharing.read(path)
+    save_file({"a": torch.ones(1)}, str(path), metadata={"unmix": json.dumps({"schema": 99})})
+    with pytest.raises(ValueError, match=r"has schema 99, this version reads up to 1: update unmix"):
+        sharing.read(path)
+
+
+def test_export_refuses_what_is_there_and_an_unknown_format(exported, trained, cli, capfd, tmp_path):
+    assert cli("export", f"ckpt={trained}", f"out={exported}") == 2
+    assert "exists; overwrite=true replaces it" in capfd.readouterr().err
+    assert cli("export", f"ckpt={trained}", f"out={exported}", "overwrite=true") == 0
+    assert cli("export", f"ckpt={trained}", f"out={tmp_path / 'new'}", "format=onnx") == 2
+    assert "format: got 'onnx', allowed umx, safetensors" in capfd.readouterr().err
+
+
+def test_training_starts_from_the_weights_of_another(trained, exported, train_arguments, cli, capfd, tmp_path):
+    options = [
+        *train_arguments,
+        "target=drums",
+        f"init_from={exported}",
+        "optimizer.lr=1e-9",
+        "optimizer.weight_decay=0",
+    ]
+    assert cli("train", *options, f"paths.out={tmp_path / 'out'}", "trainer.max_epochs=1") == 0
+    first = find_checkpoints(trained)["drums"].state
+    (run,) = (tmp_path / "out").glob("runs/*/drums-s42")
+    tuned = find_checkpoints(run)["drums"].state
+    for name, value in first.items():
+        if "running_" not in name and "num_batches" not in name:
+            torch.testing.assert_close(tuned[name], value, atol=1e-6, rtol=1e-5)
+    assert cli("train", *options, f"paths.out={tmp_path / 'b'}", "model.hidden_size=32") == 2
+    assert "does not fit model=" in capfd.readouterr().err
+    assert cli("train", *options, f"paths.out={tmp_path / 'b'}", "init_from=umxse2") == 2
+    assert "ckpt: umxse2 does not exist" in capfd.readouterr().err
