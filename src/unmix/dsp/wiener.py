@@ -8,7 +8,6 @@ with a power v that moves in time and a spatial covariance R that does not. EM a
 from the current sources, and the posterior mean of the sources given the mixture and the model.
 
 Letters: B batch, S sources, C and D channels, F bins, N frames; x mixture, y sources, v power, R spatial covariance.
-Within EM the bins stand before the sources: every bin is a matrix problem of its own, and the frames are its columns.
 
 Sources: N. Q. Duong, E. Vincent, R. Gribonval, "Under-determined reverberant audio source separation using a full-rank
 spatial covariance model", IEEE TASLP 2010; A. Nugraha, A. Liutkus, E. Vincent, "Multichannel music separation with deep
@@ -33,8 +32,12 @@ def wiener(
     iterations: int = 1,
     eps: float | None = None,
     initial: Literal["mixture_phase", "softmask"] = "mixture_phase",
+    residual: bool = False,
 ) -> Tensor:
-    """Sources that add up to the mixture, from magnitudes that need not.
+    """Sources that add up to the mixture, from magnitudes that need not; EM runs in double precision.
+
+    Single precision is not enough: with equal channels (dual-mono) the model's covariance has rank one, its
+    determinant cancels, and openunmix's float32 EM returns infinities and holes.
 
     Args:
         magnitudes: initial estimates, (batch, sources, channels, bins, frames), real, >= 0.
@@ -42,19 +45,51 @@ def wiener(
         iterations: EM passes; 0 returns the initial estimates.
         eps: regularisation; None is the resolution of the mixture's dtype, as in norbert.
         initial: how the magnitudes get their phase: `mixture_phase` (UMX) or `softmask` (norbert's default).
+        residual: add a source, what the initial estimates leave of the mixture.
     Returns:
         Complex estimates, (batch, sources, channels, bins, frames), in the dtype of the mixture.
     Raises:
         ValueError: on shapes that disagree, a real mixture, negative iterations, or an unknown `initial`.
     """
-    _check(magnitudes, mixture)
-    if initial == "mixture_phase":
-        estimates = mixture_phase(magnitudes, mixture)
-    elif initial == "softmask":
-        estimates = softmask(magnitudes, mixture, eps=eps)
-    else:
-        raise ValueError(f"initial: got {initial!r}, allowed mixture_phase, softmask")
-    return expectation_maximization(estimates, mixture, iterations=iterations, eps=eps)
+    _check(magnitudes, mixture, iterations, initial)
+    eps = torch.finfo(mixture.dtype).eps if eps is None else eps
+    batch, sources, *rest = magnitudes.shape
+    estimates = mixture.new_empty(batch, sources + residual, *rest)
+    energy = unit_of_energy(mixture.abs().amax(dim=(1, 2, 3)))
+    for first in range(0, mixture.shape[-2], BINS_PER_BLOCK):
+        v, x, out = (_bins(tensor, first) for tensor in (magnitudes, mixture, estimates))
+        y = mixture_phase(v, x) if initial == "mixture_phase" else softmask(v, x, eps=eps)
+        y = append_residual(y, x) if residual else y
+        out.copy_(_em_of_bins(y, x, energy, iterations, eps) if iterations else y)
+    return estimates
+
+
+def _bins(spectrogram: Tensor, first: int) -> Tensor:
+    return spectrogram.narrow(-2, first, min(BINS_PER_BLOCK, spectrogram.shape[-2] - first))
+
+
+def unit_of_energy(peak: Tensor) -> Tensor:
+    """What the model's energies are divided by, (B): norbert brings a louder peak (B) of the mixture down to 10."""
+    return (peak.to(torch.float64) / PEAK_IN_EM).clamp(min=1).square()
+
+
+def _em_of_bins(y: Tensor, x: Tensor, energy: Tensor, iterations: int, eps: float) -> Tensor:
+    """All EM passes over a block of bins. Only the model is scaled: the sources are linear in x."""
+    y, x = to_matrices(y), to_matrices(x)
+    for _ in range(iterations):
+        power, outer = moments(y, energy)
+        y = posterior_mean(power, spatial_covariance(power.sum(dim=-1), outer, eps), x, eps)
+    return from_matrices(y)
+
+
+def to_matrices(spectrogram: Tensor) -> Tensor:
+    """(B, ..., C, F, N) -> (B, F, ..., C, N), double: every bin a matrix problem of its own, frames its columns."""
+    return spectrogram.movedim(-2, 1).to(torch.complex128, memory_format=torch.contiguous_format)
+
+
+def from_matrices(matrices: Tensor) -> Tensor:
+    """`to_matrices` backwards, in double precision still."""
+    return matrices.movedim(1, -2)
 
 
 def mixture_phase(magnitudes: Tensor, mixture: Tensor) -> Tensor:
@@ -74,57 +109,10 @@ def append_residual(estimates: Tensor, mixture: Tensor) -> Tensor:
     return torch.cat([estimates, mixture.unsqueeze(1) - estimates.sum(dim=1, keepdim=True)], dim=1)
 
 
-def expectation_maximization(
-    estimates: Tensor, mixture: Tensor, *, iterations: int = 1, eps: float | None = None
-) -> Tensor:
-    """Refine complex estimates by EM of the local Gaussian model, in double precision.
-
-    Single precision is not enough: with equal channels (dual-mono) the model's covariance has rank one, its
-    determinant cancels, and openunmix's float32 EM returns infinities and holes.
-
-    Args:
-        estimates: initial estimates, complex, (batch, sources, channels, bins, frames).
-        mixture: complex, (batch, channels, bins, frames).
-        iterations: EM passes; 0 returns the estimates.
-        eps: regularisation; None is the resolution of the mixture's dtype, as in norbert.
-    Returns:
-        Complex estimates, shape and dtype of `estimates`.
-    Raises:
-        ValueError: on negative iterations or shapes that disagree.
-    """
-    _check(estimates, mixture)
-    if iterations < 0:
-        raise ValueError(f"iterations: got {iterations}, allowed 0 or more")
-    if iterations == 0:
-        return estimates
-    eps = torch.finfo(mixture.dtype).eps if eps is None else eps
-    peak = (mixture.abs().amax(dim=(1, 2, 3)) / PEAK_IN_EM).clamp(min=1).to(torch.float64)
-    refined = torch.empty_like(estimates)
-    for first in range(0, mixture.shape[-2], BINS_PER_BLOCK):
-        y, x, out = (_bins(tensor, first) for tensor in (estimates, mixture, refined))
-        out.copy_(_em_of_bins(y, x, peak, iterations, eps))
-    return refined
-
-
-def _bins(spectrogram: Tensor, first: int) -> Tensor:
-    return spectrogram.narrow(-2, first, min(BINS_PER_BLOCK, spectrogram.shape[-2] - first))
-
-
-def _em_of_bins(y: Tensor, x: Tensor, peak: Tensor, iterations: int, eps: float) -> Tensor:
-    """All EM passes over a block of bins. Only the model sees signals over `peak` (B): the sources are linear in x."""
-    y = y.permute(0, 3, 1, 2, 4).to(torch.complex128, memory_format=torch.contiguous_format)
-    x = x.transpose(1, 2).to(torch.complex128, memory_format=torch.contiguous_format)
-    per_energy = peak.pow(-2)[:, None, None, None]
-    for _ in range(iterations):
-        power, outer = moments(y)
-        power, outer = power * per_energy, outer * per_energy.unsqueeze(-1)
-        y = posterior_mean(power, spatial_covariance(power.sum(dim=-1), outer, eps), x, eps)
-    return y.permute(0, 2, 3, 1, 4)
-
-
-def moments(y: Tensor) -> tuple[Tensor, Tensor]:
-    """v_s = mean_c |y_s|^2 (B, F, S, N) and sum_n y_s y_s^H (B, F, S, C, D) of sources (B, F, S, C, N)."""
-    return (y.real.square() + y.imag.square()).mean(dim=3), y @ y.mH
+def moments(y: Tensor, energy: Tensor) -> tuple[Tensor, Tensor]:
+    """v_s = mean_c |y_s|^2 (B, F, S, N), sum_n y_s y_s^H (B, F, S, C, D); y (B, F, S, C, N), divided by energy (B)."""
+    power = (y.real.square() + y.imag.square()).mean(dim=3)
+    return power / energy[:, None, None, None], (y @ y.mH) / energy[:, None, None, None, None]
 
 
 def spatial_covariance(power: Tensor, outer: Tensor, eps: float) -> Tensor:
@@ -169,7 +157,7 @@ def _solve(mixed: Tensor, x: Tensor, eps: float) -> Tensor:
     return torch.linalg.solve(matrices, x.transpose(-1, -2)).transpose(-1, -2)
 
 
-def _check(sources: Tensor, mixture: Tensor) -> None:
+def _check(sources: Tensor, mixture: Tensor, iterations: int, initial: str) -> None:
     batch, _, channels, bins, frames = sources.shape
     if mixture.shape != (batch, channels, bins, frames):
         raise ValueError(
@@ -178,3 +166,7 @@ def _check(sources: Tensor, mixture: Tensor) -> None:
         )
     if not mixture.is_complex():
         raise ValueError(f"mixture: got {mixture.dtype}, a complex spectrogram is needed")
+    if iterations < 0:
+        raise ValueError(f"iterations: got {iterations}, allowed 0 or more")
+    if initial not in ("mixture_phase", "softmask"):
+        raise ValueError(f"initial: got {initial!r}, allowed mixture_phase, softmask")

@@ -87,16 +87,30 @@ class OpenUnmix(nn.Module):
         Returns:
             (batch, channels, bins, frames), >= 0.
         """
-        batch, channels, _, frames = magnitude.shape
+        hidden = self.encode(magnitude)
+        return self.decode(self.combine(hidden, self.lstm(hidden)[0]), magnitude)
+
+    # The three stages around the LSTM treat every frame by itself, see `blockwise`.
+
+    def encode(self, magnitude: Tensor) -> Tensor:
+        """(batch, channels, bins, frames) -> (frames, batch, hidden)."""
+        batch, _, _, frames = magnitude.shape
         mixture = magnitude.permute(3, 0, 1, 2)  # frames first, for the LSTM; frames * batch are BatchNorm's rows
         hidden = (mixture[..., : self.num_input_bins] + self.input_mean) * self.input_scale
         hidden = self.bn1(self.fc1(hidden.reshape(frames * batch, -1)))
-        hidden = torch.tanh(hidden).reshape(frames, batch, self.hidden_size)
-        hidden = torch.cat([hidden, self.lstm(hidden)[0]], dim=-1)  # skip connection
-        hidden = torch.relu(self.bn2(self.fc2(hidden.reshape(frames * batch, -1))))
-        mask = self.bn3(self.fc3(hidden)).reshape(frames, batch, channels, self.num_bins)
+        return torch.tanh(hidden).reshape(frames, batch, self.hidden_size)
+
+    def combine(self, hidden: Tensor, recurrent: Tensor) -> Tensor:
+        """What goes into the LSTM and what comes out of it -> (frames, batch, hidden)."""
+        skipped = torch.cat([hidden, recurrent], dim=-1)
+        return torch.relu(self.bn2(self.fc2(skipped.flatten(end_dim=1)))).reshape(hidden.shape)
+
+    def decode(self, code: Tensor, magnitude: Tensor) -> Tensor:
+        """The mask that a code (frames, batch, hidden) means, times the mixture's magnitude."""
+        batch, channels, _, frames = magnitude.shape
+        mask = self.bn3(self.fc3(code.flatten(end_dim=1))).reshape(frames, batch, channels, self.num_bins)
         mask = torch.relu(mask * self.output_scale + self.output_mean)
-        return (mask * mixture).permute(1, 2, 3, 0)
+        return mask.permute(1, 2, 3, 0) * magnitude
 
 
 def bandwidth_to_bins(bandwidth_hz: float, *, num_bins: int, sample_rate: int) -> int:

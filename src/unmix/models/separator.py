@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from unmix import errors
 from unmix.dsp.stft import Stft
-from unmix.dsp.wiener import append_residual, expectation_maximization, mixture_phase
+from unmix.dsp.wiener import wiener
 from unmix.models import checkpoint, pretrained, sharing
 from unmix.models.checkpoint import Checkpoint
 
@@ -74,10 +74,7 @@ class Separator(nn.Module):
         spectrogram = self.stft(nn.functional.pad(mixture, (0, padding)))
         magnitude = spectrogram.abs()
         magnitudes = torch.stack([network(magnitude) for network in self.networks.values()], dim=1)
-        estimates = mixture_phase(magnitudes, spectrogram)
-        if self.residual:
-            estimates = append_residual(estimates, spectrogram)
-        estimates = expectation_maximization(estimates, spectrogram, iterations=self.niter, eps=EPS)
+        estimates = wiener(magnitudes, spectrogram, iterations=self.niter, eps=EPS, residual=self.residual)
         return self.stft.inverse(estimates, num_samples=num_samples + padding)[..., :num_samples]
 
 

@@ -1,0 +1,66 @@
+"""Spectrograms and waveforms of a track that is never in memory as a whole: a centred STFT, block by block."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from unmix.dsp.stft import Stft
+
+# Samples start .. stop - 1 of a track, (channels, samples); asked for within the track only.
+Read = Callable[[int, int], Tensor]
+
+
+def spectrograms(stft: Stft, read: Read, num_samples: int, num_frames: int) -> Iterator[Tensor]:
+    """The frames of `Stft(center=True)` of a track in blocks of at most `num_frames`: (channels, bins, frames) each.
+
+    Args:
+        num_samples: of the track, at least `fft_size`.
+    """
+    half, total = stft.fft_size // 2, 1 + num_samples // stft.hop_size
+    uncentred = Stft(stft.fft_size, stft.hop_size).to(stft.window.device)
+    for first in range(0, total, num_frames):
+        last = min(first + num_frames, total) - 1
+        positions = torch.arange(first * stft.hop_size - half, last * stft.hop_size + half).abs()
+        positions = torch.where(positions < num_samples, positions, 2 * (num_samples - 1) - positions)  # reflected ends
+        low, high = int(positions.min()), int(positions.max())
+        yield uncentred(read(low, high + 1)[:, positions - low].to(stft.window.device))
+
+
+def waveforms(stft: Stft, blocks: Iterable[Tensor], num_samples: int) -> Iterator[Tensor]:
+    """The inverse: frames in, block by block; samples out as soon as no later frame reaches them.
+
+    Args:
+        blocks: complex, (sources, channels, bins, frames) each.
+        num_samples: of the track.
+    Yields:
+        (sources, channels, samples), together the whole track.
+    """
+    position, carried = -(stft.fft_size // 2), None  # half a window was reflected before the first sample
+    for spectrogram in blocks:
+        shape = spectrogram.shape[:2]
+        total = _overlapped(stft, spectrogram)
+        if carried is not None:
+            total[:, : carried.shape[-1]] += carried
+        done, carried = total.split([stft.hop_size * spectrogram.shape[-1], stft.fft_size - stft.hop_size], dim=-1)
+        yield from _samples(done, position, num_samples, shape)
+        position += done.shape[-1]
+    if carried is not None:
+        yield from _samples(carried, position, num_samples, shape)
+
+
+def _overlapped(stft: Stft, spectrogram: Tensor) -> Tensor:
+    """Windowed frames added up, (sources * channels + 1, samples); the last row has what to divide by."""
+    window = stft.window.to(spectrogram.real.dtype)
+    frames = (torch.fft.irfft(spectrogram, stft.fft_size, dim=-2) * window[:, None]).flatten(end_dim=1)
+    rows = torch.cat([frames, window.square()[None, :, None].expand(1, -1, frames.shape[-1])])
+    length = stft.hop_size * (frames.shape[-1] - 1) + stft.fft_size
+    return functional.fold(rows, (1, length), (1, stft.fft_size), stride=(1, stft.hop_size))[:, 0, 0]
+
+
+def _samples(rows: Tensor, position: int, num_samples: int, shape: torch.Size) -> Iterator[Tensor]:
+    """Those of a piece that lie within the track."""
+    low, high = max(0, -position), min(rows.shape[-1], num_samples - position)
+    if low < high:
+        yield (rows[:-1, low:high] / rows[-1, low:high]).reshape(*shape, -1)

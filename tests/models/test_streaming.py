@@ -1,0 +1,113 @@
+"""Separation in blocks is separation in one piece; longer tracks are cut and joined."""
+
+import psutil
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unmix.dsp.overlap_add import spectrograms, waveforms
+from unmix.dsp.stft import Stft
+from unmix.models import blockwise, streaming
+from unmix.models.open_unmix import OpenUnmix
+from unmix.models.separator import Separator
+
+TARGETS = ("vocals", "drums", "bass", "other")
+
+
+def make_separator(bidirectional=True, channels=2, **arguments):
+    torch.manual_seed(0)
+    networks = {t: OpenUnmix(8, bidirectional, num_bins=257, num_channels=channels).eval() for t in TARGETS}
+    return Separator(networks, Stft(512, 128, center=True), sample_rate=1000, **arguments)
+
+
+def reader(track):
+    def read(start, stop):
+        assert 0 <= start <= stop <= track.shape[-1]
+        return track[:, start:stop]
+
+    return read
+
+
+def stream(separator, track, **options):
+    return torch.cat(list(streaming.separate(separator, reader(track), track.shape[-1], **options)), dim=-1)
+
+
+@settings(deadline=None, max_examples=40)
+@given(num_samples=st.integers(512, 6000), num_frames=st.integers(1, 20), hop=st.sampled_from([100, 128, 256]))
+def test_blocks_of_frames_are_those_of_the_whole_and_come_back(num_samples, num_frames, hop):
+    stft = Stft(512, hop, center=True)
+    track = torch.randn(2, num_samples, generator=torch.Generator().manual_seed(num_samples))
+    blocks = list(spectrograms(stft, reader(track), num_samples, num_frames))
+    assert all(block.shape[-1] <= num_frames for block in blocks)
+    whole = stft(track)
+    torch.testing.assert_close(torch.cat(blocks, dim=-1), whole, atol=1e-4, rtol=1e-5)
+    back = torch.cat(list(waveforms(stft, (block[None] for block in blocks), num_samples)), dim=-1)[0]
+    expected = stft.inverse(whole, num_samples=num_samples)
+    torch.testing.assert_close(back[:, :-hop], expected[:, :-hop], atol=1e-5, rtol=1e-4)
+    assert back.shape == track.shape
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize("frames", [1, 7, 8, 50])
+def test_a_network_in_blocks_is_the_network(monkeypatch, bidirectional, frames):
+    monkeypatch.setattr(blockwise, "FRAMES", 8)
+    torch.manual_seed(0)
+    network = OpenUnmix(16, bidirectional, num_bins=257).eval()
+    magnitude = torch.rand(3, 2, 257, frames)
+    with torch.no_grad():
+        code = blockwise.code_of(network, network.encode(magnitude))
+        torch.testing.assert_close(network.decode(code, magnitude), network(magnitude), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("niter", [0, 1, 2])
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("num_samples", [1, 100, 511, 512, 513, 20_001])
+def test_a_track_in_blocks_is_separated_as_in_one_piece(monkeypatch, niter, residual, num_samples):
+    monkeypatch.setattr(streaming, "FRAMES", 32)
+    separator = make_separator(niter=niter, residual=residual)
+    track = torch.randn(2, num_samples, generator=torch.Generator().manual_seed(1))
+    blocks = stream(separator, track)
+    assert blocks.shape == (4 + residual, 2, num_samples)
+    whole = separator(track[None])[0]
+    assert (blocks - whole).abs().max() < 1e-4 * track.abs().max()
+
+
+@pytest.mark.parametrize(("bidirectional", "channels"), [(False, 2), (True, 1)])
+def test_other_networks_stream_as_well(bidirectional, channels):
+    separator = make_separator(bidirectional, channels)
+    track = 30 * torch.randn(channels, 30_000)  # loud: the model is scaled
+    assert (stream(separator, track) - separator(track[None])[0]).abs().max() < 1e-4 * track.abs().max()
+
+
+@pytest.mark.parametrize("num_samples", [60_001, 61_000, 100_001, 100_000, 200_000])
+def test_longer_tracks_are_cut_and_joined_without_a_seam(num_samples):
+    separator = make_separator(niter=1)
+    track = torch.randn(2, num_samples, generator=torch.Generator().manual_seed(1))
+    joined = stream(separator, track, exact_seconds=60)
+    assert joined.shape == (4, 2, num_samples)
+    assert (joined.sum(dim=0) - track).abs().max() < 1e-3
+    whole = separator(track[None])[0]
+    assert (joined - whole).square().mean() < 3e-3 * whole.square().mean()  # EM saw less of the track
+
+
+def test_a_track_of_nothing_and_segments_that_only_overlap_are_refused():
+    with pytest.raises(ValueError, match="input: got a track without a sample"):
+        stream(make_separator(), torch.zeros(2, 0))
+    with pytest.raises(ValueError, match="exact_seconds: got 59, allowed 60 or more"):
+        stream(make_separator(), torch.zeros(2, 1000), exact_seconds=59)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_track():
+    separator = make_separator(niter=1)
+    separator.sample_rate = 44100
+    process, used = psutil.Process(), []
+    for seconds in (200, 800):
+        peak = 0
+        for _ in streaming.separate(
+            separator, lambda start, stop: torch.zeros(2, stop - start) + 0.1, seconds * 44100, exact_seconds=150
+        ):
+            peak = max(peak, process.memory_info().rss)
+        used.append(peak)
+    assert used[1] < used[0] + 30e6
