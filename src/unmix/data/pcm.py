@@ -103,6 +103,26 @@ def read_float(path: Path) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(samples.T)
 
 
+class FloatReader:
+    """An open file, read in pieces: `reader(start, stop)` is (channels, samples), float32, full scale at 1.
+
+    Raises:
+        ValueError: when a piece holds samples that are no number, or fewer than the file promised.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = soundfile.SoundFile(str(path))
+
+    def __call__(self, start: int, stop: int) -> npt.NDArray[np.float32]:
+        self.file.seek(start)
+        samples = self.file.read(stop - start, dtype="float32", always_2d=True)
+        _check_finite(self.path, samples)
+        if len(samples) != stop - start:
+            raise ValueError(f"{self.path}: {stop - start} samples from {start} asked for, {len(samples)} are there")
+        return np.ascontiguousarray(samples.T)
+
+
 def _check_finite(path: Path, samples: npt.NDArray[np.floating]) -> None:
     if not np.isfinite(samples).all():
         raise ValueError(f"{path}: {np.sum(~np.isfinite(samples))} samples are NaN or infinite; write the file anew")

@@ -2,7 +2,8 @@
 
 Up to `exact_seconds` the result is that of `Separator.forward`: the networks run layer by layer in blocks
 (`blockwise`), and EM's spatial covariances are sums over time, gathered in one pass over the track and used in the
-next. Spectrograms are made anew in each pass. Longer tracks are cut into segments that overlap, and are faded into each other.
+next. Spectrograms are made anew in each pass. Longer tracks are cut into segments that overlap, and are faded into
+each other.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,8 +20,9 @@ from unmix.models import blockwise
 from unmix.models.open_unmix import OpenUnmix
 from unmix.models.separator import EPS, Separator
 
-FRAMES = 96  # of a block: EM holds them as complex doubles, for every source and channel
+FRAMES = 64  # of a block: EM holds them as complex doubles, for every source and channel
 OVERLAP_SECONDS, FADE_SECONDS = 20.0, 1.0
+SEGMENT_SECONDS = 600.0  # of what is cut, at most
 
 
 @torch.no_grad()
@@ -46,7 +48,8 @@ def separate(separator: Separator, read: Read, num_samples: int, *, exact_second
     if num_samples <= most:
         yield from _Segment(separator, read, 0, num_samples).estimates()
         return
-    # segments of equal length, all of them as long as what overlaps and more
+    most = min(most, round(SEGMENT_SECONDS * rate))
+    # segments of equal length, so that none is a mere rest
     count = -(-(num_samples - overlap) // (most - overlap))
     step = -(-(num_samples - overlap) // count)
     segments = (
