@@ -32,6 +32,7 @@ from unmix.experiments.pool import LAUNCHER
 
 # Their values are file names, which Hydra's grammar would take apart.
 LITERAL_KEYS = ("input", "ckpt", "data.root", "paths.out", "paths.data", "data.cache", "init_from", "out")
+OPEN_GROUPS = ("aggregate.",)  # their keys are the user's to invent, which Hydra wants a + for
 # 75 is sysexits' EX_TEMPFAIL, "run me again"; so do signals that are not a person's.
 FAILED, USAGE_ERROR, BUSY = 1, 2, signals.TEMPORARY_FAILURE
 
@@ -126,11 +127,13 @@ def _sweep(command: Command, cfgs: list[DictConfig]) -> None:
 
 
 def quote_literal(argument: str) -> str:
-    """Put quotes around a file name, so that Hydra takes it as it is; doing so twice changes nothing.
+    """Put quotes around a file name, and + before a name of the user's own; doing so twice changes nothing.
 
     A value that begins with `[` or a quote is the user's own Hydra syntax, one that holds `${` an interpolation.
     """
     key, equals, value = argument.partition("=")
+    if key.startswith(OPEN_GROUPS):
+        return f"++{argument}"
     if key.lstrip("+") not in LITERAL_KEYS or not value or value[0] in "['\"" or "${" in value or value == "null":
         return argument
     expanded = os.path.expanduser(value)  # noqa: PTH111 - a Path would change `./a` and `a/`

@@ -1,6 +1,6 @@
 """The top-level keys of the commands' configurations: Hydra refuses all others."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -72,7 +72,16 @@ class SeparateSchema:
 
     ckpt: Any = MISSING
     input: Any = MISSING
+    out: str | None = None
+    targets: Any = None
+    aggregate: dict[str, Any] = field(default_factory=dict)
+    residual: bool = False
     niter: int = 1
+    start: float = 0.0
+    duration: float | None = None
+    format: str = "wav"
+    bits: Any = 16
+    exact_seconds: float = 900.0
     gpus: Any = None
     overwrite: bool = False
     paths: Paths = MISSING

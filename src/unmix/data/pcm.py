@@ -4,6 +4,7 @@ import warnings
 import wave
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -165,8 +166,13 @@ def convert(path: Path, out: Path) -> None:
             raise ValueError(f"{path} is truncated: {source.frames} samples promised, {sink.tell()} are there")
 
 
+def to_integers(samples: npt.NDArray[np.floating], subtype: str) -> npt.NDArray[Any]:
+    """Full scale 1 -> integers of PCM_16 or PCM_24, rounded and clipped; libsndfile would scale by one step less."""
+    half = {"PCM_16": 2**15, "PCM_24": 2**23}[subtype]
+    whole = np.rint(samples.astype(np.float64) * half).clip(-half, half - 1)
+    return whole.astype(np.int16) if subtype == "PCM_16" else whole.astype(np.int32) << 8
+
+
 def write(path: Path, samples: npt.NDArray[np.floating], sample_rate: int) -> None:
     """Write (channels, samples) as a 16-bit file, clipped at full scale; the ending names the format (wav, flac)."""
-    # libsndfile would round down, which is a bias of half a step
-    scaled = np.rint(samples.T * INT16_FULL_SCALE).clip(-INT16_FULL_SCALE, INT16_FULL_SCALE - 1)
-    soundfile.write(str(path), scaled.astype(np.int16), sample_rate, subtype="PCM_16")
+    soundfile.write(str(path), to_integers(samples.T, "PCM_16"), sample_rate, subtype="PCM_16")

@@ -5,6 +5,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from unmix.dsp.stft import Stft
 from unmix.dsp.wiener import wiener
 from unmix.models import checkpoint, pretrained, sharing
 from unmix.models.checkpoint import Checkpoint
+from unmix.models.open_unmix import OpenUnmix
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,12 @@ class Separator(nn.Module):
     def targets(self) -> tuple[str, ...]:
         """Names of the sources in the order they come out."""
         return (*self.networks, *(["residual"] if self.residual else []))
+
+    @property
+    def num_channels(self) -> int:
+        """Audio channels that the networks take."""
+        network = cast(OpenUnmix, next(iter(self.networks.values())))
+        return network.fc1.in_features // network.num_input_bins
 
     @torch.no_grad()
     def forward(self, mixture: Tensor) -> Tensor:

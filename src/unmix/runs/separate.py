@@ -1,49 +1,189 @@
-"""python src/separate.py: the stems of a song, next to it."""
+"""python src/separate.py: the stems of songs, at the songs' own rate, length and channels."""
 
+import glob
 import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import soundfile
 import torch
-import torchaudio
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import Progress, TimeRemainingColumn
+from torch import Tensor
 
+from unmix import errors
 from unmix.data import pcm
-from unmix.models.separator import find_checkpoints, load_separator
+from unmix.dsp.overlap_add import Read
+from unmix.dsp.resampling import num_resampled, ratio, resampled, resampled_blocks
+from unmix.models import streaming
+from unmix.models.separator import Separator, find_checkpoints, load_separator
+from unmix.runs.stems import Stems, subtype_of
 
 log = logging.getLogger(__name__)
 
+RESIDUAL = "residual"
+
+
+@dataclass(frozen=True)
+class Song:
+    """A file, and the part of it that is separated: `first` sample and how many, at its own rate."""
+
+    path: Path
+    rate: int
+    channels: int
+    first: int
+    num_samples: int
+
 
 def check(cfg: DictConfig) -> None:
-    """Refuse an input that is no audio file, checkpoints that are not there, and stems that are there already."""
-    source = Path(cfg.input)
-    if not source.is_file():
-        raise FileNotFoundError(f"input: {source} is not a file")
-    pcm.read_header(source)
-    for target in find_checkpoints(cfg.ckpt):
-        stem = stem_path(source, target)
-        if stem.exists() and not cfg.overwrite:
-            raise FileExistsError(f"input: {stem} exists; overwrite=true replaces it")
+    """Refuse inputs that are no audio, checkpoints that are not there, stems that are there already."""
+    found = find_checkpoints(_plain(cfg.ckpt))
+    targets = _targets(cfg, list(found))
+    if len(targets) == 1 and cfg.niter > 0 and not cfg.residual:
+        raise ValueError(
+            f"niter: got {cfg.niter} with the single target {targets[0]}; the Wiener filter shares the mixture among "
+            "sources: residual=true gives it a second one, niter=0 does without, or take more targets"
+        )
+    subtype_of(cfg.format, str(cfg.bits))
+    names = _names(cfg, targets)
+    outputs: dict[Path, Path] = {}
+    for song in _songs(cfg):
+        ratio(song.rate, next(iter(found.values())).config["data"]["sample_rate"])
+        for name in names:
+            path = _stem_path(cfg, song.path, name)
+            if path in outputs:
+                raise ValueError(f"input: {outputs[path]} and {song.path} would both be written to {path}: rename one")
+            outputs[path] = song.path
+            if path.exists() and not cfg.overwrite:
+                raise FileExistsError(f"input: {path} exists; overwrite=true replaces it")
 
 
 def run(cfg: DictConfig) -> None:
-    """Write the stems of a song next to it, at its own rate and with its own channels."""
-    source = Path(cfg.input)
-    found = find_checkpoints(cfg.ckpt)
-    separator = load_separator(cfg.ckpt, niter=cfg.niter, residual=len(found) == 1 and cfg.niter > 0)
-    rate = pcm.read_header(source).sample_rate
-    mixture = torch.from_numpy(pcm.read_float(source))
-    channels, samples = mixture.shape
-    at_rate = torchaudio.functional.resample(mixture.expand(max(2, channels), -1), rate, separator.sample_rate)
-    device = next(separator.parameters()).device
-    estimates = separator(at_rate[None].to(device))[0].cpu()
-    back = torchaudio.functional.resample(estimates, separator.sample_rate, rate)
-    back = torch.nn.functional.pad(back, (0, max(0, samples - back.shape[-1])))[..., :samples]
-    for target, stem in zip(separator.targets, back, strict=True):
-        path = stem_path(source, target)
-        pcm.write(path, stem.mean(dim=0, keepdim=True).numpy() if channels == 1 else stem.numpy(), rate)
-        log.info("%s", path)
+    """Separate one song after the other."""
+    targets = _targets(cfg, list(find_checkpoints(_plain(cfg.ckpt))))
+    device = "cpu" if cfg.gpus == 0 else None
+    separator = load_separator(
+        _plain(cfg.ckpt), device, targets=targets, niter=cfg.niter, residual=cfg.residual and cfg.niter > 0
+    )
+    for song in _songs(cfg):
+        started = time.perf_counter()
+        paths = {name: _stem_path(cfg, song.path, name) for name in _names(cfg, targets)}
+        with Stems(paths, song.rate, song.channels, subtype_of(cfg.format, str(cfg.bits))) as stems:
+            for block in _with_progress(_separated(separator, song, cfg.exact_seconds), song):
+                stems.write(_named(cfg, targets, *block))
+        seconds = song.num_samples / song.rate
+        speed = seconds / (time.perf_counter() - started)
+        log.info(
+            "%s: %.1f s, %.1f times real time -> %s", song.path, seconds, speed, ", ".join(map(str, paths.values()))
+        )
 
 
-def stem_path(source: Path, target: str) -> Path:
-    """`song.wav` -> `song.vocals.wav`."""
-    return source.with_name(f"{source.stem}.{target}.wav")
+def _separated(separator: Separator, song: Song, exact_seconds: float) -> Iterator[tuple[Tensor, Tensor]]:
+    """Blocks of (mixture, estimates of the targets): (channels, samples) and (targets, channels, samples)."""
+    file = pcm.FloatReader(song.path)
+    width = separator.num_channels
+    groups = [range(first, min(first + width, song.channels)) for first in range(0, song.channels, width)]
+    num_samples = num_resampled(song.num_samples, song.rate, separator.sample_rate)
+
+    def estimates_of(group: range) -> Iterator[Tensor]:
+        def read(start: int, stop: int) -> Tensor:
+            samples = torch.from_numpy(file(song.first + start, song.first + stop)[group.start : group.stop])
+            return samples.expand(width, -1) if len(group) < width == 2 else samples
+
+        at_rate: Read = resampled(read, song.num_samples, song.rate, separator.sample_rate)
+        blocks = streaming.separate(separator, at_rate, num_samples, exact_seconds=exact_seconds)
+        own_rate = resampled_blocks(
+            (block.cpu() for block in blocks), separator.sample_rate, song.rate, song.num_samples
+        )
+        return (block.mean(dim=1, keepdim=True) if len(group) < width else block for block in own_rate)
+
+    position, num_targets = song.first, len(separator.networks)
+    for parts in zip(*map(estimates_of, groups), strict=True):
+        block = torch.cat([part[:num_targets] for part in parts], dim=1)
+        mixture = torch.from_numpy(file(position, position + block.shape[-1]))
+        position += block.shape[-1]
+        yield mixture, block
+
+
+def _named(cfg: DictConfig, targets: list[str], mixture: Tensor, estimates: Tensor) -> dict[str, Tensor]:
+    """What is written: targets or sums of them, and what they leave of the mixture."""
+    by_target = dict(zip(targets, estimates, strict=True))
+    if cfg.aggregate:
+        named = {
+            str(name): torch.stack([by_target[one] for one in group]).sum(0) for name, group in cfg.aggregate.items()
+        }
+    else:
+        named = by_target
+    return {**named, RESIDUAL: mixture - torch.stack(list(named.values())).sum(0)} if cfg.residual else named
+
+
+def _with_progress(blocks: Iterator[tuple[Tensor, Tensor]], song: Song) -> Iterator[tuple[Tensor, Tensor]]:
+    with Progress(*Progress.get_default_columns()[:-1], TimeRemainingColumn(), transient=True) as progress:
+        bar = progress.add_task(song.path.name, total=song.num_samples)
+        for block in blocks:
+            yield block
+            progress.advance(bar, block[0].shape[-1])
+
+
+def _targets(cfg: DictConfig, found: list[str]) -> list[str]:
+    wanted = found if cfg.targets is None else list(cfg.targets)
+    for target in (*wanted, *(one for group in cfg.aggregate.values() for one in group)):
+        if target not in found:
+            raise ValueError(errors.unknown("targets" if target in wanted else "aggregate", target, found))
+        if target not in wanted:
+            raise ValueError(f"aggregate: got {target!r}, which is not among targets={wanted}: name it there too")
+    return wanted
+
+
+def _names(cfg: DictConfig, targets: list[str]) -> list[str]:
+    names = list(map(str, cfg.aggregate)) if cfg.aggregate else targets
+    return [*names, RESIDUAL] if cfg.residual else names
+
+
+def _songs(cfg: DictConfig) -> list[Song]:
+    items = _plain(cfg.input)
+    paths = [path for item in (items if isinstance(items, list) else [items]) for path in _expanded(str(item))]
+    return [_song(path, cfg.start, cfg.duration) for path in dict.fromkeys(paths)]
+
+
+def _expanded(item: str) -> list[Path]:
+    path = Path(item).expanduser()
+    if path.is_dir():
+        endings = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".mp3"}
+        found = sorted(one for one in path.iterdir() if one.is_file() and one.suffix.lower() in endings)
+        if not found:
+            raise FileNotFoundError(f"input: no audio file in the folder {path}")
+        return found
+    if path.is_file():
+        return [path]
+    found = sorted(map(Path, glob.glob(str(path))))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    if not found:
+        raise FileNotFoundError(f"input: {path} is not a file, a folder, or a pattern that matches any")
+    return [one for one in found if one.is_file()]
+
+
+def _song(path: Path, start: float, duration: float | None) -> Song:
+    if path.suffix.lower() in (".m4a", ".mp4", ".aac", ".wma"):
+        raise ValueError(f"input: {path} cannot be read here; convert it first: ffmpeg -i {path.name} {path.stem}.wav")
+    header = pcm.read_header(path)
+    first = round(start * header.sample_rate)
+    left = header.num_samples - first
+    if start < 0 or left < 1:
+        raise ValueError(f"start: got {start:g} s, {path} has {header.num_samples / header.sample_rate:.2f} s")
+    if duration is not None and round(duration * header.sample_rate) < 1:
+        raise ValueError(f"duration: got {duration:g} s, a positive number of seconds or null is needed")
+    num_samples = left if duration is None else min(left, round(duration * header.sample_rate))
+    return Song(path, header.sample_rate, header.num_channels, first, num_samples)
+
+
+def _stem_path(cfg: DictConfig, source: Path, name: str) -> Path:
+    """`song.wav` -> `song.vocals.wav`, next to it or in `out`."""
+    folder = source.parent if cfg.out is None else Path(cfg.out)
+    return folder / f"{source.stem}.{name}.{cfg.format}"
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value

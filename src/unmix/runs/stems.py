@@ -1,0 +1,98 @@
+"""Files of stems, written block by block; whole or not there."""
+
+import logging
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import soundfile
+from torch import Tensor
+
+from unmix import errors
+from unmix.data import pcm
+
+log = logging.getLogger(__name__)
+
+# By format, bits as the user says them -> libsndfile's word.
+FORMATS = {
+    "wav": {"16": "PCM_16", "24": "PCM_24", "float": "FLOAT"},
+    "flac": {"16": "PCM_16", "24": "PCM_24"},
+}
+
+
+def subtype_of(format_: str, bits: str) -> str:
+    """Raises ValueError on what cannot be written."""
+    if format_ not in FORMATS:
+        raise ValueError(errors.unknown("format", format_, FORMATS))
+    if bits not in FORMATS[format_]:
+        raise ValueError(errors.unknown("bits", bits, FORMATS[format_]))
+    return FORMATS[format_][bits]
+
+
+class Stems:
+    """Stems of a song under way: they get their names when the last block is written.
+
+    Args:
+        paths: by name of the stem; their ending names the format.
+        rate: Hz.
+        channels: of each.
+        subtype: see `subtype_of`.
+    Raises:
+        OSError: when they cannot be written; nothing is left under the names then.
+    """
+
+    def __init__(self, paths: dict[str, Path], rate: int, channels: int, subtype: str) -> None:
+        self.paths = paths
+        self.rate, self.channels, self.subtype = rate, channels, subtype
+        self.num_clipped = 0
+
+    def __enter__(self) -> "Stems":
+        self.open = ExitStack()
+        self.files: dict[str, soundfile.SoundFile] = {}
+        try:
+            for name, path in self.paths.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                kind = path.suffix[1:].upper()
+                file = soundfile.SoundFile(
+                    str(_partial(path)), "w", self.rate, self.channels, self.subtype, format=kind
+                )
+                self.files[name] = self.open.enter_context(file)
+        except (OSError, soundfile.LibsndfileError) as error:
+            self._give_up()
+            raise OSError(f"out: {path} cannot be written ({error}); name another folder with out=") from error
+        return self
+
+    def write(self, blocks: dict[str, Tensor]) -> None:
+        """The next samples of every stem, (channels, samples) each."""
+        for name, block in blocks.items():
+            samples = block.T.contiguous().numpy()
+            if self.subtype != "FLOAT":
+                self.num_clipped += int((block.abs() > 1).sum())
+                samples = pcm.to_integers(samples, self.subtype)
+            try:
+                self.files[name].write(samples)
+            except soundfile.LibsndfileError as error:
+                raise OSError(
+                    f"out: {self.paths[name]} cannot be written ({error}); make room or name another out="
+                ) from error
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._give_up()
+            return
+        self.open.close()
+        for path in self.paths.values():
+            _partial(path).replace(path)
+        if self.num_clipped:
+            log.warning("%d samples were clipped at full scale; bits=float keeps them", self.num_clipped)
+
+    def _give_up(self) -> None:
+        self.open.close()
+        for name in self.files:
+            _partial(self.paths[name]).unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")

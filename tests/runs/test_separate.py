@@ -1,0 +1,217 @@
+"""python src/separate.py: any file in, stems of its rate, length and channels out."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import unmix
+
+SEPARATE = Path(__file__).parents[2] / "src" / "separate.py"
+TARGETS = ("vocals", "drums", "bass", "other")
+
+
+@pytest.fixture
+def separate(trained, cli, capfd):
+    """Exit code, and the message if there was one."""
+
+    def run(song, *arguments):
+        inputs = [f"input={song}"] if song is not None else []
+        code = cli("separate", f"ckpt={trained}", *inputs, "gpus=0", *arguments)
+        return code, capfd.readouterr().err.strip().splitlines()[-1:] if code else []
+
+    return run
+
+
+@pytest.fixture
+def refused(separate):
+    def run(song, *arguments):
+        code, lines = separate(song, *arguments)
+        assert code == 2
+        return lines[0]
+
+    return run
+
+
+def write_song(path, seconds=1.0, rate=44100, channels=2, subtype=None, scale=0.1, seed=0):
+    samples = scale * np.random.default_rng(seed).standard_normal((round(seconds * rate), channels))
+    soundfile.write(path, samples, rate, subtype=subtype)
+    return path
+
+
+def read(path):
+    return soundfile.read(path, always_2d=True)[0]
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 48000, 192000])
+@pytest.mark.parametrize("channels", [1, 2, 3, 6])
+def test_stems_have_the_songs_rate_length_and_channels_and_add_up(separate, tmp_path, rate, channels):
+    song = write_song(tmp_path / "song.wav", 0.3, rate, channels)
+    assert separate(song, "residual=true", "bits=24")[0] == 0
+    stems = {name: tmp_path / f"song.{name}.wav" for name in (*TARGETS, "residual")}
+    for path in stems.values():
+        info = soundfile.info(path)
+        assert (info.samplerate, info.channels, info.frames) == (rate, channels, soundfile.info(song).frames)
+    total = sum(read(path) for path in stems.values())
+    assert np.abs(total - read(song)).max() < 2e-6  # half a step of 24 bits in each
+
+
+def test_a_song_is_separated_as_in_python(separate, trained, tmp_path):
+    song = write_song(tmp_path / "song.wav")
+    assert separate(song, "bits=float")[0] == 0
+    separator = unmix.load_separator(trained, device="cpu")
+    expected = separator(torch.from_numpy(read(song).T).float()[None])[0]
+    for target, stem in zip(separator.targets, expected, strict=True):
+        np.testing.assert_allclose(read(tmp_path / f"song.{target}.wav").T, stem, atol=1e-5)
+
+
+def test_long_songs_are_cut_on_request(separate, tmp_path):
+    song = write_song(tmp_path / "song.wav", seconds=65)
+    assert separate(song, "exact_seconds=60", "bits=24")[0] == 0
+    total = sum(read(tmp_path / f"song.{target}.wav") for target in TARGETS)
+    assert np.abs(total - read(song)).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("ending", "options"), [("wav", ["bits=16"]), ("wav", ["bits=float"]), ("flac", ["bits=24", "format=flac"])]
+)
+def test_formats(separate, tmp_path, ending, options):
+    song = write_song(tmp_path / "song.wav")
+    assert separate(song, f"out={tmp_path / 'It is (here)'}", *options)[0] == 0
+    info = soundfile.info(tmp_path / "It is (here)" / f"song.bass.{ending}")
+    assert info.subtype == {"16": "PCM_16", "24": "PCM_24", "float": "FLOAT"}[options[0].removeprefix("bits=")]
+    assert not [path for path in (tmp_path / "It is (here)").iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("ending", ["flac", "ogg", "mp3"])
+def test_compressed_songs_are_read(separate, tmp_path, ending):
+    song = tmp_path / f"song.{ending}"
+    soundfile.write(song, 0.1 * np.random.default_rng(0).standard_normal((44100, 2)), 44100)
+    assert separate(song)[0] == 0
+    assert soundfile.info(tmp_path / "song.vocals.wav").frames == soundfile.info(song).frames
+
+
+def test_folders_patterns_and_lists_name_several_songs(separate, tmp_path):
+    folder = tmp_path / "an album"
+    folder.mkdir()
+    for name in ("a.wav", "b.flac"):
+        write_song(folder / name, 0.1)
+    (folder / "cover.txt").touch()
+    assert separate(folder)[0] == 0
+    assert len(list(folder.glob("*.*.wav"))) == 8
+    assert separate(folder / "?.wav", f"out={tmp_path / 'one'}")[0] == 0
+    assert len(list((tmp_path / "one").iterdir())) == 4
+    both = f"input=['{folder / 'a.wav'}','{folder / 'b.flac'}']"
+    assert separate(None, both, f"out={tmp_path / 'two'}")[0] == 0
+    assert len(list((tmp_path / "two").iterdir())) == 8
+
+
+def test_a_part_of_a_song_can_be_taken(separate, tmp_path):
+    song = write_song(tmp_path / "song.wav", 2.0)
+    assert separate(song, "start=0.5", "duration=1", "residual=true", "bits=24")[0] == 0
+    total = sum(read(tmp_path / f"song.{name}.wav") for name in (*TARGETS, "residual"))
+    assert np.abs(total - read(song)[22050:66150]).max() < 2e-6
+
+
+def test_targets_can_be_chosen_and_summed(separate, tmp_path):
+    song = write_song(tmp_path / "song.wav", 0.5)
+    sums = ["aggregate.accompaniment=[drums,bass,other]", "aggregate.vocals=[vocals]"]
+    assert separate(song, "bits=float", f"out={tmp_path / 'sums'}", *sums)[0] == 0
+    assert sorted(path.name for path in (tmp_path / "sums").iterdir()) == ["song.accompaniment.wav", "song.vocals.wav"]
+    assert separate(song, "bits=float", f"out={tmp_path / 'all'}")[0] == 0
+    expected = sum(read(tmp_path / "all" / f"song.{target}.wav") for target in ("drums", "bass", "other"))
+    np.testing.assert_allclose(read(tmp_path / "sums" / "song.accompaniment.wav"), expected, atol=1e-6)
+    assert separate(song, f"out={tmp_path / 'one'}", "targets=[vocals]", "residual=true")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["song.residual.wav", "song.vocals.wav"]
+
+
+@pytest.mark.parametrize("num_samples", [1, 100, 4095, 4096])
+def test_very_short_songs_are_separated(separate, tmp_path, num_samples):
+    song = write_song(tmp_path / "song.wav", num_samples / 44100)
+    assert separate(song, "residual=true", "bits=24")[0] == 0
+    assert soundfile.info(tmp_path / "song.bass.wav").frames == num_samples
+
+
+@pytest.mark.parametrize("scale", [0.0, 5.0])
+def test_silence_and_clipping_are_separated(separate, tmp_path, scale):
+    song = write_song(tmp_path / "song.wav", 0.5, subtype="FLOAT", scale=scale)
+    assert separate(song, "bits=float", "residual=true")[0] == 0
+    total = sum(read(tmp_path / f"song.{name}.wav") for name in (*TARGETS, "residual"))
+    assert np.abs(total - read(song)).max() <= 1e-5 * scale
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["targets=[vocal]"], "targets: got 'vocal', allowed vocals, drums, bass, other; did you mean 'vocals'?"),
+        (["targets=[vocals]"], "niter: got 1 with the single target vocals"),
+        (["aggregate.rest=[drum]"], "aggregate: got 'drum', allowed"),
+        (["targets=[vocals,drums]", "aggregate.rest=[bass]"], "aggregate: got 'bass', which is not among targets"),
+        (["format=mp3"], "format: got 'mp3', allowed wav, flac"),
+        (["format=flac", "bits=float"], "bits: got 'float', allowed 16, 24"),
+        (["start=5"], "start: got 5 s"),
+        (["start=-1"], "start: got -1 s"),
+        (["duration=0"], "duration: got 0 s, a positive number of seconds or null is needed"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_written(refused, tmp_path, arguments, message):
+    song = write_song(tmp_path / "song.wav", 0.5)
+    assert message in refused(song, *arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
+
+
+def test_what_cannot_be_separated_is_refused(refused, tmp_path):
+    assert "is not a file, a folder, or a pattern that matches any" in refused(tmp_path / "nothing.wav")
+    (tmp_path / "empty").mkdir()
+    assert "no audio file in the folder" in refused(tmp_path / "empty")
+    (tmp_path / "song.m4a").touch()
+    assert "cannot be read here; convert it first: ffmpeg -i song.m4a song.wav" in refused(tmp_path / "song.m4a")
+    soundfile.write(tmp_path / "none.wav", np.zeros((0, 2)), 44100)
+    assert "none.wav holds no sample" in refused(tmp_path / "none.wav")
+    odd = write_song(tmp_path / "odd.wav", 0.5, rate=44099)
+    assert "44099 Hz cannot be resampled to 44100 Hz" in refused(odd)
+    broken = tmp_path / "nan.wav"
+    soundfile.write(broken, np.full((44100, 2), np.nan), 44100, subtype="FLOAT")
+    assert "nan.wav: " in refused(broken)
+    assert not list(tmp_path.glob("*vocals*"))
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_two_songs_of_one_name_are_refused(refused, tmp_path):
+    for name in ("song.wav", "song.flac"):
+        write_song(tmp_path / name, 0.1)
+    assert "song.wav would both be written to" in refused(tmp_path / "song.*")
+
+
+def test_a_disk_that_is_full_leaves_nothing(refused, tmp_path, monkeypatch):
+    song = write_song(tmp_path / "song.wav", 0.5)
+
+    def fail(self, samples):
+        raise soundfile.LibsndfileError(2)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(soundfile.SoundFile, "write", fail)
+        assert "out: " in refused(song)
+    (tmp_path / "file").touch()
+    assert "out: " in refused(song, f"out={tmp_path / 'file' / 'folder'}")
+    assert not [path for path in tmp_path.iterdir() if path.name not in ("song.wav", "file")]
+
+
+@pytest.mark.slow
+def test_an_hour_stays_within_its_memory(trained, tmp_path):
+    song = tmp_path / "hour.wav"
+    block = (
+        (0.1 * np.random.default_rng(0).standard_normal((60 * 44100, 2)) * 32767).clip(-32768, 32767).astype(np.int16)
+    )
+    with soundfile.SoundFile(song, "w", 44100, 2, "PCM_16") as file:
+        for _ in range(60):
+            file.write(block)
+    command = [sys.executable, str(SEPARATE), f"ckpt={trained}", f"input={song}", "gpus=0"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert soundfile.info(tmp_path / "hour.bass.wav").frames == 3600 * 44100
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < 1.5e9
