@@ -33,6 +33,7 @@ lint: install
 
 bench: install
 	$(BIN)/python bench/wiener.py
+	$(BIN)/python bench/separate.py
 	$(BIN)/python bench/loader.py
 
 clean:

@@ -6,7 +6,7 @@ next. Spectrograms are made anew in each pass. Longer tracks are cut into segmen
 each other.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -22,7 +22,7 @@ from unmix.models.separator import EPS, Separator
 
 FRAMES = 64  # of a block: EM holds them as complex doubles, for every source and channel
 OVERLAP_SECONDS, FADE_SECONDS = 20.0, 1.0
-SEGMENT_SECONDS = 600.0  # of what is cut, at most
+SEGMENT_SECONDS = 300.0  # of what is cut, at most
 
 
 @torch.no_grad()
@@ -52,33 +52,33 @@ def separate(separator: Separator, read: Read, num_samples: int, *, exact_second
     # segments of equal length, so that none is a mere rest
     count = -(-(num_samples - overlap) // (most - overlap))
     step = -(-(num_samples - overlap) // count)
-    segments = (
-        _Segment(separator, read, first, min(step + overlap, num_samples - first)).estimates()
+    segments = [
+        _Segment(separator, read, first, min(step + overlap, num_samples - first))
         for first in range(0, num_samples - overlap, step)
-    )
+    ]
     yield from _joined(segments, overlap, round(FADE_SECONDS * rate))
 
 
-def _joined(segments: Iterable[Iterator[Tensor]], overlap: int, fade: int) -> Iterator[Tensor]:
+def _joined(segments: list["_Segment"], overlap: int, fade: int) -> Iterator[Tensor]:
     """Segments one after the other, faded into each other in the middle of where two overlap."""
     weight = (torch.arange(overlap) - (overlap - fade) / 2).div(fade).clamp(0, 1)
-    tail: Tensor | None = None
+    end: Tensor | None = None  # what a segment has of the next one's time
     for segment in segments:
-        held: list[Tensor] = []  # until it is known to be no part of the end
-        for block in segment:
-            held.append(block)
-            if tail is None and sum(one.shape[-1] for one in held) > 2 * overlap:
-                ready, rest = torch.cat(held, dim=-1).tensor_split([-overlap], dim=-1)
-                held = [rest]
-                yield ready
-            elif tail is not None and sum(one.shape[-1] for one in held) >= overlap:
-                head, rest = torch.cat(held, dim=-1).tensor_split([overlap], dim=-1)
-                yield tail + (head - tail) * weight.to(head)
-                tail, held = None, [rest]
-        ready, tail = torch.cat(held, dim=-1).tensor_split([-overlap], dim=-1)
-        yield ready
-    assert tail is not None  # there was a segment
-    yield tail
+        position = 0
+        body = segment.num_samples - (overlap if segment is not segments[-1] else 0)
+        for block in segment.estimates():
+            size = block.shape[-1]
+            if end is None:
+                end = block.new_empty(*block.shape[:-1], overlap)
+            elif segment is not segments[0] and position < overlap:
+                head = block[..., : overlap - position]
+                part = slice(position, position + head.shape[-1])
+                head.copy_(torch.lerp(end[..., part], head, weight[part].to(head)))
+            if position < body:
+                yield block[..., : body - position]
+            if position + size > body:
+                end[..., max(0, position - body) : position + size - body] = block[..., max(0, body - position) :]
+            position += size
 
 
 @dataclass
