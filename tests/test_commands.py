@@ -109,7 +109,7 @@ def test_a_second_evaluation_separates_nothing_again(evaluation, trained, cli, m
 
 
 def test_other_evaluation_settings_go_to_another_folder(evaluation, trained, cli):
-    assert cli("evaluate", f"ckpt={trained}", "evaluation.niter=0") == 0
+    assert cli("evaluate", f"ckpt={trained}", "separator.niter=0") == 0
     folders = sorted(path.name for path in (trained / "eval").iterdir())
     assert len(folders) == 2
     shutil.rmtree(trained / "eval" / next(name for name in folders if name != evaluation.name))

@@ -23,7 +23,7 @@ SAME = [
     "trainer=ddp_cpu",
     "paths.out=/tmp/elsewhere",
     "logger=wandb",
-    "evaluation.niter=0",
+    "separator.niter=0",
     "callbacks.progress=null",
     "model.hidden_size=512.0",
 ]

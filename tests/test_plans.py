@@ -76,8 +76,12 @@ def test_an_evaluation_counts_only_for_exactly_these_weights(planned):
     assert not plan.is_finished
     where = plan.run.parent / "eval" / "hq-test-abc"
     where.mkdir(parents=True)
-    summary = {"weights": {target: target for target in plan.targets}, "subset": "test", "niter": 1}
-    for change, found in (({}, where), ({"niter": 2}, None), ({"weights": {"vocals": "other"}}, None)):
+    summary = {
+        "weights": {target: target for target in plan.targets},
+        "subset": "test",
+        "separator": dict(plan.cfg.separator),
+    }
+    for change, found in (({}, where), ({"separator": {"niter": 2}}, None), ({"weights": {"vocals": "other"}}, None)):
         (where / "summary.json").write_text(json.dumps({**summary, **change}))
         assert plan.evaluation == found
         assert plan.is_finished == (found is not None)

@@ -26,6 +26,7 @@ IGNORED = (
     "slots",
     "fail_fast",
     "logger",
+    "separator",
     "evaluation",
     "data.root",
     "data.cache",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from unmix.evaluation.table import print_table
 from unmix.experiments import status
@@ -77,7 +77,7 @@ class Plan:
     @property
     def evaluation(self) -> Path | None:
         """Folder of the finished evaluation of exactly these weights."""
-        wanted = {"weights": self.weights, "subset": "test", "niter": self.cfg.evaluation.niter}
+        wanted = {"weights": self.weights, "subset": "test", "separator": OmegaConf.to_container(self.cfg.separator)}
         for path in sorted(self.run.parent.glob("eval/*/summary.json")):
             summary = json.loads(path.read_text(encoding="utf-8"))
             if all(summary.get(key) == value for key, value in wanted.items()):

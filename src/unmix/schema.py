@@ -40,6 +40,7 @@ class TrainSchema:
     trainer: Any = MISSING
     callbacks: Any = None
     logger: Any = None
+    separator: Any = None
     evaluation: Any = None
     paths: Paths = MISSING
     checkpoint: CheckpointSettings = MISSING
@@ -62,6 +63,7 @@ class EvaluateSchema:
     target: str | None = None
     seed: int = 0
     subset: str = "test"
+    separator: Any = MISSING
     evaluation: Any = MISSING
     paths: Paths = MISSING
 
@@ -76,13 +78,12 @@ class SeparateSchema:
     targets: Any = None
     aggregate: dict[str, Any] = field(default_factory=dict)
     residual: bool = False
-    niter: int = 1
     start: float = 0.0
     duration: float | None = None
     format: str = "wav"
     bits: Any = 16
-    exact_seconds: float = 900.0
     gpus: Any = None
+    separator: Any = MISSING
     overwrite: bool = False
     paths: Paths = MISSING
 

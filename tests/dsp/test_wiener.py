@@ -1,10 +1,12 @@
 import norbert
 import numpy as np
+import openunmix.filtering
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unmix.dsp.norbert_wiener import norbert_wiener as packaged
 from unmix.dsp.wiener import wiener
 
 
@@ -47,6 +49,31 @@ def test_no_iteration_returns_magnitudes_with_the_phase_of_the_mixture():
     estimates = wiener(magnitudes, mixture, iterations=0)
     assert torch.allclose(estimates.abs(), magnitudes)
     assert torch.allclose(estimates / magnitudes, (mixture / mixture.abs()).unsqueeze(1).expand_as(estimates))
+
+
+@pytest.mark.parametrize("iterations", [0, 1, 2])
+@pytest.mark.parametrize("initial", ["mixture_phase", "softmask"])
+@pytest.mark.parametrize("residual", [False, True])
+def test_the_package_norbert_can_take_its_place(iterations, initial, residual):
+    magnitudes, mixture = draw((2, 3, 2, 40, 20), scale=30.0)
+    arguments = {"iterations": iterations, "initial": initial, "residual": residual}
+    ours, theirs = wiener(magnitudes, mixture, **arguments), packaged(magnitudes, mixture, **arguments)
+    assert (ours - theirs).abs().max() <= 1e-6 * theirs.abs().max()
+
+
+@pytest.mark.parametrize("iterations", [0, 1, 2])
+@pytest.mark.parametrize("softmask", [False, True])
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_wiener_equals_openunmix_in_single_precision(iterations, softmask, residual, scale):
+    magnitudes, mixture = draw((1, 4, 2, 40, 30), scale=scale, dtype=torch.complex64)
+    arguments = {"iterations": iterations, "residual": residual}
+    ours = wiener(magnitudes, mixture, initial="softmask" if softmask else "mixture_phase", **arguments)
+    # its axes are (frames, bins, channels, sources), and (frames, bins, channels, 2) for what is complex
+    v, x = magnitudes[0].permute(3, 2, 1, 0), torch.view_as_real(mixture[0].permute(2, 1, 0).contiguous())
+    theirs = openunmix.filtering.wiener(v, x, softmask=softmask, eps=torch.finfo(torch.float32).eps, **arguments)
+    theirs = torch.view_as_complex(theirs.movedim(3, -1).contiguous()).permute(3, 2, 1, 0)[None]
+    assert (ours - theirs).abs().max() <= 1e-4 * theirs.abs().max()
 
 
 @settings(deadline=None, max_examples=20)

@@ -73,6 +73,20 @@ def test_a_track_in_blocks_is_separated_as_in_one_piece(monkeypatch, niter, resi
     assert (blocks - whole).abs().max() < 1e-4 * track.abs().max()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [{"window": 20}, {"wiener": "norbert"}, {"wiener": "norbert", "window": 50, "residual": True}, {"softmask": True}],
+)
+def test_every_filter_streams_as_well(arguments):
+    separator = make_separator(niter=1, **arguments)
+    track = torch.randn(2, 20_001, generator=torch.Generator().manual_seed(1))
+    whole = separator(track[None])[0]
+    assert (stream(separator, track) - whole).abs().max() < 1e-4 * track.abs().max()
+    if "window" in arguments:
+        separator.window = "whole"
+        assert (separator(track[None])[0] - whole).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize(("bidirectional", "channels"), [(False, 2), (True, 1)])
 def test_other_networks_stream_as_well(bidirectional, channels):
     separator = make_separator(bidirectional, channels)

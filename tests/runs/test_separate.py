@@ -72,7 +72,7 @@ def test_a_song_is_separated_as_in_python(separate, trained, tmp_path):
 
 def test_long_songs_are_cut_on_request(separate, tmp_path):
     song = write_song(tmp_path / "song.wav", seconds=65)
-    assert separate(song, "exact_seconds=60", "bits=24")[0] == 0
+    assert separate(song, "separator.exact_seconds=60", "bits=24")[0] == 0
     total = sum(read(tmp_path / f"song.{target}.wav") for target in TARGETS)
     assert np.abs(total - read(song)).max() < 1e-3
 
@@ -149,7 +149,10 @@ def test_silence_and_clipping_are_separated(separate, tmp_path, scale):
     ("arguments", "message"),
     [
         (["targets=[vocal]"], "targets: got 'vocal', allowed vocals, drums, bass, other; did you mean 'vocals'?"),
-        (["targets=[vocals]"], "niter: got 1 with the single target vocals"),
+        (["targets=[vocals]"], "separator.niter: got 1 with the single target vocals"),
+        (["separator.wiener=norbet"], "wiener: got 'norbet', allowed torch, norbert; did you mean 'norbert'?"),
+        (["separator.window=0"], "window: got 0, allowed 'whole' or a number of frames"),
+        (["separator.exact_seconds=59"], "exact_seconds: got 59, allowed 60 or more"),
         (["aggregate.rest=[drum]"], "aggregate: got 'drum', allowed"),
         (["targets=[vocals,drums]", "aggregate.rest=[bass]"], "aggregate: got 'bass', which is not among targets"),
         (["format=mp3"], "format: got 'mp3', allowed wav, flac"),

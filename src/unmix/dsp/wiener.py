@@ -19,6 +19,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+Initial = Literal["mixture_phase", "softmask"]
+
 # EM treats every bin by itself, so blocks of bins bound the memory of its double precision, and change nothing.
 BINS_PER_BLOCK = 128
 # norbert brings the mixture to a peak of at most 10 before EM, which fixes what `eps` means.
@@ -31,7 +33,7 @@ def wiener(
     *,
     iterations: int = 1,
     eps: float | None = None,
-    initial: Literal["mixture_phase", "softmask"] = "mixture_phase",
+    initial: Initial = "mixture_phase",
     residual: bool = False,
 ) -> Tensor:
     """Sources that add up to the mixture, from magnitudes that need not; EM runs in double precision.
@@ -58,8 +60,7 @@ def wiener(
     energy = unit_of_energy(mixture.abs().amax(dim=(1, 2, 3)))
     for first in range(0, mixture.shape[-2], BINS_PER_BLOCK):
         v, x, out = (_bins(tensor, first) for tensor in (magnitudes, mixture, estimates))
-        y = mixture_phase(v, x) if initial == "mixture_phase" else softmask(v, x, eps=eps)
-        y = append_residual(y, x) if residual else y
+        y = initial_estimates(v, x, eps=eps, initial=initial, residual=residual)
         out.copy_(_em_of_bins(y, x, energy, iterations, eps) if iterations else y)
     return estimates
 
@@ -77,8 +78,8 @@ def _em_of_bins(y: Tensor, x: Tensor, energy: Tensor, iterations: int, eps: floa
     """All EM passes over a block of bins. Only the model is scaled: the sources are linear in x."""
     y, x = to_matrices(y), to_matrices(x)
     for _ in range(iterations):
-        power, outer = moments(y, energy)
-        y = posterior_mean(power, spatial_covariance(power.sum(dim=-1), outer, eps), x, eps)
+        v = power(y, energy)
+        y = posterior_mean(v, spatial_covariance(v.sum(dim=-1), outer(y, energy), eps), x, eps)
     return from_matrices(y)
 
 
@@ -90,6 +91,12 @@ def to_matrices(spectrogram: Tensor) -> Tensor:
 def from_matrices(matrices: Tensor) -> Tensor:
     """`to_matrices` backwards, in double precision still."""
     return matrices.movedim(1, -2)
+
+
+def initial_estimates(magnitudes: Tensor, mixture: Tensor, *, eps: float, initial: Initial, residual: bool) -> Tensor:
+    """What EM starts from; arguments and shapes as `wiener`."""
+    y = mixture_phase(magnitudes, mixture) if initial == "mixture_phase" else softmask(magnitudes, mixture, eps=eps)
+    return append_residual(y, mixture) if residual else y
 
 
 def mixture_phase(magnitudes: Tensor, mixture: Tensor) -> Tensor:
@@ -109,27 +116,31 @@ def append_residual(estimates: Tensor, mixture: Tensor) -> Tensor:
     return torch.cat([estimates, mixture.unsqueeze(1) - estimates.sum(dim=1, keepdim=True)], dim=1)
 
 
-def moments(y: Tensor, energy: Tensor) -> tuple[Tensor, Tensor]:
-    """v_s = mean_c |y_s|^2 (B, F, S, N), sum_n y_s y_s^H (B, F, S, C, D); y (B, F, S, C, N), divided by energy (B)."""
-    power = (y.real.square() + y.imag.square()).mean(dim=3)
-    return power / energy[:, None, None, None], (y @ y.mH) / energy[:, None, None, None, None]
+def power(y: Tensor, energy: Tensor) -> Tensor:
+    """v_s = mean_c |y_s|^2: (B, F, S, C, N) -> (B, F, S, N), divided by energy (B)."""
+    return (y.real.square() + y.imag.square()).mean(dim=3) / energy[:, None, None, None]
 
 
-def spatial_covariance(power: Tensor, outer: Tensor, eps: float) -> Tensor:
-    """M step: R_s = sum_n y_s y_s^H / (eps + sum_n v_s), of sums over all frames; shapes as `moments`."""
-    return outer / (eps + power)[..., None, None]
+def outer(y: Tensor, energy: Tensor) -> Tensor:
+    """sum_n y_s y_s^H: (B, F, S, C, N) -> (B, F, S, C, D), divided by energy (B)."""
+    return (y @ y.mH) / energy[:, None, None, None, None]
 
 
-def posterior_mean(power: Tensor, covariance: Tensor, x: Tensor, eps: float) -> Tensor:
+def spatial_covariance(power_sum: Tensor, outer_sum: Tensor, eps: float) -> Tensor:
+    """M step: R_s = sum_n y_s y_s^H / (eps + sum_n v_s), of `power` and `outer` summed over all frames."""
+    return outer_sum / (eps + power_sum)[..., None, None]
+
+
+def posterior_mean(v: Tensor, covariance: Tensor, x: Tensor, eps: float) -> Tensor:
     """E step: y_s = v_s R_s C_x^-1 x with C_x = sum_s v_s R_s + sqrt(eps) I; x (B, F, C, N) -> (B, F, S, C, N)."""
     batch, bins, sources, channels, _ = covariance.shape
     # v is real, so that the real and imaginary parts of R are a matrix product each
     parts = torch.view_as_real(covariance).permute(0, 1, 3, 4, 5, 2).reshape(batch, bins, -1, sources)
-    mixed = (parts @ power).reshape(batch, bins, channels, channels, 2, -1)
+    mixed = (parts @ v).reshape(batch, bins, channels, channels, 2, -1)
     # R_s (C_x^-1 x) instead of (R_s C_x^-1) x: one solve for all sources
     solved = _solve(mixed, x, eps)
     spread = (covariance.reshape(batch, bins, -1, channels) @ solved).reshape(batch, bins, sources, channels, -1)
-    return _times(spread, power.unsqueeze(3))
+    return _times(spread, v.unsqueeze(3))
 
 
 def _times(values: Tensor, factors: Tensor) -> Tensor:

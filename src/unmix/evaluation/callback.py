@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -21,6 +22,7 @@ from unmix.data.mixing import to_float
 from unmix.data.tracks import Track
 from unmix.evaluation import report, scores
 from unmix.experiments import folder
+from unmix.models import streaming
 from unmix.models.separator import Separator
 
 log = logging.getLogger(__name__)
@@ -45,13 +47,18 @@ class EvaluationFolder:
 class SeparationTest(LightningModule):
     """Lets Lightning's test loop run a separator over whole tracks."""
 
-    def __init__(self, separator: Separator) -> None:
+    def __init__(self, separator: Separator, exact_seconds: float = 900.0) -> None:
         super().__init__()
         self.separator = separator
+        self.exact_seconds = exact_seconds
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Estimates (1, sources, channels, samples) of a track; stems arrive as int16."""
-        return self.separator(to_float(batch["mixture"]))
+        mixture = to_float(batch["mixture"])[0]
+        blocks = streaming.separate(
+            self.separator, lambda a, b: mixture[:, a:b], mixture.shape[-1], exact_seconds=self.exact_seconds
+        )
+        return torch.cat([block.cpu() for block in blocks], dim=-1)[None]
 
 
 class Museval(Callback):
@@ -140,11 +147,11 @@ class Museval(Callback):
         log.info("[%d/%d] %s: SDR %s (%.0f s to go)", num_done, len(self.unscored), track.name, sdr, remaining)
 
 
-def evaluate(separator: Separator, scorer: Museval, trainer: Trainer) -> report.Summary:
+def evaluate(test: SeparationTest, scorer: Museval, trainer: Trainer) -> report.Summary:
     """Separate and score what is not scored yet, then summarise; `trainer` must have `scorer` among its callbacks."""
     if scorer.unscored:
         log.info("evaluating %d of %d tracks in %s", len(scorer.unscored), len(scorer.tracks), scorer.where.path)
-        trainer.test(SeparationTest(separator), scorer.dataloader(separator.targets), verbose=False)
+        trainer.test(test, scorer.dataloader(test.separator.targets), verbose=False)
     return scorer.finish()
 
 

@@ -5,14 +5,15 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from unmix import errors
+from unmix.dsp.norbert_wiener import norbert_wiener
 from unmix.dsp.stft import Stft
-from unmix.dsp.wiener import wiener
+from unmix.dsp.wiener import Initial, wiener
 from unmix.models import checkpoint, pretrained, sharing
 from unmix.models.checkpoint import Checkpoint
 from unmix.models.open_unmix import OpenUnmix
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 # UMX's published scores come from norbert in double precision; so do ours, whatever the precision of the networks.
 EPS = torch.finfo(torch.float64).eps
+FILTERS: dict[str, Any] = {"torch": wiener, "norbert": norbert_wiener}
 
 
 class Separator(nn.Module):
@@ -31,7 +33,10 @@ class Separator(nn.Module):
         stft: centred.
         sample_rate: Hz, of the mixtures it separates.
         niter: EM passes; 0 takes the networks' magnitudes with the mixture's phase.
+        softmask: EM begins with the mixture shared out in proportion to the magnitudes, not with its phase.
         residual: adds a last source, what the targets leave of the mixture.
+        wiener: whose filter, `torch` (ours) or `norbert` (the package's).
+        window: frames that EM sees at a time; `whole` is all.
 
     Shape:
         mixture (batch, channels, samples) -> (batch, sources, channels, samples), sources in the order of `targets`.
@@ -47,7 +52,10 @@ class Separator(nn.Module):
         *,
         sample_rate: int,
         niter: int = 1,
+        softmask: bool = False,
         residual: bool = False,
+        wiener: str = "torch",
+        window: int | Literal["whole"] = "whole",
     ) -> None:
         super().__init__()
         if not networks:
@@ -57,11 +65,18 @@ class Separator(nn.Module):
                 f"niter: got {niter} with the single target {next(iter(networks))!r}; the Wiener filter shares the "
                 "mixture among sources: set residual=True or niter=0, or add targets"
             )
+        if wiener not in FILTERS:
+            raise ValueError(errors.unknown("wiener", wiener, FILTERS))
+        if window != "whole" and (not isinstance(window, int) or window < 1):
+            raise ValueError(f"window: got {window!r}, allowed 'whole' or a number of frames")
         self.networks = nn.ModuleDict(networks)
         self.stft = stft
         self.sample_rate = sample_rate
         self.niter = niter
+        self.initial: Initial = "softmask" if softmask else "mixture_phase"
         self.residual = residual
+        self.wiener = wiener
+        self.window: int | Literal["whole"] = window
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -82,8 +97,16 @@ class Separator(nn.Module):
         spectrogram = self.stft(nn.functional.pad(mixture, (0, padding)))
         magnitude = spectrogram.abs()
         magnitudes = torch.stack([network(magnitude) for network in self.networks.values()], dim=1)
-        estimates = wiener(magnitudes, spectrogram, iterations=self.niter, eps=EPS, residual=self.residual)
+        frames = spectrogram.shape[-1] if self.window == "whole" else self.window
+        refined = map(self.refine, magnitudes.split(frames, dim=-1), spectrogram.split(frames, dim=-1))
+        estimates = torch.cat(list(refined), dim=-1)
         return self.stft.inverse(estimates, num_samples=num_samples + padding)[..., :num_samples]
+
+    def refine(self, magnitudes: Tensor, mixture: Tensor) -> Tensor:
+        """The Wiener filter, over all frames it is given; shapes as `unmix.wiener`."""
+        return FILTERS[self.wiener](
+            magnitudes, mixture, iterations=self.niter, eps=EPS, initial=self.initial, residual=self.residual
+        )
 
 
 def load_separator(
@@ -92,7 +115,10 @@ def load_separator(
     targets: Sequence[str] | None = None,
     niter: int = 1,
     *,
+    softmask: bool = False,
     residual: bool = False,
+    wiener: str = "torch",
+    window: int | Literal["whole"] = "whole",
 ) -> Separator:
     """The separator of trained networks.
 
@@ -101,7 +127,7 @@ def load_separator(
             of any of these, `umx`, `umxhq`, `umxl`, `umxse`, or a list.
         device: where it computes; None is the GPU if there is one.
         targets: which sources, in which order; None is all that are found.
-        niter, residual: see `Separator`.
+        niter, softmask, residual, wiener, window: see `Separator`.
     Raises:
         FileNotFoundError: when nothing is there.
         ValueError: when a target is not among the checkpoints, or they disagree in STFT or sample rate.
@@ -119,7 +145,14 @@ def load_separator(
     fft_size, hop_size, sample_rate = settings.pop()
     networks = {one.target: checkpoint.build_network(one) for one in chosen}
     separator = Separator(
-        networks, Stft(fft_size, hop_size, center=True), sample_rate=sample_rate, niter=niter, residual=residual
+        networks,
+        Stft(fft_size, hop_size, center=True),
+        sample_rate=sample_rate,
+        niter=niter,
+        softmask=softmask,
+        residual=residual,
+        wiener=wiener,
+        window=window,
     )
     return separator.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
 

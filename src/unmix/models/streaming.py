@@ -91,69 +91,82 @@ class _Segment:
     num_samples: int
 
     def estimates(self) -> Iterator[Tensor]:
-        separator, padded = self.separator, max(self.num_samples, self.separator.stft.fft_size)
-        codes, peak = self._listen(padded)
-        energy = wiener.unit_of_energy(peak[None])
-        covariances: list[Tensor] = []
-        for _ in range(separator.niter):
-            power_sum, outer_sum = torch.zeros((), device=peak.device), torch.zeros((), device=peak.device)
-            for y, _x in self._refined(padded, codes, covariances, energy):
-                power, outer = wiener.moments(y, energy)
-                power_sum, outer_sum = power_sum + power.sum(dim=-1), outer_sum + outer
-            covariances.append(wiener.spatial_covariance(power_sum, outer_sum, EPS))
-        refined = self._refined(padded, codes, covariances, energy)
-        blocks = (wiener.from_matrices(y)[0].to(torch.complex64) for y, _x in refined)
+        """(sources, channels, samples) each, together all samples."""
+        separator = self.separator
+        codes, peak = self._listen()
+        if separator.wiener == "torch" and separator.window == "whole":
+            refined = self._refined(codes, wiener.unit_of_energy(peak[None]))
+        else:
+            frames = self._num_frames if separator.window == "whole" else separator.window
+            refined = (separator.refine(v, x)[0] for v, x in self._magnitudes(codes, frames))
         left = self.num_samples
-        for block in waveforms(separator.stft, blocks, padded):
+        for block in waveforms(separator.stft, refined, self._padded):
             yield block[..., :left]
             left -= min(left, block.shape[-1])
 
-    def _spectrograms(self, num_samples: int) -> Iterator[Tensor]:
-        return spectrograms(self.separator.stft, self._read, num_samples, FRAMES)
+    @property
+    def _padded(self) -> int:
+        """Silence follows what is shorter than a window, as in `Separator.forward`."""
+        return max(self.num_samples, self.separator.stft.fft_size)
+
+    @property
+    def _num_frames(self) -> int:
+        return 1 + self._padded // self.separator.stft.hop_size
+
+    def _spectrograms(self, frames: int = FRAMES) -> Iterator[Tensor]:
+        """(1, channels, bins, frames) each, the last one shorter."""
+        return (x[None] for x in spectrograms(self.separator.stft, self._read, self._padded, frames))
 
     def _read(self, start: int, stop: int) -> Tensor:
-        """Silence follows what is shorter than a window, as in `Separator.forward`."""
         samples = self.read(self.first + min(start, self.num_samples), self.first + min(stop, self.num_samples))
         return functional.pad(samples, (0, stop - start - samples.shape[-1]))
 
-    def _listen(self, num_samples: int) -> tuple[dict[str, Tensor], Tensor]:
-        """First pass: every network's code (frames, 1, hidden), and the mixture's peak."""
-        networks = {target: cast(OpenUnmix, network) for target, network in self.separator.networks.items()}
-        num_frames, device = 1 + num_samples // self.separator.stft.hop_size, self.separator.stft.window.device
+    def _listen(self) -> tuple[dict[str, Tensor], Tensor]:
+        """What every network's `decode` needs beside the mixture, (frames, 1, hidden); the spectrogram's peak."""
+        networks, device = self._networks, self.separator.stft.window.device
         codes = {
-            target: torch.empty(num_frames, 1, network.hidden_size, device=device)
+            target: torch.empty(self._num_frames, 1, network.hidden_size, device=device)
             for target, network in networks.items()
         }
         peak, first = torch.zeros((), device=device), 0
-        for x in self._spectrograms(num_samples):
-            magnitude = x.abs()[None]
-            peak = torch.maximum(peak, magnitude.amax())
+        for x in self._spectrograms():
+            peak = torch.maximum(peak, x.abs().amax())
             for target, network in networks.items():
-                codes[target][first : first + x.shape[-1]] = network.encode(magnitude)
+                codes[target][first : first + x.shape[-1]] = network.encode(x.abs())
             first += x.shape[-1]
         return {target: blockwise.code_of(network, codes[target]) for target, network in networks.items()}, peak
 
-    def _refined(
-        self, num_samples: int, codes: dict[str, Tensor], covariances: list[Tensor], energy: Tensor
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """A pass over the track: sources y after as many EM steps as there are covariances, and the mixture x."""
+    @property
+    def _networks(self) -> dict[str, OpenUnmix]:
+        return {target: cast(OpenUnmix, network) for target, network in self.separator.networks.items()}
+
+    def _magnitudes(self, codes: dict[str, Tensor], frames: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """A pass over the track: estimated magnitudes (1, sources, channels, bins, frames), and the mixture."""
         first = 0
-        for spectrogram in self._spectrograms(num_samples):
-            x = spectrogram[None]
-            frames = slice(first, first + x.shape[-1])
-            magnitude = x.abs()
-            magnitudes = torch.stack(
-                [
-                    cast(OpenUnmix, network).decode(codes[target][frames], magnitude)
-                    for target, network in self.separator.networks.items()
-                ],
-                dim=1,
-            )
-            estimates = wiener.mixture_phase(magnitudes, x)
-            if self.separator.residual:
-                estimates = wiener.append_residual(estimates, x)
-            y, x = wiener.to_matrices(estimates), wiener.to_matrices(x)
+        for x in self._spectrograms(frames):
+            part, magnitude = slice(first, first + x.shape[-1]), x.abs()
+            decoded = [network.decode(codes[target][part], magnitude) for target, network in self._networks.items()]
+            yield torch.stack(decoded, dim=1), x
+            first = part.stop
+
+    def _refined(self, codes: dict[str, Tensor], energy: Tensor) -> Iterator[Tensor]:
+        """Estimates (sources, channels, bins, frames) after EM over the whole segment: a pass for each M step."""
+        covariances: list[Tensor] = []
+        for _ in range(self.separator.niter):
+            power_sum, outer_sum = torch.zeros((), device=energy.device), torch.zeros((), device=energy.device)
+            for y in self._after_steps(codes, covariances, energy):
+                power_sum = power_sum + wiener.power(y, energy).sum(dim=-1)
+                outer_sum = outer_sum + wiener.outer(y, energy)
+            covariances.append(wiener.spatial_covariance(power_sum, outer_sum, EPS))
+        for y in self._after_steps(codes, covariances, energy):
+            yield wiener.from_matrices(y)[0].to(torch.complex64)
+
+    def _after_steps(self, codes: dict[str, Tensor], covariances: list[Tensor], energy: Tensor) -> Iterator[Tensor]:
+        """A pass over the track: sources as matrices, after as many EM steps as there are covariances."""
+        separator = self.separator
+        for v, x in self._magnitudes(codes, FRAMES):
+            estimates = wiener.initial_estimates(v, x, eps=EPS, initial=separator.initial, residual=separator.residual)
+            y, mixture = wiener.to_matrices(estimates), wiener.to_matrices(x)
             for covariance in covariances:
-                y = wiener.posterior_mean(wiener.moments(y, energy)[0], covariance, x, EPS)
-            yield y, x
-            first = frames.stop
+                y = wiener.posterior_mean(wiener.power(y, energy), covariance, mixture, EPS)
+            yield y

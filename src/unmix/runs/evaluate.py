@@ -51,13 +51,14 @@ def after_training(plan: Plan) -> None:
 def _evaluate(ckpt: Any, parent: Path, method: str, cfg: DictConfig, *, data: Any, subset: str, on_busy: str) -> None:
     """`parent`/<data>-<subset>-<6 hex>: other weights, data or settings are another folder, no score goes stale."""
     found, settings = _complete(ckpt), cfg.evaluation
+    separating: dict[str, Any] = OmegaConf.to_container(cfg.separator)  # type: ignore[assignment]
     data = data or next(iter(found.values())).config["data"]
     datamodule = make_datamodule(data, target=next(iter(found)), cache=cfg.paths.data)  # of this machine
     datamodule.prepare_data()
     tracks = getattr(datamodule.splits, subset)
     if not tracks:
         raise ValueError(f"subset: got {subset!r}, which has no track in {datamodule.root}")
-    matters = _what_matters(found, datamodule, subset, settings)
+    matters = _what_matters(found, datamodule, subset, separating)
     code = hashlib.sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:6]
     where = callback.EvaluationFolder(parent / f"{datamodule.name}-{subset}-{code}")
     described = {**matters, "checkpoints": {t: str(one.path) for t, one in found.items()}, **folder.environment()}
@@ -75,8 +76,9 @@ def _evaluate(ckpt: Any, parent: Path, method: str, cfg: DictConfig, *, data: An
         trainer = make_trainer(
             settings.gpus, logger=False, callbacks=[scorer], enable_checkpointing=False, enable_progress_bar=False
         )
-        separator = load_separator(ckpt, targets=_targets(found), niter=settings.niter)
-        summary = callback.evaluate(separator, scorer, trainer)
+        exact_seconds = separating.pop("exact_seconds")
+        separator = load_separator(ckpt, targets=_targets(found), **separating)
+        summary = callback.evaluate(callback.SeparationTest(separator, exact_seconds), scorer, trainer)
         held.update(state="done", activity="")
     print_table(summary.medians, summary.num_tracks)
     log.info("report: %s", where.path / "report.html")
@@ -85,14 +87,14 @@ def _evaluate(ckpt: Any, parent: Path, method: str, cfg: DictConfig, *, data: An
 
 
 def _what_matters(
-    found: dict[str, Checkpoint], datamodule: SeparationDataModule, subset: str, settings: DictConfig
+    found: dict[str, Checkpoint], datamodule: SeparationDataModule, subset: str, separator: dict[str, Any]
 ) -> dict[str, Any]:
     """Whatever can change a score."""
     return {
         "weights": {target: checkpoint.digest(one.state) for target, one in found.items()},
         "data": datamodule.splits.fingerprint(),
         "subset": subset,
-        "niter": settings.niter,
+        "separator": separator,
     }
 
 

@@ -42,10 +42,10 @@ def check(cfg: DictConfig) -> None:
     """Refuse inputs that are no audio, checkpoints that are not there, stems that are there already."""
     found = find_checkpoints(_plain(cfg.ckpt))
     targets = _targets(cfg, list(found))
-    if len(targets) == 1 and cfg.niter > 0 and not cfg.residual:
+    if len(targets) == 1 and cfg.separator.niter > 0 and not cfg.residual:
         raise ValueError(
-            f"niter: got {cfg.niter} with the single target {targets[0]}; the Wiener filter shares the mixture among "
-            "sources: residual=true gives it a second one, niter=0 does without, or take more targets"
+            f"separator.niter: got {cfg.separator.niter} with the single target {targets[0]}; the Wiener filter shares "
+            "the mixture among sources: residual=true gives it a second one, separator.niter=0 does without, or take more targets"
         )
     subtype_of(cfg.format, str(cfg.bits))
     names = _names(cfg, targets)
@@ -65,14 +65,14 @@ def run(cfg: DictConfig) -> None:
     """Separate one song after the other."""
     targets = _targets(cfg, list(find_checkpoints(_plain(cfg.ckpt))))
     device = "cpu" if cfg.gpus == 0 else None
-    separator = load_separator(
-        _plain(cfg.ckpt), device, targets=targets, niter=cfg.niter, residual=cfg.residual and cfg.niter > 0
-    )
+    settings = _plain(cfg.separator)
+    exact_seconds, residual = settings.pop("exact_seconds"), cfg.residual and cfg.separator.niter > 0
+    separator = load_separator(_plain(cfg.ckpt), device, targets=targets, residual=residual, **settings)
     for song in _songs(cfg):
         started = time.perf_counter()
         paths = {name: _stem_path(cfg, song.path, name) for name in _names(cfg, targets)}
         with Stems(paths, song.rate, song.channels, subtype_of(cfg.format, str(cfg.bits))) as stems:
-            for block in _with_progress(_separated(separator, song, cfg.exact_seconds), song):
+            for block in _with_progress(_separated(separator, song, exact_seconds), song):
                 stems.write(_named(cfg, targets, *block))
         seconds = song.num_samples / song.rate
         speed = seconds / (time.perf_counter() - started)
