@@ -45,7 +45,8 @@ def check(cfg: DictConfig) -> None:
     if len(targets) == 1 and cfg.separator.niter > 0 and not cfg.residual:
         raise ValueError(
             f"separator.niter: got {cfg.separator.niter} with the single target {targets[0]}; the Wiener filter shares "
-            "the mixture among sources: residual=true gives it a second one, separator.niter=0 does without, or take more targets"
+            "the mixture among sources: residual=true gives it a second one, separator.niter=0 does without, or "
+            "take more targets"
         )
     subtype_of(cfg.format, str(cfg.bits))
     names = _names(cfg, targets)
