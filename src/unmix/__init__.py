@@ -6,7 +6,7 @@ The package in reading order:
     data/         library (find, scan) -> sampling (what to draw) -> store (from where) -> mixing (THE mixture)
     models/       open_unmix (the network), checkpoint (our file), separator (networks + STFT + Wiener)
     training/     module (the loss), checkpoints (how a run survives), trainer, callbacks, loggers
-    evaluation/   scores (museval's numbers), callback (track by track), report (table, picture, page)
+    evaluation/   bss_eval (the ratios), scores (of a track, of all), callback (track by track), report (table, picture, page)
     experiments/  status, hold (one process a folder), signals, pool (processes side by side), leaderboard
     config, composition, identity, plans, runs/    command line -> checked configurations -> the above
 
@@ -25,10 +25,11 @@ _PUBLIC = {
     "OpenUnmix": "unmix.models.open_unmix",
     "Separator": "unmix.models.separator",
     "Stft": "unmix.dsp.stft",
+    "bss_eval": "unmix.evaluation.bss_eval",
     "load_separator": "unmix.models.separator",
     "wiener": "unmix.dsp.wiener",
 }
-__all__ = ["OpenUnmix", "Separator", "Stft", "load_separator", "wiener"]
+__all__ = ["OpenUnmix", "Separator", "Stft", "bss_eval", "load_separator", "wiener"]
 __version__ = "0.1.0"
 
 

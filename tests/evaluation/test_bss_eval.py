@@ -1,0 +1,160 @@
+"""museval's numbers, and sound ones where museval has none."""
+
+import museval.metrics
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import unmix
+from unmix.evaluation import bss_eval as module
+from unmix.evaluation.bss_eval import bss_eval, bss_eval_blocks
+
+METRICS = ("sdr", "isr", "sir", "sar")
+
+
+def draw(num_sources=3, num_channels=2, num_samples=9000, seed=0):
+    """Sources, and estimates with leakage, filtering and noise."""
+    generator = torch.Generator().manual_seed(seed)
+    references = torch.randn(num_sources, num_channels, num_samples, generator=generator)
+    noise = torch.randn(references.shape, generator=generator)
+    filtered = references + 0.2 * references.roll(3, dims=-1)
+    return references, filtered + 0.3 * references.roll(1, dims=0) + 0.1 * noise
+
+
+def museval_s(references, estimates, **options):
+    """Its axes are (sources, samples, channels)."""
+    axes = (one.transpose(1, 2).numpy() for one in (references, estimates))
+    return museval.metrics.bss_eval(*axes, compute_permutation=False, **options)[:4]
+
+
+def assert_equal(ours, theirs, decibels=1e-5):
+    for metric, expected in zip(METRICS, theirs, strict=True):
+        np.testing.assert_allclose(getattr(ours, metric), expected, rtol=0, atol=decibels, equal_nan=True)
+
+
+@pytest.mark.parametrize("num_channels", [1, 2, 3])
+@pytest.mark.parametrize(("window", "hop"), [(2000, 2000), (2000, 1500), (1000, 2500), (9000, 1), (20_000, 2000)])
+@pytest.mark.parametrize("filter_length", [1, 2, 64])
+def test_scores_are_museval_s(num_channels, window, hop, filter_length, monkeypatch):
+    monkeypatch.setattr(module, "NUM_WINDOWS", 2)
+    monkeypatch.setattr(module, "NUM_BLOCKS", 1)
+    stems = draw(num_channels=num_channels)
+    ours = bss_eval(*stems, window=window, hop=hop, filter_length=filter_length)
+    assert_equal(ours, museval_s(*stems, window=window, hop=hop, filters_len=filter_length))
+    assert ours.sdr.dtype == torch.float64
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    num_samples=st.integers(300, 30_000),  # below, there are more taps than samples
+    window=st.integers(10, 9000),
+    hop=st.integers(300, 9000),
+    num_sources=st.integers(1, 4),
+    seed=st.integers(0, 1000),
+)
+def test_scores_are_museval_s_whatever_the_lengths(num_samples, window, hop, num_sources, seed):
+    stems = draw(num_sources, 2, num_samples, seed)
+    ours = bss_eval(*stems, window=window, hop=hop, filter_length=16)
+    assert_equal(ours, museval_s(*stems, window=window, hop=hop, filters_len=16))
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 30.0])
+def test_scores_are_museval_s_with_its_512_taps_whatever_the_level(scale):
+    references, estimates = (scale * one for one in draw(4, 2, 20_000))
+    ours = unmix.bss_eval(references, estimates, window=8000, hop=8000)
+    assert_equal(ours, museval_s(references, estimates, window=8000, hop=8000))
+
+
+def test_the_same_windows_are_not_numbers():
+    references, estimates = draw(num_samples=12_000)
+    references[0, :, 2000:4000] = 0
+    references[1, 0, 6000:8000], references[1, 1, 6000:8000] = 0.5, -0.5  # channels that cancel
+    estimates[2, :, 8000:9999] = 0  # but for one sample
+    estimates[1, :, 10_000:] = 0
+    ours = bss_eval(references, estimates, window=2000, hop=2000, filter_length=32)
+    assert_equal(ours, museval_s(references, estimates, window=2000, hop=2000, filters_len=32))
+    assert ours.sdr.isnan().all(dim=0).tolist() == [False, True, False, True, False, True]
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_a_source_that_is_silent_throughout_leaves_no_window(kind):
+    stems = draw()
+    stems[kind][1] = 0
+    scores = bss_eval(*stems, window=3000, hop=3000, filter_length=32)
+    assert all(getattr(scores, metric).isnan().all() for metric in METRICS)
+
+
+def test_equal_channels_score_as_one_channel():
+    """The Gram matrix is singular, which museval does not survive."""
+    references, estimates = draw(num_channels=1)
+    both = (one.expand(-1, 2, -1) for one in (references, estimates))
+    one = bss_eval(references, estimates, window=3000, hop=3000, filter_length=64)
+    assert_equal(bss_eval(*both, window=3000, hop=3000, filter_length=64), [getattr(one, m) for m in METRICS], 1e-4)
+
+
+def test_sources_that_are_one_another_are_all_the_same_to_sir():
+    """Neither do equal sources: what is left over is a projection on one of them."""
+    references, estimates = draw(num_sources=2)
+    references[1], estimates[1] = references[0], estimates[0]
+    scores = bss_eval(references, estimates, window=3000, hop=3000, filter_length=64)
+    assert torch.allclose(scores.sdr[0], scores.sdr[1])
+    assert (scores.sir > 60).all()
+
+
+def test_the_ratios_of_a_known_estimate():
+    """Source + half of another orthogonal one + noise outside both, and every filter is one tap."""
+    time = torch.arange(8000, dtype=torch.float64) * 2 * torch.pi / 1000
+    tones = torch.stack([torch.sin(k * time) for k in (3, 7, 11)])[:, None]
+    references, noise = tones[:2], tones[2]
+    estimates = torch.stack([0.5 * references[0] + 0.25 * references[1] + 0.1 * noise, references[1]])
+    scores = bss_eval(references, estimates, window=4000, hop=4000, filter_length=1)
+
+    def decibels(signal, distortion):
+        return torch.full((2,), 20, dtype=torch.float64) * np.log10(signal / distortion)
+
+    torch.testing.assert_close(scores.sdr[0], decibels(1, (0.5**2 + 0.25**2 + 0.1**2) ** 0.5))
+    torch.testing.assert_close(scores.isr[0], decibels(1, 0.5))
+    torch.testing.assert_close(scores.sir[0], decibels(0.5, 0.25))
+    torch.testing.assert_close(scores.sar[0], decibels((0.5**2 + 0.25**2) ** 0.5, 0.1))
+    assert scores.sdr[1].isinf().all()
+
+
+def test_stems_are_read_in_pieces_within_the_track():
+    references, estimates = draw(num_samples=50_000)
+    longest = 0
+
+    def read(stems):
+        def piece(start, stop):
+            nonlocal longest
+            assert 0 <= start < stop <= 50_000
+            longest = max(longest, stop - start)
+            return stems[..., start:stop]
+
+        return piece
+
+    scores = bss_eval_blocks(read(references), read(estimates), 50_000, window=400, hop=400, filter_length=8)
+    whole = bss_eval(references, estimates, window=400, hop=400, filter_length=8)
+    assert torch.equal(scores.sar, whole.sar)
+    assert longest <= module.NUM_BLOCKS * module.FFT_SIZE
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"estimates": torch.zeros(3, 2, 99)}, r"estimates: got shape \(3, 2, 99\) and references \(3, 2, 9000\)"),
+        ({"references": torch.zeros(0), "estimates": torch.zeros(0)}, r"both must be \(sources, channels, samples\)"),
+        ({"references": torch.zeros(3, 2, 0), "estimates": torch.zeros(3, 2, 0)}, "samples: got 0, allowed 1 or more"),
+        ({"window": 0}, "window: got 0, allowed 1 or more"),
+        ({"hop": -1}, "hop: got -1, allowed 1 or more"),
+        ({"filter_length": 0}, "filter_length: got 0, allowed 1 or more"),
+        ({"estimates": torch.full((3, 2, 9000), torch.nan)}, "estimates: got NaN or infinite samples"),
+        ({"references": torch.full((3, 2, 9000), torch.inf)}, "references: got NaN or infinite samples"),
+    ],
+)
+def test_bad_input_is_refused(change, message):
+    references, estimates = draw()
+    arguments = {"references": references, "estimates": estimates, "window": 3000, "hop": 3000, **change}
+    with pytest.raises(ValueError, match=message):
+        bss_eval(**arguments)
