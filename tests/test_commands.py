@@ -164,6 +164,8 @@ def test_the_last_of_four_targets_evaluates_the_experiment(train_arguments, cli,
     assert cli("train", *arguments, "target=other") == 0
     assert (next((experiment / "eval").glob("*-test-*")) / "scores.csv").is_file()
     assert "vocals" in capfd.readouterr().out
+    monkeypatch.setattr("unmix.runs.evaluate.after_training", fill_the_disk)
+    assert cli("train", *arguments, "target=other") == 0  # done, the evaluation too
 
 
 def test_wandb_logs_offline_one_run_a_job(train_arguments, cli, tmp_path, monkeypatch):

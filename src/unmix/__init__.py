@@ -6,7 +6,7 @@ The package in reading order:
     data/         library (find, scan) -> sampling (what to draw) -> store (from where) -> mixing (THE mixture)
     models/       open_unmix (the network), checkpoint (our file), separator (networks + STFT + Wiener)
     training/     module (the loss), checkpoints (how a run survives), trainer, callbacks, loggers
-    evaluation/   bss_eval (the ratios), scores (of a track, of all), callback (track by track), report (table, picture, page)
+    evaluation/   bss_eval (the ratios), scores (tracks, medians), callback (track by track), report (what people see)
     experiments/  status, hold (one process a folder), signals, pool (processes side by side), leaderboard
     config, composition, identity, plans, runs/    command line -> checked configurations -> the above
 

@@ -1,64 +1,69 @@
 """Evaluation, track by track, inside Lightning's test loop."""
 
 import logging
+import multiprocessing
+import os
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from unmix.data import pcm
-from unmix.data.datasets import TrackDataset
-from unmix.data.mixing import to_float
+from unmix import errors
 from unmix.data.tracks import Track
 from unmix.evaluation import report, scores
-from unmix.experiments import folder
+from unmix.evaluation.estimates import Estimates, Sources
+from unmix.evaluation.scoring import MIXTURE, EvaluationFolder, Scoring
+from unmix.experiments import signals
 from unmix.models import streaming
 from unmix.models.separator import Separator
 
 log = logging.getLogger(__name__)
 
-MIXTURE = "mixture"  # the method that must be beaten: the mixture divided by the number of sources
-
-
-@dataclass(frozen=True)
-class EvaluationFolder:
-    """Where an evaluation's files lie."""
-
-    path: Path
-
-    def store(self, method: str, track: str) -> Path:
-        """museval's JSON of a track; `method` is ours or `mixture`."""
-        return self.path / (MIXTURE if method == MIXTURE else "tracks") / f"{track}.json"
-
-    def estimate(self, track: str, target: str) -> Path:
-        return self.path / "estimates" / track / f"{target}.wav"
-
 
 class SeparationTest(LightningModule):
-    """Lets Lightning's test loop run a separator over whole tracks."""
+    """Lets Lightning's test loop run a separator over whole tracks.
 
-    def __init__(self, separator: Separator, exact_seconds: float = 900.0) -> None:
+    Args:
+        separator: see `Separator`.
+        tracks: batches are positions in it.
+        where: folder of the evaluation.
+        exact_seconds: see `streaming.separate`.
+    """
+
+    def __init__(
+        self, separator: Separator, tracks: Sequence[Track], where: EvaluationFolder, exact_seconds: float = 900.0
+    ) -> None:
         super().__init__()
         self.separator = separator
+        self.tracks = tracks
+        self.where = where
         self.exact_seconds = exact_seconds
 
-    def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Estimates (1, sources, channels, samples) of a track; stems arrive as int16."""
-        mixture = to_float(batch["mixture"])[0]
-        blocks = streaming.separate(
-            self.separator, lambda a, b: mixture[:, a:b], mixture.shape[-1], exact_seconds=self.exact_seconds
+    def test_dataloader(self) -> DataLoader[int]:
+        """One track a batch."""
+        return DataLoader(range(len(self.tracks)), batch_size=1)  # type: ignore[arg-type]
+
+    def test_step(self, batch: Tensor, batch_idx: int) -> dict[str, Estimates]:
+        """Estimates of a track, on disk."""
+        track = self.tracks[int(batch)]
+        mixture = Sources(track, ["mixture"])
+        estimates = Estimates(self.where.under_way(track.name), len(self.separator.targets), track.num_channels)
+        estimates.write(
+            streaming.separate(
+                self.separator,
+                lambda start, stop: mixture(start, stop)[0],
+                track.num_samples,
+                exact_seconds=self.exact_seconds,
+            )
         )
-        return torch.cat([block.cpu() for block in blocks], dim=-1)[None]
+        return {"estimates": estimates}
 
 
 class Museval(Callback):
@@ -69,6 +74,8 @@ class Museval(Callback):
         where: folder of the evaluation; a track whose scores are there already is not separated again.
         method: name of what is evaluated, in tables.
         settings: what reproduces the scores; goes into summary and report.
+        engine: see `scores.score_track`.
+        workers: processes that score, one thread each, while the next track is separated; 0 scores in between.
         save_estimates: also write the estimates as WAV files.
         tell: is told how far it is.
     """
@@ -80,50 +87,77 @@ class Museval(Callback):
         *,
         method: str,
         settings: dict[str, Any],
+        engine: str = "torch",
+        workers: int = 0,
         save_estimates: bool = False,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
+        if workers < 0:
+            raise ValueError(f"workers: got {workers}, allowed 0 or more")
+        if engine not in scores.ENGINES:
+            raise ValueError(errors.unknown("engine", engine, scores.ENGINES))
         self.tracks = tracks
         self.where = where
         self.method = method
         self.settings = settings
+        self.engine = engine
+        self.workers = workers
         self.save_estimates = save_estimates
         self.tell = tell
         self.unscored = [track for track in tracks if not self._is_scored(track)]
-
-    def dataloader(self, sources: Sequence[str]) -> DataLoader[dict[str, Tensor]]:
-        """The tracks that are still to be scored, one a batch."""
-        return DataLoader(TrackDataset(self.unscored, ("mixture", *sources)), batch_size=1)
+        self.pool: ProcessPoolExecutor | None = None
+        self.under_way: deque[Future[Scoring]] = deque()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.started = time.monotonic()
+        self.started, self.num_done = time.monotonic(), 0
+        if self.workers:
+            self.pool = ProcessPoolExecutor(
+                self.workers, multiprocessing.get_context("spawn"), _alone_in_its_thread, (os.getpid(),)
+            )
 
     def on_test_batch_end(
         self,
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: Any,
-        batch: dict[str, Tensor],
+        batch: Tensor,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         assert isinstance(pl_module, SeparationTest)
-        track = self.unscored[batch_idx]
-        estimates = _named(outputs[0], pl_module.separator.targets)
-        references = {name: to_float(batch[name][0]).cpu().numpy() for name in estimates}
-        scaled_mixture = to_float(batch["mixture"][0]).cpu().numpy() / len(estimates)
-        methods = {self.method: estimates, MIXTURE: dict.fromkeys(estimates, scaled_mixture)}
-        score = partial(scores.score_track, track.name, references, sample_rate=track.sample_rate)
-        with ThreadPoolExecutor(len(methods)) as threads:  # museval leaves the interpreter for most of its time
-            stores = dict(zip(methods, threads.map(score, methods.values()), strict=True))
-        for method, store in stores.items():
-            folder.write_atomically(self.where.store(method, track.name), store)
-        self._log_track(track, stores[self.method], batch_idx + 1)
-        if self.save_estimates:
-            for name, estimate in estimates.items():
-                path = self.where.estimate(track.name, name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                pcm.write(path, estimate, track.sample_rate)
+        scoring = Scoring(
+            pl_module.tracks[int(batch)],
+            pl_module.separator.targets,
+            outputs["estimates"],
+            self.method,
+            self.where,
+            self.engine,
+            pl_module.device if self.pool is None else torch.device("cpu"),
+            self.save_estimates,
+        )
+        if self.pool is None:
+            self._log(scoring())
+            return
+        self.under_way.append(self.pool.submit(scoring))
+        # estimates wait on the disk: one more than there are processes is enough to keep them busy
+        self._collect(self.workers)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._collect(0)
+        self._stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._stop()
+
+    def _collect(self, most: int) -> None:
+        """Log what is done, and wait until at most this many are not."""
+        while self.under_way and (len(self.under_way) > most or self.under_way[0].done()):
+            self._log(self.under_way.popleft().result())
+
+    def _stop(self) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=True)
+            self.pool = None
 
     def finish(self) -> report.Summary:
         """Put the scores of all tracks together: scores.csv, summary.json, boxplot.png, report.html."""
@@ -140,20 +174,26 @@ class Museval(Callback):
     def _is_scored(self, track: Track) -> bool:
         return all(self.where.store(method, track.name).is_file() for method in (self.method, MIXTURE))
 
-    def _log_track(self, track: Track, store: str, num_done: int) -> None:
-        self.tell(f"evaluating, {len(self.tracks) - len(self.unscored) + num_done}/{len(self.tracks)} tracks")
-        sdr = "  ".join(f"{row.target} {row.metrics['SDR']:.2f}" for row in scores.medians("", track.name, store))
-        remaining = (time.monotonic() - self.started) / num_done * (len(self.unscored) - num_done)
-        log.info("[%d/%d] %s: SDR %s (%.0f s to go)", num_done, len(self.unscored), track.name, sdr, remaining)
+    def _log(self, done: Scoring) -> None:
+        self.num_done += 1
+        num_done, num_tracks, name = self.num_done, len(self.unscored), done.track.name
+        self.tell(f"evaluating, {len(self.tracks) - num_tracks + num_done}/{len(self.tracks)} tracks")
+        store = self.where.store(self.method, name).read_text()
+        sdr = "  ".join(f"{row.target} {row.metrics['SDR']:.2f}" for row in scores.medians("", name, store))
+        remaining = (time.monotonic() - self.started) / num_done * (num_tracks - num_done)
+        log.info("[%d/%d] %s: SDR %s (%.0f s to go)", num_done, num_tracks, name, sdr, remaining)
 
 
-def evaluate(test: SeparationTest, scorer: Museval, trainer: Trainer) -> report.Summary:
+def _alone_in_its_thread(parent: int) -> None:
+    """As many threads for each process as there are cores get in each other's way."""
+    signals.die_with_parent(parent)
+    threadpool_limits(1)
+    torch.set_num_threads(1)
+
+
+def evaluate(separator: Separator, scorer: Museval, trainer: Trainer, exact_seconds: float = 900.0) -> report.Summary:
     """Separate and score what is not scored yet, then summarise; `trainer` must have `scorer` among its callbacks."""
     if scorer.unscored:
         log.info("evaluating %d of %d tracks in %s", len(scorer.unscored), len(scorer.tracks), scorer.where.path)
-        trainer.test(test, scorer.dataloader(test.separator.targets), verbose=False)
+        trainer.test(SeparationTest(separator, scorer.unscored, scorer.where, exact_seconds), verbose=False)
     return scorer.finish()
-
-
-def _named(estimates: Tensor, targets: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
-    return dict(zip(targets, estimates.cpu().numpy(), strict=True))

@@ -1,26 +1,32 @@
-"""Scores of estimates against references, by museval, and their medians.
+"""Scores of a track in museval's JSON, and their medians.
 
 A track's score is the median over its one-second windows, a method's the median over tracks: SiSEC 2018's rule. A
-window counts only if no reference and no estimate is silent in it; which targets are scored together therefore changes
-the scores, and all four always are.
+window counts only if no reference and no estimate is silent in it, else it is NaN for all of them; which targets are
+scored together therefore changes the scores, and all four always are. A track without a window that counts is NaN, and
+left out of the medians over tracks.
 """
 
 import csv
 import json
+import logging
 import math
 import shutil
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+import torch
+from torch import Tensor
 
+from unmix import errors
+from unmix.evaluation.bss_eval import ReadStems, Scores, bss_eval_blocks
 from unmix.evaluation.table import METRICS
 
-Waveforms = Mapping[str, npt.NDArray[np.floating]]  # by stem name, (channels, samples) each
+log = logging.getLogger(__name__)
+
+BLOCK = 1 << 20  # samples
 
 
 @dataclass(frozen=True)
@@ -33,54 +39,103 @@ class TrackScore:
     metrics: dict[str, float]
 
 
-def score_track(track: str, references: Waveforms, estimates: Waveforms, *, sample_rate: int) -> str:
+def score_track(
+    track: str,
+    names: Sequence[str],
+    references: ReadStems,
+    estimates: ReadStems,
+    num_samples: int,
+    *,
+    sample_rate: int,
+    engine: str = "torch",
+    device: str | torch.device = "cpu",
+) -> str:
     """BSS Eval v4 of one track, in museval's JSON format.
 
     Args:
-        track: name, for messages and museval.
-        references: true stems, (channels, samples) each.
-        estimates: by the same names, equally shaped.
+        track: name, for messages.
+        names: of the stems, in the order of what is read.
+        references, estimates: true stems, and what was separated.
+        num_samples: of each.
         sample_rate: Hz; windows and hops have one second.
+        engine: `torch`, or `museval`, the package.
+        device: where `torch` computes.
     Raises:
-        ValueError: when names or shapes differ, or a stem or an estimate is silent throughout.
-        FileNotFoundError: without FFmpeg, which museval's imports need.
+        ValueError: on an unknown engine, a single stem, or samples that are no number.
+        FileNotFoundError: for museval, without FFmpeg, which its imports need.
     """
-    _check(track, references, estimates)
+    if engine not in ENGINES:
+        raise ValueError(errors.unknown("engine", engine, ENGINES))
+    if len(names) < 2:
+        raise ValueError(f"{track}: got {', '.join(names) or 'no stem'}; the ratios of two stems at least are computed")
+    scores = ENGINES[engine](
+        lambda start, stop: references(start, stop).to(device),
+        lambda start, stop: estimates(start, stop).to(device),
+        num_samples,
+        sample_rate,
+    )
+    if scores.sdr.isnan().all():
+        silent = [
+            f"the {kind} {names[i]}"
+            for kind, read in (("reference", references), ("estimate", estimates))
+            for i in _silent(read, num_samples)
+        ]
+        reason = " and ".join(silent) + " silent throughout" if silent else "something is silent in every window"
+        log.warning("%s has no score: %s", track, reason)
+    return to_json(names, scores)
+
+
+def _torch(references: ReadStems, estimates: ReadStems, num_samples: int, sample_rate: int) -> Scores:
+    return bss_eval_blocks(references, estimates, num_samples, window=sample_rate, hop=sample_rate)
+
+
+def _museval(references: ReadStems, estimates: ReadStems, num_samples: int, sample_rate: int) -> Scores:
     if shutil.which("ffmpeg") is None or shutil.which("ffprobe") is None:
-        raise FileNotFoundError("museval: needs ffmpeg and ffprobe on PATH (by way of musdb); install FFmpeg")
+        raise FileNotFoundError("engine: museval needs ffmpeg and ffprobe on PATH (by way of musdb); install FFmpeg")
     import museval
 
-    names = list(references)
     # museval's axes: (sources, samples, channels)
-    sdr, isr, sir, sar = museval.evaluate(
-        np.stack([references[name].T for name in names]),
-        np.stack([estimates[name].T for name in names]),
-        win=sample_rate,
-        hop=sample_rate,
-    )
-    store = museval.TrackStore(track_name=track)
-    for i, name in enumerate(names):
-        store.add_target(name, {"SDR": sdr[i], "SIR": sir[i], "ISR": isr[i], "SAR": sar[i]})
-    store.validate()
-    return str(store.json)
+    stems = [read(0, num_samples).transpose(1, 2).cpu().numpy() for read in (references, estimates)]
+    if _silent(references, num_samples) or _silent(estimates, num_samples):  # which it refuses
+        windows = 1 + max(0, num_samples - sample_rate) // sample_rate
+        return Scores(*torch.full((4, len(stems[0]), windows), torch.nan, dtype=torch.float64))
+    sdr, isr, sir, sar = museval.evaluate(*stems, win=sample_rate, hop=sample_rate)
+    return Scores(*map(torch.from_numpy, (sdr, isr, sir, sar)))
 
 
-def _check(track: str, references: Waveforms, estimates: Waveforms) -> None:
-    if set(references) != set(estimates) or len(references) < 2:
-        raise ValueError(
-            f"{track}: got references {', '.join(references)} and estimates {', '.join(estimates)}; "
-            "the same names are needed, two at least"
-        )
-    for name, reference in references.items():
-        if reference.shape != estimates[name].shape:
-            raise ValueError(
-                f"{track}: {name} has shape {reference.shape}, its estimate {estimates[name].shape}; "
-                "both must be equal (channels, samples)"
-            )
-    for kind, stems in (("reference", references), ("estimate", estimates)):
-        for name, stem in stems.items():
-            if not stem.sum(axis=0).any():  # museval's test: channels that cancel count as silent
-                raise ValueError(f"{track}: the {kind} {name} is silent throughout, which museval cannot score")
+ENGINES: dict[str, Callable[[ReadStems, ReadStems, int, int], Scores]] = {"torch": _torch, "museval": _museval}
+
+
+def _silent(read: ReadStems, num_samples: int) -> list[int]:
+    """Positions of stems that are silent throughout; channels that cancel are, as for museval."""
+    starts = range(0, num_samples, BLOCK)
+    pieces = (read(start, min(start + BLOCK, num_samples)) for start in starts)
+    heard = torch.stack([piece.sum(dim=1).ne(0).any(dim=-1) for piece in pieces])
+    return [i for i, one in enumerate(heard.any(dim=0).tolist()) if not one]
+
+
+def to_json(names: Sequence[str], scores: Scores) -> str:
+    """As museval writes it: five decimals, NaN for what is infinite."""
+    values = {"SDR": scores.sdr, "SIR": scores.sir, "SAR": scores.sar, "ISR": scores.isr}
+    targets = [
+        {
+            "name": name,
+            "frames": [
+                {
+                    "time": float(window),
+                    "duration": 1.0,
+                    "metrics": {metric: _rounded(value[i, window]) for metric, value in values.items()},
+                }
+                for window in range(scores.sdr.shape[1])
+            ],
+        }
+        for i, name in enumerate(names)
+    ]
+    return json.dumps({"targets": targets}, indent=2)
+
+
+def _rounded(value: Tensor) -> float:
+    return round(float(value), 5) if value.isfinite() else math.nan
 
 
 def medians(method: str, track: str, store: str) -> list[TrackScore]:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.tracks import SOURCES
 from unmix.evaluation import callback
+from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.table import print_table
 from unmix.experiments import folder
 from unmix.experiments.hold import hold
@@ -60,7 +61,7 @@ def _evaluate(ckpt: Any, parent: Path, method: str, cfg: DictConfig, *, data: An
         raise ValueError(f"subset: got {subset!r}, which has no track in {datamodule.root}")
     matters = _what_matters(found, datamodule, subset, separating)
     code = hashlib.sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:6]
-    where = callback.EvaluationFolder(parent / f"{datamodule.name}-{subset}-{code}")
+    where = EvaluationFolder(parent / f"{datamodule.name}-{subset}-{code}")
     described = {**matters, "checkpoints": {t: str(one.path) for t, one in found.items()}, **folder.environment()}
     with hold(where.path, where.path.name, on_busy=on_busy) as held:
         if held is None:
@@ -70,15 +71,17 @@ def _evaluate(ckpt: Any, parent: Path, method: str, cfg: DictConfig, *, data: An
             where,
             method=method,
             settings=described,
+            engine=settings.engine,
+            workers=settings.workers,
             save_estimates=settings.save_estimates,
             tell=lambda activity: held.update(activity=activity),
         )
         trainer = make_trainer(
             settings.gpus, logger=False, callbacks=[scorer], enable_checkpointing=False, enable_progress_bar=False
         )
-        exact_seconds = separating.pop("exact_seconds")
-        separator = load_separator(ckpt, targets=_targets(found), **separating)
-        summary = callback.evaluate(callback.SeparationTest(separator, exact_seconds), scorer, trainer)
+        how = {key: value for key, value in separating.items() if key != "exact_seconds"}
+        separator = load_separator(ckpt, targets=_targets(found), **how)
+        summary = callback.evaluate(separator, scorer, trainer, separating["exact_seconds"])
         held.update(state="done", activity="")
     print_table(summary.medians, summary.num_tracks)
     log.info("report: %s", where.path / "report.html")

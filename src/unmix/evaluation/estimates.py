@@ -1,0 +1,55 @@
+"""Stems read and written in blocks, so that a track of any length is scored in the same memory."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unmix.data import pcm
+from unmix.data.tracks import Track
+
+
+class Sources:
+    """True stems of a track: `sources(start, stop)` is (sources, channels, samples), float32."""
+
+    def __init__(self, track: Track, names: Sequence[str]) -> None:
+        self.files = [pcm.FloatReader(track.path(name)) for name in names]
+
+    def __call__(self, start: int, stop: int) -> Tensor:
+        return torch.from_numpy(np.stack([file(start, stop) for file in self.files]))
+
+
+class Estimates:
+    """Estimates of a track, in a file of floats while they are scored: `estimates(start, stop)` as `Sources`."""
+
+    def __init__(self, path: Path, num_sources: int, num_channels: int) -> None:
+        self.path = path
+        self.frame = (num_sources, num_channels)  # of one sample
+
+    def write(self, blocks: Iterable[Tensor]) -> int:
+        """All blocks, (sources, channels, samples) each; the number of samples."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        num_samples = 0
+        with self.path.open("wb") as file:
+            for block in blocks:
+                block.permute(2, 0, 1).to("cpu", torch.float32).contiguous().numpy().tofile(file)
+                num_samples += block.shape[-1]
+        return num_samples
+
+    def __call__(self, start: int, stop: int) -> Tensor:
+        size = self.frame[0] * self.frame[1]
+        samples = np.fromfile(self.path, np.float32, (stop - start) * size, offset=start * size * 4)
+        return torch.from_numpy(samples.reshape(-1, *self.frame)).permute(1, 2, 0)
+
+
+class Shared:
+    """The mixture divided by the number of sources as every estimate, SiSEC's MIX; called as `Sources`."""
+
+    def __init__(self, track: Track, num_sources: int) -> None:
+        self.mixture = Sources(track, ["mixture"])
+        self.num_sources = num_sources
+
+    def __call__(self, start: int, stop: int) -> Tensor:
+        return (self.mixture(start, stop) / self.num_sources).expand(self.num_sources, -1, -1)
