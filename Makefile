@@ -34,6 +34,7 @@ lint: install
 bench: install
 	$(BIN)/python bench/wiener.py
 	$(BIN)/python bench/separate.py
+	$(BIN)/python bench/evaluate.py
 	$(BIN)/python bench/loader.py
 
 clean:

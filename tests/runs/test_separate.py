@@ -185,6 +185,12 @@ def test_what_cannot_be_separated_is_refused(refused, tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
+def test_samples_that_are_no_numbers_are_refused_and_leave_nothing(refused, tmp_path):
+    soundfile.write(tmp_path / "song.wav", np.full((44100, 2), np.nan), 44100, subtype="FLOAT")
+    assert "song.wav: 88200 samples are NaN or infinite" in refused(tmp_path / "song.wav")
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
+
+
 def test_two_songs_of_one_name_are_refused(refused, tmp_path):
     for name in ("song.wav", "song.flac"):
         write_song(tmp_path / name, 0.1)
