@@ -73,7 +73,10 @@ def real_stems():
 
 @pytest.mark.slow
 def test_scores_of_real_music_are_museval_s(real_stems):
-    """The clip is coded with loss, so its Gram matrix is nearly singular. With the mixture as estimate, SAR is what is left of rounding, some 160 dB, and no number to compare."""
+    """The clip is coded with loss, so its Gram matrix is nearly singular.
+
+    With the mixture as estimate, SAR is what is left of rounding, some 160 dB, and no number to compare.
+    """
     mixture = real_stems.sum(dim=0)
     muffled = torchaudio.functional.lowpass_biquad(real_stems, 44100, 3000)
     for estimates, metrics in ((muffled + 0.1 * mixture, 4), ((mixture / 4).expand(4, -1, -1), 3)):
