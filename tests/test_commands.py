@@ -115,6 +115,20 @@ def test_other_evaluation_settings_go_to_another_folder(evaluation, trained, cli
     shutil.rmtree(trained / "eval" / next(name for name in folders if name != evaluation.name))
 
 
+def test_published_settings_show_the_difference_from_what_was_published(evaluation, trained, cli, capfd):
+    assert cli("evaluate", f"ckpt={trained}", "evaluation=published", "separator.niter=1") == 0
+    said = capfd.readouterr()
+    assert "umxhq as published" in said.out
+    assert "published scores are of MUSDB18's 50 test tracks" in said.out + said.err
+    folder = next(path for path in (trained / "eval").iterdir() if path != evaluation)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["published"]["umxhq"]["vocals"]["SDR"] == 6.25
+    assert summary["windows_that_count"] == {"Some Test - Track": [2, 2]}
+    assert "umxhq as published" in (folder / "report.html").read_text()
+    shutil.rmtree(folder)
+    assert cli("evaluate", f"ckpt={trained}", "evaluation.compare=umxh") == 2
+
+
 def test_a_list_of_checkpoints_is_evaluated_outside_any_experiment(trained, cli, tmp_path, evaluation):
     files = ",".join(str(path) for path in trained.glob("*/checkpoints/best.ckpt"))
     assert cli("evaluate", f"ckpt=[{files}]", f"paths.out={tmp_path}") == 0

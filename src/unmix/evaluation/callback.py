@@ -77,6 +77,7 @@ class Museval(Callback):
         engine: see `scores.score_track`.
         workers: processes that score, one thread each, while the next track is separated; 0 scores in between.
         save_estimates: also write the estimates as WAV files.
+        compare: whose published medians stand beside ours, see `published.medians_of`.
         tell: is told how far it is.
     """
 
@@ -90,6 +91,7 @@ class Museval(Callback):
         engine: str = "torch",
         workers: int = 0,
         save_estimates: bool = False,
+        compare: str | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         if workers < 0:
@@ -103,6 +105,7 @@ class Museval(Callback):
         self.engine = engine
         self.workers = workers
         self.save_estimates = save_estimates
+        self.compare = compare
         self.tell = tell
         self.unscored = [track for track in tracks if not self._is_scored(track)]
         self.pool: ProcessPoolExecutor | None = None
@@ -167,7 +170,11 @@ class Museval(Callback):
             for track in self.tracks
             for score in scores.medians(method, track.name, self.where.store(method, track.name).read_text())
         ]
-        summary = report.Summary(self.method, MIXTURE, rows, self.settings)
+        windows = {
+            track.name: scores.num_windows(self.where.store(self.method, track.name).read_text())
+            for track in self.tracks
+        }
+        summary = report.Summary(self.method, MIXTURE, rows, self.settings, windows, self.compare)
         report.write(summary, self.where.path)
         return summary
 

@@ -4,7 +4,7 @@ import base64
 import html
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from urllib.parse import quote
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from unmix.evaluation import scores
+from unmix.evaluation import published, scores
 from unmix.evaluation.scores import TrackScore
 from unmix.evaluation.table import METRICS
 from unmix.experiments import folder
@@ -31,6 +31,13 @@ class Summary:
     baseline: str
     rows: Sequence[TrackScore]
     settings: dict[str, Any]
+    windows: dict[str, tuple[int, int]] = field(default_factory=dict)  # by track: how many count, how many there are
+    compared: str | None = None  # what was published of others, see `published.medians_of`
+
+    @property
+    def published(self) -> dict[str, dict[str, float]]:
+        """Target -> metric -> dB of what is compared with."""
+        return {} if self.compared is None else published.medians_of(self.compared)
 
     @property
     def medians(self) -> dict[str, dict[str, dict[str, float]]]:
@@ -49,7 +56,14 @@ class Summary:
 def write(summary: Summary, where: Path) -> None:
     """scores.csv, summary.json, boxplot.png and report.html in the folder `where`."""
     folder.write_atomically(where / "scores.csv", scores.to_csv(summary.rows))
-    content = {"num_tracks": summary.num_tracks, "medians": summary.medians, **summary.settings}
+    content = {
+        "num_tracks": summary.num_tracks,
+        "medians": summary.medians,
+        "means_of_medians": scores.means_of_medians(summary.rows),
+        "windows_that_count": summary.windows,
+        "published": {summary.compared: summary.published} if summary.compared else {},
+        **summary.settings,
+    }
     folder.write_json(where / "summary.json", content)
     picture = _png(box_plot(summary))
     (where / "boxplot.png").write_bytes(picture)
@@ -108,15 +122,20 @@ def page(summary: Summary, picture: bytes, where: Path) -> str:
     """One HTML page: medians, box plot, every track, its estimates where they were saved, and the settings."""
     tracks = list(dict.fromkeys(row.track for row in summary.rows))
     rows = [
-        "<tr>" + _cell(track) + "".join(_track_cells(summary, track, target, where) for target in summary.targets)
+        "<tr>"
+        + _cell(track)
+        + _windows_cell(summary, track)
+        + "".join(_track_cells(summary, track, target, where) for target in summary.targets)
         for track in tracks
     ]
     heads = "".join(f"<th>{html.escape(target)}</th>" for target in summary.targets)
+    methods = {**summary.medians, f"{summary.compared} as published": summary.published}
     medians = [
         f"<tr>{_cell(f'{target}, {method}')}"
-        + "".join(f"<td>{summary.medians[method][target][metric]:.2f}</td>" for metric in METRICS)
+        + "".join(f"<td>{methods[method][target][metric]:.2f}</td>" for metric in METRICS)
         for target in summary.targets
-        for method in (summary.method, summary.baseline)
+        for method in methods
+        if target in methods[method]
     ]
     return _PAGE.format(
         title=html.escape(f"{summary.method}: {summary.num_tracks} tracks"),
@@ -131,6 +150,11 @@ def page(summary: Summary, picture: bytes, where: Path) -> str:
 
 def _cell(text: str) -> str:
     return f"<th scope=row>{html.escape(text)}</th>"
+
+
+def _windows_cell(summary: Summary, track: str) -> str:
+    count, total = summary.windows.get(track, (0, 0))
+    return f"<td>{count} of {total}</td>"
 
 
 def _track_cells(summary: Summary, track: str, target: str, where: Path) -> str:
@@ -167,7 +191,7 @@ the number of sources and taken for every estimate.</p>
 </table>
 <img alt="box plot of the scores per target and metric" src="data:image/png;base64,{picture}">
 <h2>SDR per track</h2>
-<table><tr><th></th>{heads}</tr>
+<table><tr><th></th><th>windows that count</th>{heads}</tr>
 {rows}
 </table>
 <h2>Settings</h2>

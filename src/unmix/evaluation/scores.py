@@ -147,24 +147,37 @@ def medians(method: str, track: str, store: str) -> list[TrackScore]:
 
 
 def _median_of_windows(target: dict[str, Any], metric: str) -> float:
-    return nan_median([float(window["metrics"][metric]) for window in target["frames"]])
+    return _of_numbers([float(window["metrics"][metric]) for window in target["frames"]], statistics.median)
 
 
-def nan_median(values: Sequence[float]) -> float:
-    """Median of the values that are numbers; NaN when none is."""
+def _of_numbers(values: Sequence[float], mean: Callable[[list[float]], float]) -> float:
+    """Of the values that are numbers; NaN when none is."""
     numbers = [value for value in values if not math.isnan(value)]
-    return statistics.median(numbers) if numbers else math.nan
+    return mean(numbers) if numbers else math.nan
 
 
-def summarize(scores: Sequence[TrackScore]) -> dict[str, dict[str, dict[str, float]]]:
-    """Medians over tracks: method -> target -> metric -> dB."""
+def summarize(
+    scores: Sequence[TrackScore], over_tracks: Callable[[list[float]], float] = statistics.median
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Medians over tracks that have a score: method -> target -> metric -> dB."""
     table: dict[str, dict[str, dict[str, float]]] = {}
     for method in dict.fromkeys(score.method for score in scores):
         for target in dict.fromkeys(score.target for score in scores):
             rows = [score.metrics for score in scores if (score.method, score.target) == (method, target)]
-            values = {metric: nan_median([row[metric] for row in rows]) for metric in METRICS}
+            values = {metric: _of_numbers([row[metric] for row in rows], over_tracks) for metric in METRICS}
             table.setdefault(method, {})[target] = values
     return table
+
+
+def means_of_medians(scores: Sequence[TrackScore]) -> dict[str, dict[str, dict[str, float]]]:
+    """Means over tracks, as some authors give them: method -> target -> metric -> dB."""
+    return summarize(scores, over_tracks=statistics.fmean)
+
+
+def num_windows(store: str) -> tuple[int, int]:
+    """How many windows of a track count, and how many there are; from museval's JSON."""
+    frames = json.loads(store)["targets"][0]["frames"]
+    return sum(not math.isnan(frame["metrics"]["SDR"]) for frame in frames), len(frames)
 
 
 def to_csv(scores: Sequence[TrackScore]) -> str:

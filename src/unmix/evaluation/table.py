@@ -1,5 +1,6 @@
 """The table on the terminal; needs neither torch nor museval."""
 
+import math
 from collections.abc import Mapping
 
 from rich.console import Console
@@ -26,4 +27,23 @@ def print_table(medians: Medians, num_tracks: int, console: Console | None = Non
     for target, ours in medians[method].items():
         base = medians[baseline][target]
         table.add_row(target, *(f"[bold]{ours[m]:.2f}[/bold] \\[{base[m]:.2f}]" for m in METRICS))
+    (console or Console()).print(table)
+
+
+def print_comparison(
+    ours: Mapping[str, Mapping[str, float]],
+    published: Mapping[str, Mapping[str, float]],
+    name: str,
+    console: Console | None = None,
+) -> None:
+    """Print ours, what was published as `name`, and the difference; both target -> metric -> dB."""
+    title = f"ours / {name} as published / difference, in dB"
+    table = Table(title=title, title_justify="left")
+    table.add_column("target")
+    for metric in METRICS:
+        table.add_column(metric, justify="right")
+    for target in (one for one in ours if one in published):
+        pairs = [(ours[target][metric], published[target][metric]) for metric in METRICS]
+        cells = ("-" if math.isnan(b) else f"{a:.2f} / {b:.2f} / [bold]{a - b:+.2f}[/bold]" for a, b in pairs)
+        table.add_row(target, *cells)
     (console or Console()).print(table)

@@ -10,9 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.tracks import SOURCES
-from unmix.evaluation import callback
+from unmix.evaluation import callback, published
+from unmix.evaluation.report import Summary
 from unmix.evaluation.scoring import EvaluationFolder
-from unmix.evaluation.table import print_table
+from unmix.evaluation.table import print_comparison, print_table
 from unmix.experiments import folder
 from unmix.experiments.hold import hold
 from unmix.models import checkpoint
@@ -52,6 +53,8 @@ def after_training(plan: Plan) -> None:
 def _evaluate(ckpt: Any, parent: Path, method: str, cfg: DictConfig, *, data: Any, subset: str, on_busy: str) -> None:
     """`parent`/<data>-<subset>-<6 hex>: other weights, data or settings are another folder, no score goes stale."""
     found, settings = _complete(ckpt), cfg.evaluation
+    if settings.compare:
+        published.medians_of(settings.compare)  # or say now that it is unknown
     separating: dict[str, Any] = OmegaConf.to_container(cfg.separator)  # type: ignore[assignment]
     data = data or next(iter(found.values())).config["data"]
     datamodule = make_datamodule(data, target=next(iter(found)), cache=cfg.paths.data)  # of this machine
@@ -74,6 +77,7 @@ def _evaluate(ckpt: Any, parent: Path, method: str, cfg: DictConfig, *, data: An
             engine=settings.engine,
             workers=settings.workers,
             save_estimates=settings.save_estimates,
+            compare=settings.compare,
             tell=lambda activity: held.update(activity=activity),
         )
         trainer = make_trainer(
@@ -83,7 +87,15 @@ def _evaluate(ckpt: Any, parent: Path, method: str, cfg: DictConfig, *, data: An
         separator = load_separator(ckpt, targets=_targets(found), **how)
         summary = callback.evaluate(separator, scorer, trainer, separating["exact_seconds"])
         held.update(state="done", activity="")
+    _show(summary, where, settings)
+
+
+def _show(summary: Summary, where: EvaluationFolder, settings: DictConfig) -> None:
     print_table(summary.medians, summary.num_tracks)
+    if summary.compared:
+        print_comparison(summary.medians[summary.method], summary.published, summary.compared)
+        if {row.track for row in summary.rows} != published.tracks():
+            log.warning("published scores are of MUSDB18's 50 test tracks, these of %d others", summary.num_tracks)
     log.info("report: %s", where.path / "report.html")
     if settings.save_estimates:
         log.info("stems:  %s", where.path / "estimates")

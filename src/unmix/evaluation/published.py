@@ -1,0 +1,64 @@
+"""Scores that others published, shipped with their sources: to compare with.
+
+`data/sisec18.csv.gz`: medians over windows of every track, of all submissions and oracles of SiSEC 2018 (F.-R. Stöter,
+A. Liutkus, N. Ito, LVA/ICA 2018; from the JSON files of sigsep-mus-2018). `data/published.csv`: medians over the 50
+test tracks of MUSDB18 or MUSDB18-HQ, as their authors give them.
+"""
+
+import csv
+import gzip
+import math
+from collections.abc import Iterable
+from functools import cache
+from io import StringIO
+from pathlib import Path
+
+from unmix import errors
+from unmix.evaluation.scores import TrackScore, summarize
+from unmix.evaluation.table import METRICS
+
+DATA = Path(__file__).parent / "data"
+# Vocals of whoever also handed in an accompaniment were scored against that, in SiSEC 2018: 0.2 dB are in this.
+SISEC = "sisec18"
+
+Medians = dict[str, dict[str, float]]
+
+
+@cache
+def sisec18() -> list[TrackScore]:
+    """Every track of every submission to SiSEC 2018; targets are the four, and accompaniment."""
+    text = gzip.decompress((DATA / "sisec18.csv.gz").read_bytes()).decode()
+    return [TrackScore(row["method"], row["track"], row["target"], _metrics(row)) for row in _rows(text)]
+
+
+@cache
+def medians() -> dict[str, Medians]:
+    """By method (`umx`, `umxhq`, ..., `sisec18:UHL2`, ...), target and metric, in dB; NaN where none was given."""
+    table: dict[str, Medians] = {}
+    for row in _rows((DATA / "published.csv").read_text(encoding="utf-8")):
+        table.setdefault(row["method"], {})[row["target"]] = _metrics(row)
+    return table | {f"{SISEC}:{method}": values for method, values in summarize(sisec18()).items()}
+
+
+def medians_of(method: str) -> Medians:
+    """Those of one method.
+
+    Raises:
+        ValueError: when none of this name is known.
+    """
+    if method not in medians():
+        raise ValueError(errors.unknown("compare", method, medians()))
+    return medians()[method]
+
+
+def tracks() -> set[str]:
+    """Names of the 50 tracks that published scores are of."""
+    return {score.track for score in sisec18()}
+
+
+def _rows(text: str) -> Iterable[dict[str, str]]:
+    return csv.DictReader(StringIO(text))
+
+
+def _metrics(row: dict[str, str]) -> dict[str, float]:
+    return {metric: float(row[metric] or math.nan) for metric in METRICS}
