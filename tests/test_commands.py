@@ -103,7 +103,7 @@ def test_mixture_row_is_the_mixture_divided_by_the_number_of_sources(evaluation,
 
 def test_a_second_evaluation_separates_nothing_again(evaluation, trained, cli, monkeypatch):
     stamps = {path: path.stat().st_mtime_ns for path in (evaluation / "tracks").glob("*.json")}
-    monkeypatch.setattr(unmix.Separator, "forward", None)  # would raise if called
+    monkeypatch.setattr("unmix.runs.evaluate.load_separator", None)  # would raise if called
     assert cli("evaluate", f"ckpt={trained}") == 0
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
 
@@ -127,6 +127,18 @@ def test_published_settings_show_the_difference_from_what_was_published(evaluati
     assert "umxhq as published" in (folder / "report.html").read_text()
     shutil.rmtree(folder)
     assert cli("evaluate", f"ckpt={trained}", "evaluation.compare=umxh") == 2
+
+
+def test_an_oracle_is_evaluated_as_a_separator_is(cli, tmp_path, musdb_tree, capfd):
+    data = ["data=musdb18hq", f"data.root={musdb_tree}", f"paths.out={tmp_path}"]
+    assert cli("evaluate", "ckpt=oracle:irm1", *data) == 0
+    (folder,) = (tmp_path / "evaluations").iterdir()
+    scores = pd.read_csv(folder / "scores.csv").set_index(["method", "target"]).SDR
+    assert (scores["oracle-irm1"] > scores["mixture"]).all()
+    assert cli("evaluate", "ckpt=oracle:irm1") == 2
+    assert "ckpt: oracle:irm1 knows no data: name it with data=musdb18hq" in capfd.readouterr().err
+    assert cli("evaluate", "ckpt=oracle:irm", *data) == 2
+    assert "ckpt: got 'oracle:irm', allowed oracle:irm1, oracle:irm2" in capfd.readouterr().err
 
 
 def test_a_list_of_checkpoints_is_evaluated_outside_any_experiment(trained, cli, tmp_path, evaluation):

@@ -4,8 +4,9 @@ import logging
 import multiprocessing
 import os
 import time
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from unmix import errors
 from unmix.data.tracks import Track
-from unmix.evaluation import report, scores
+from unmix.evaluation import oracle, report, scores
 from unmix.evaluation.estimates import Estimates, Sources
 from unmix.evaluation.scoring import MIXTURE, EvaluationFolder, Scoring
 from unmix.experiments import signals
@@ -27,24 +28,24 @@ from unmix.models.separator import Separator
 log = logging.getLogger(__name__)
 
 
-class SeparationTest(LightningModule):
-    """Lets Lightning's test loop run a separator over whole tracks.
+class SeparationTest(LightningModule, ABC):
+    """Lets Lightning's test loop separate whole tracks.
 
     Args:
-        separator: see `Separator`.
         tracks: batches are positions in it.
         where: folder of the evaluation.
-        exact_seconds: see `streaming.separate`.
     """
 
-    def __init__(
-        self, separator: Separator, tracks: Sequence[Track], where: EvaluationFolder, exact_seconds: float = 900.0
-    ) -> None:
+    targets: tuple[str, ...]  # in the order of the estimates
+
+    def __init__(self, tracks: Sequence[Track], where: EvaluationFolder) -> None:
         super().__init__()
-        self.separator = separator
         self.tracks = tracks
         self.where = where
-        self.exact_seconds = exact_seconds
+
+    @abstractmethod
+    def separate(self, track: Track) -> Iterator[Tensor]:
+        """Estimates in blocks, (sources, channels, samples)."""
 
     def test_dataloader(self) -> DataLoader[int]:
         """One track a batch."""
@@ -53,17 +54,46 @@ class SeparationTest(LightningModule):
     def test_step(self, batch: Tensor, batch_idx: int) -> dict[str, Estimates]:
         """Estimates of a track, on disk."""
         track = self.tracks[int(batch)]
-        mixture = Sources(track, ["mixture"])
-        estimates = Estimates(self.where.under_way(track.name), len(self.separator.targets), track.num_channels)
-        estimates.write(
-            streaming.separate(
-                self.separator,
-                lambda start, stop: mixture(start, stop)[0],
-                track.num_samples,
-                exact_seconds=self.exact_seconds,
-            )
-        )
+        estimates = Estimates(self.where.under_way(track.name), len(self.targets), track.num_channels)
+        estimates.write(self.separate(track))
         return {"estimates": estimates}
+
+
+class NetworksTest(SeparationTest):
+    """Of what networks separate; `exact_seconds` as in `streaming.separate`."""
+
+    def __init__(
+        self, separator: Separator, tracks: Sequence[Track], where: EvaluationFolder, exact_seconds: float = 900.0
+    ) -> None:
+        super().__init__(tracks, where)
+        self.separator = separator
+        self.exact_seconds = exact_seconds
+        self.targets = separator.targets
+
+    def separate(self, track: Track) -> Iterator[Tensor]:
+        mixture = Sources(track, ["mixture"])
+        return streaming.separate(
+            self.separator,
+            lambda start, stop: mixture(start, stop)[0],
+            track.num_samples,
+            exact_seconds=self.exact_seconds,
+        )
+
+
+class OracleTest(SeparationTest):
+    """Of what is separated by means of the true sources, see `oracle.separate`."""
+
+    def __init__(self, name: str, targets: Sequence[str], tracks: Sequence[Track], where: EvaluationFolder) -> None:
+        super().__init__(tracks, where)
+        self.oracle = name
+        self.targets = tuple(targets)
+
+    def separate(self, track: Track) -> Iterator[Tensor]:
+        mixture, sources = Sources(track, ["mixture"]), Sources(track, self.targets)
+        return oracle.separate(self.oracle, lambda start, stop: mixture(start, stop)[0], sources, track.num_samples)
+
+
+MakeTest = Callable[[Sequence[Track], EvaluationFolder], SeparationTest]
 
 
 class Museval(Callback):
@@ -130,7 +160,7 @@ class Museval(Callback):
         assert isinstance(pl_module, SeparationTest)
         scoring = Scoring(
             pl_module.tracks[int(batch)],
-            pl_module.separator.targets,
+            pl_module.targets,
             outputs["estimates"],
             self.method,
             self.where,
@@ -198,9 +228,9 @@ def _alone_in_its_thread(parent: int) -> None:
     torch.set_num_threads(1)
 
 
-def evaluate(separator: Separator, scorer: Museval, trainer: Trainer, exact_seconds: float = 900.0) -> report.Summary:
+def evaluate(make_test: MakeTest, scorer: Museval, trainer: Trainer) -> report.Summary:
     """Separate and score what is not scored yet, then summarise; `trainer` must have `scorer` among its callbacks."""
     if scorer.unscored:
         log.info("evaluating %d of %d tracks in %s", len(scorer.unscored), len(scorer.tracks), scorer.where.path)
-        trainer.test(SeparationTest(separator, scorer.unscored, scorer.where, exact_seconds), verbose=False)
+        trainer.test(make_test(scorer.unscored, scorer.where), verbose=False)
     return scorer.finish()

@@ -3,14 +3,18 @@
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from unmix.data.datamodule import SeparationDataModule
-from unmix.data.tracks import SOURCES
+from unmix import errors
+from unmix.data.tracks import SOURCES, Track
 from unmix.evaluation import callback, published
+from unmix.evaluation.callback import MakeTest, NetworksTest, OracleTest, SeparationTest
+from unmix.evaluation.oracle import ORACLES
 from unmix.evaluation.report import Summary
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.table import print_comparison, print_table
@@ -25,10 +29,33 @@ from unmix.training.trainer import make_trainer
 
 log = logging.getLogger(__name__)
 
+ORACLE = "oracle:"  # what `ckpt` begins with then
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is evaluated.
+
+    Args:
+        method: its name in tables.
+        targets: of its estimates.
+        data: configuration of the data it knows; None when it knows none.
+        weights: a digest per target, or what else tells it from others.
+        said: where it comes from.
+        test: makes what separates.
+    """
+
+    method: str
+    targets: list[str]
+    data: Any
+    weights: dict[str, str]
+    said: dict[str, str]
+    test: MakeTest
+
 
 def check(cfg: DictConfig) -> None:
-    """Refuse checkpoints that are not there, or lack one of the four targets."""
-    _complete(cfg.ckpt)
+    """Refuse checkpoints that are not there, or lack one of the four targets, and unknown oracles."""
+    _candidate(cfg, cfg.ckpt, "")
 
 
 def run(cfg: DictConfig) -> None:
@@ -38,7 +65,7 @@ def run(cfg: DictConfig) -> None:
     parent, name = Path(cfg.paths.out) / "evaluations", "checkpoints"
     if isinstance(ckpt, str) and Path(ckpt).is_dir():
         parent, name = Path(ckpt) / "eval", Path(ckpt).resolve().name
-    _evaluate(ckpt, parent, name, cfg, data=cfg.data, subset=cfg.subset, on_busy="wait")
+    _evaluate(_candidate(cfg, ckpt, name), parent, cfg, data=cfg.data, subset=cfg.subset, on_busy="wait")
 
 
 def after_training(plan: Plan) -> None:
@@ -47,33 +74,62 @@ def after_training(plan: Plan) -> None:
         return
     ckpt = [plan.sibling(target) / "checkpoints" / "best.ckpt" for target in plan.targets]
     where = plan.run.parent / "eval"
-    _evaluate(ckpt, where, plan.experiment, plan.cfg, data=None, subset="test", on_busy="skip")
+    _evaluate(_candidate(plan.cfg, ckpt, plan.experiment), where, plan.cfg, data=None, subset="test", on_busy="skip")
 
 
-def _evaluate(ckpt: Any, parent: Path, method: str, cfg: DictConfig, *, data: Any, subset: str, on_busy: str) -> None:
+def _candidate(cfg: DictConfig, ckpt: Any, method: str) -> Candidate:
+    if isinstance(ckpt, str) and ckpt.startswith(ORACLE):
+        return _oracle(cfg, ckpt.removeprefix(ORACLE))
+    found = _complete(ckpt)
+    how: dict[str, Any] = OmegaConf.to_container(cfg.separator)  # type: ignore[assignment]
+    exact_seconds, targets = how.pop("exact_seconds"), _targets(found)
+
+    def test(tracks: Sequence[Track], where: EvaluationFolder) -> SeparationTest:
+        return NetworksTest(load_separator(ckpt, targets=targets, **how), tracks, where, exact_seconds)
+
+    weights = {target: checkpoint.digest(one.state) for target, one in found.items()}
+    said = {target: str(one.path) for target, one in found.items()}
+    return Candidate(method, targets, next(iter(found.values())).config["data"], weights, said, test)
+
+
+def _oracle(cfg: DictConfig, name: str) -> Candidate:
+    if name not in ORACLES:
+        raise ValueError(errors.unknown("ckpt", f"{ORACLE}{name}", [f"{ORACLE}{one}" for one in ORACLES]))
+    if cfg.data is None:
+        raise ValueError(f"ckpt: {ORACLE}{name} knows no data: name it with data=musdb18hq data.root=... or data=demo")
+    targets = list(cfg.data.get("sources", SOURCES))
+    return Candidate(
+        f"oracle-{name}", targets, None, {"oracle": name}, {}, lambda *args: OracleTest(name, targets, *args)
+    )
+
+
+def _evaluate(candidate: Candidate, parent: Path, cfg: DictConfig, *, data: Any, subset: str, on_busy: str) -> None:
     """`parent`/<data>-<subset>-<6 hex>: other weights, data or settings are another folder, no score goes stale."""
-    found, settings = _complete(ckpt), cfg.evaluation
+    settings = cfg.evaluation
     if settings.compare:
         published.medians_of(settings.compare)  # or say now that it is unknown
-    separating: dict[str, Any] = OmegaConf.to_container(cfg.separator)  # type: ignore[assignment]
-    data = data or next(iter(found.values())).config["data"]
-    datamodule = make_datamodule(data, target=next(iter(found)), cache=cfg.paths.data)  # of this machine
+    # of this machine
+    datamodule = make_datamodule(data or candidate.data, target=candidate.targets[0], cache=cfg.paths.data)
     datamodule.prepare_data()
     tracks = getattr(datamodule.splits, subset)
     if not tracks:
         raise ValueError(f"subset: got {subset!r}, which has no track in {datamodule.root}")
-    matters = _what_matters(found, datamodule, subset, separating)
+    matters = {
+        "weights": candidate.weights,
+        "data": datamodule.splits.fingerprint(),
+        "subset": subset,
+        "separator": OmegaConf.to_container(cfg.separator),
+    }
     code = hashlib.sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:6]
     where = EvaluationFolder(parent / f"{datamodule.name}-{subset}-{code}")
-    described = {**matters, "checkpoints": {t: str(one.path) for t, one in found.items()}, **folder.environment()}
     with hold(where.path, where.path.name, on_busy=on_busy) as held:
         if held is None:
             return
         scorer = callback.Museval(
             tracks,
             where,
-            method=method,
-            settings=described,
+            method=candidate.method,
+            settings={**matters, "checkpoints": candidate.said, **folder.environment()},
             engine=settings.engine,
             workers=settings.workers,
             save_estimates=settings.save_estimates,
@@ -83,9 +139,7 @@ def _evaluate(ckpt: Any, parent: Path, method: str, cfg: DictConfig, *, data: An
         trainer = make_trainer(
             settings.gpus, logger=False, callbacks=[scorer], enable_checkpointing=False, enable_progress_bar=False
         )
-        how = {key: value for key, value in separating.items() if key != "exact_seconds"}
-        separator = load_separator(ckpt, targets=_targets(found), **how)
-        summary = callback.evaluate(separator, scorer, trainer, separating["exact_seconds"])
+        summary = callback.evaluate(candidate.test, scorer, trainer)
         held.update(state="done", activity="")
     _show(summary, where, settings)
 
@@ -99,18 +153,6 @@ def _show(summary: Summary, where: EvaluationFolder, settings: DictConfig) -> No
     log.info("report: %s", where.path / "report.html")
     if settings.save_estimates:
         log.info("stems:  %s", where.path / "estimates")
-
-
-def _what_matters(
-    found: dict[str, Checkpoint], datamodule: SeparationDataModule, subset: str, separator: dict[str, Any]
-) -> dict[str, Any]:
-    """Whatever can change a score."""
-    return {
-        "weights": {target: checkpoint.digest(one.state) for target, one in found.items()},
-        "data": datamodule.splits.fingerprint(),
-        "subset": subset,
-        "separator": separator,
-    }
 
 
 def _complete(ckpt: Any) -> dict[str, Checkpoint]:
