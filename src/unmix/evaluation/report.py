@@ -180,7 +180,9 @@ table {{ border-collapse: collapse; margin: 1rem 0 }}
 th, td {{ padding: .3rem .7rem; border-bottom: 1px solid #8886; text-align: right; font-variant-numeric: tabular-nums }}
 th[scope=row] {{ text-align: left; font-weight: 500 }}
 img {{ max-width: 100%; background: white }}
-audio {{ height: 1.8rem; width: 13rem }}
+.wide {{ overflow-x: auto }}
+.sortable th {{ cursor: pointer }}
+audio {{ height: 1.8rem; width: 9rem }}
 pre {{ overflow-x: auto; background: #8881; padding: 1rem }}
 </style>
 <h1>{title}</h1>
@@ -191,10 +193,21 @@ the number of sources and taken for every estimate.</p>
 </table>
 <img alt="box plot of the scores per target and metric" src="data:image/png;base64,{picture}">
 <h2>SDR per track</h2>
-<table><tr><th></th><th>windows that count</th>{heads}</tr>
+<p>A window counts if no reference and no estimate is silent in it. A click on a heading sorts.</p>
+<div class=wide><table class=sortable><thead><tr><th scope=row>track</th><th>windows that count</th>{heads}</tr></thead>
+<tbody>
 {rows}
-</table>
+</tbody></table></div>
 <h2>Settings</h2>
 <pre>{settings}</pre>
+<script>
+document.querySelectorAll(".sortable th").forEach((head) => head.addEventListener("click", () => {{
+  const body = head.closest("table").tBodies[0], column = head.cellIndex, up = head.dataset.up !== "1";
+  const key = (row) => row.cells[column].innerText, number = (row) => parseFloat(key(row));
+  const compare = column ? (a, b) => number(a) - number(b) : (a, b) => key(a).localeCompare(key(b));
+  body.append(...[...body.rows].sort((a, b) => (up ? 1 : -1) * compare(a, b)));
+  head.dataset.up = up ? "1" : "0";
+}}));
+</script>
 </html>
 """
