@@ -1,4 +1,5 @@
 import json
+import math
 from io import StringIO
 
 from matplotlib import pyplot as plt
@@ -6,7 +7,7 @@ from rich.console import Console
 
 from unmix.evaluation import report
 from unmix.evaluation.scores import TrackScore
-from unmix.evaluation.table import METRICS, print_table
+from unmix.evaluation.table import METRICS, print_table, shown
 
 
 def make_summary():
@@ -27,6 +28,16 @@ def test_table_shows_ours_beside_the_baseline():
     assert "7.00 [2.00]" in text.getvalue()
 
 
+def test_what_is_beyond_rounding_is_shown_as_such():
+    assert [shown(value) for value in (6.125, -3.0, 119.999, 176.79, math.nan)] == [
+        "6.12",
+        "-3.00",
+        "120.00",
+        ">120",
+        "nan",
+    ]
+
+
 def test_box_plot_has_a_panel_a_metric_and_no_box_for_artifacts_of_the_mixture():
     figure = report.box_plot(make_summary())
     assert [panel.get_title() for panel in figure.axes] == list(METRICS)
@@ -44,6 +55,6 @@ def test_report_is_one_page_with_escaped_names_and_players_of_what_was_saved(tmp
     assert "A &lt;b&gt; - C" in text
     assert text.count("<audio") == 1
     assert 'src="data:image/png;base64,' in text
-    assert "<script" not in text
+    assert text.count("<script") == 1  # that which sorts: names are escaped
     assert json.loads((tmp_path / "summary.json").read_text())["medians"]["ours"]["bass"]["SDR"] == 7.0
     assert (tmp_path / "boxplot.png").read_bytes().startswith(b"\x89PNG")

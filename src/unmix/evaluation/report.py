@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from unmix.evaluation import published, scores
 from unmix.evaluation.scores import TrackScore
-from unmix.evaluation.table import METRICS
+from unmix.evaluation.table import METRICS, shown
 from unmix.experiments import folder
 
 # Okabe and Ito's colours, told apart by the colour-blind; one per target.
@@ -132,7 +132,7 @@ def page(summary: Summary, picture: bytes, where: Path) -> str:
     methods = {**summary.medians, f"{summary.compared} as published": summary.published}
     medians = [
         f"<tr>{_cell(f'{target}, {method}')}"
-        + "".join(f"<td>{methods[method][target][metric]:.2f}</td>" for metric in METRICS)
+        + "".join(f"<td>{html.escape(shown(methods[method][target][metric]))}</td>" for metric in METRICS)
         for target in summary.targets
         for method in methods
         if target in methods[method]

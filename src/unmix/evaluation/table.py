@@ -7,7 +7,13 @@ from rich.console import Console
 from rich.table import Table
 
 METRICS = ("SDR", "SIR", "ISR", "SAR")
+ROUNDING = 120.0  # dB; what is beyond is the rounding of whoever computed it, as the mixture's SAR is
 Medians = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+def shown(decibels: float) -> str:
+    """With two decimals, as far as they mean anything."""
+    return f">{ROUNDING:.0f}" if decibels > ROUNDING else f"{decibels:.2f}"
 
 
 def print_table(medians: Medians, num_tracks: int, console: Console | None = None) -> None:
@@ -26,7 +32,7 @@ def print_table(medians: Medians, num_tracks: int, console: Console | None = Non
         table.add_column(metric, justify="right")
     for target, ours in medians[method].items():
         base = medians[baseline][target]
-        table.add_row(target, *(f"[bold]{ours[m]:.2f}[/bold] \\[{base[m]:.2f}]" for m in METRICS))
+        table.add_row(target, *(f"[bold]{shown(ours[m])}[/bold] \\[{shown(base[m])}]" for m in METRICS))
     (console or Console()).print(table)
 
 
