@@ -50,9 +50,11 @@ def _single(lstm: nn.LSTM, layer: int, suffix: str) -> nn.LSTM:
     weights = {
         name: getattr(lstm, f"{name}_l{layer}{suffix}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     }
-    single = nn.LSTM(weights["weight_ih"].shape[1], lstm.hidden_size, device="meta")
+    # a copy: cuDNN wants the weights of a module in one piece; `meta` draws no random numbers
+    first = weights["weight_ih"]
+    single = nn.LSTM(first.shape[1], lstm.hidden_size, device="meta", dtype=first.dtype).to_empty(device=first.device)
     for name, weight in weights.items():
-        setattr(single, f"{name}_l0", weight)
+        getattr(single, f"{name}_l0").copy_(weight)
     return single
 
 

@@ -20,7 +20,8 @@ from unmix.models import blockwise
 from unmix.models.open_unmix import OpenUnmix
 from unmix.models.separator import EPS, Separator
 
-FRAMES = 64  # of a block: EM holds them as complex doubles, for every source and channel
+# Of a block: EM holds them as complex doubles, for every source and channel. A GPU wants few large steps.
+FRAMES, FRAMES_ON_GPU = 64, 1024
 OVERLAP_SECONDS, FADE_SECONDS = 20.0, 1.0
 SEGMENT_SECONDS = 300.0  # of what is cut, at most
 
@@ -113,7 +114,11 @@ class _Segment:
     def _num_frames(self) -> int:
         return 1 + self._padded // self.separator.stft.hop_size
 
-    def _spectrograms(self, frames: int = FRAMES) -> Iterator[Tensor]:
+    @property
+    def _frames(self) -> int:
+        return FRAMES_ON_GPU if self.separator.stft.window.is_cuda else FRAMES
+
+    def _spectrograms(self, frames: int) -> Iterator[Tensor]:
         """(1, channels, bins, frames) each, the last one shorter."""
         return (x[None] for x in spectrograms(self.separator.stft, self._read, self._padded, frames))
 
@@ -129,7 +134,7 @@ class _Segment:
             for target, network in networks.items()
         }
         peak, first = torch.zeros((), device=device), 0
-        for x in self._spectrograms():
+        for x in self._spectrograms(self._frames):
             peak = torch.maximum(peak, x.abs().amax())
             for target, network in networks.items():
                 codes[target][first : first + x.shape[-1]] = network.encode(x.abs())
@@ -164,7 +169,7 @@ class _Segment:
     def _after_steps(self, codes: dict[str, Tensor], covariances: list[Tensor], energy: Tensor) -> Iterator[Tensor]:
         """A pass over the track: sources as matrices, after as many EM steps as there are covariances."""
         separator = self.separator
-        for v, x in self._magnitudes(codes, FRAMES):
+        for v, x in self._magnitudes(codes, self._frames):
             estimates = wiener.initial_estimates(v, x, eps=EPS, initial=separator.initial, residual=separator.residual)
             y, mixture = wiener.to_matrices(estimates), wiener.to_matrices(x)
             for covariance in covariances:
