@@ -129,6 +129,28 @@ def test_published_settings_show_the_difference_from_what_was_published(evaluati
     assert cli("evaluate", f"ckpt={trained}", "evaluation.compare=umxh") == 2
 
 
+def test_missing_targets_are_scored_as_a_residual_on_request(trained, cli, tmp_path, musdb_tree, capfd):
+    ckpt = f"ckpt={next(trained.glob('vocals-*'))}"
+    assert cli("evaluate", ckpt, f"paths.out={tmp_path}") == 2
+    assert "evaluation.residual=true" in capfd.readouterr().err
+    assert cli("evaluate", f"ckpt={trained}", "evaluation.residual=true") == 2
+    assert "evaluation.residual: got true, but" in capfd.readouterr().err
+    assert cli("evaluate", ckpt, f"paths.out={tmp_path}", "evaluation.residual=true") == 0
+    folder = next((next(trained.glob("vocals-*")) / "eval").iterdir())
+    scores = pd.read_csv(folder / "scores.csv")
+    method = next(name for name in scores.method if name != "mixture")
+    assert method.endswith(", vocals + residual")
+    assert set(scores.target) == {"vocals", "residual"}
+
+    track = next((musdb_tree / "test").iterdir())
+    vocals, *others = (soundfile.read(track / f"{name}.wav")[0] for name in ("vocals", "drums", "bass", "other"))
+    mixture = soundfile.read(track / "mixture.wav")[0] / 2
+    sdr, *_ = museval.evaluate(np.stack([vocals, sum(others)]), np.stack([mixture, mixture]))
+    ours = scores.query("method == 'mixture'").set_index("target").SDR
+    assert np.allclose([ours["vocals"], ours["residual"]], np.nanmedian(sdr, axis=1), atol=1e-3)
+    shutil.rmtree(folder.parent)
+
+
 def test_an_oracle_is_evaluated_as_a_separator_is(cli, tmp_path, musdb_tree, capfd):
     data = ["data=musdb18hq", f"data.root={musdb_tree}", f"paths.out={tmp_path}"]
     assert cli("evaluate", "ckpt=oracle:irm1", *data) == 0

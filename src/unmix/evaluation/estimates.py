@@ -10,15 +10,25 @@ from torch import Tensor
 from unmix.data import pcm
 from unmix.data.tracks import Track
 
+RESIDUAL = "residual"
+
 
 class Sources:
-    """True stems of a track: `sources(start, stop)` is (sources, channels, samples), float32."""
+    """True stems of a track: `sources(start, stop)` is (sources, channels, samples), float32.
+
+    A last name `residual` is the sum of all sources that are not named.
+    """
 
     def __init__(self, track: Track, names: Sequence[str]) -> None:
-        self.files = [pcm.FloatReader(track.path(name)) for name in names]
+        rest = [name for name in track.files if name not in (*names, "mixture")] if RESIDUAL in names else []
+        self.files = [pcm.FloatReader(track.path(name)) for name in names if name != RESIDUAL]
+        self.rest = [pcm.FloatReader(track.path(name)) for name in rest]
 
     def __call__(self, start: int, stop: int) -> Tensor:
-        return torch.from_numpy(np.stack([file(start, stop) for file in self.files]))
+        stems = [file(start, stop) for file in self.files]
+        if self.rest:
+            stems.append(np.sum([file(start, stop) for file in self.rest], axis=0))
+        return torch.from_numpy(np.stack(stems))
 
 
 class Estimates:

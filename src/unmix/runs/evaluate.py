@@ -14,6 +14,7 @@ from unmix import errors
 from unmix.data.tracks import SOURCES, Track
 from unmix.evaluation import callback, published
 from unmix.evaluation.callback import MakeTest, NetworksTest, OracleTest, SeparationTest
+from unmix.evaluation.estimates import RESIDUAL
 from unmix.evaluation.oracle import ORACLES
 from unmix.evaluation.report import Summary
 from unmix.evaluation.scoring import EvaluationFolder
@@ -80,14 +81,19 @@ def after_training(plan: Plan) -> None:
 def _candidate(cfg: DictConfig, ckpt: Any, method: str) -> Candidate:
     if isinstance(ckpt, str) and ckpt.startswith(ORACLE):
         return _oracle(cfg, ckpt.removeprefix(ORACLE))
-    found = _complete(ckpt)
+    residual = bool(cfg.evaluation.residual)
+    found = _complete(ckpt, residual)
     how: dict[str, Any] = OmegaConf.to_container(cfg.separator)  # type: ignore[assignment]
-    exact_seconds, targets = how.pop("exact_seconds"), _targets(found)
+    exact_seconds, targets = how.pop("exact_seconds"), [one for one in _targets(found) if one in found]
 
     def test(tracks: Sequence[Track], where: EvaluationFolder) -> SeparationTest:
-        return NetworksTest(load_separator(ckpt, targets=targets, **how), tracks, where, exact_seconds)
+        return NetworksTest(
+            load_separator(ckpt, targets=targets, residual=residual, **how), tracks, where, exact_seconds
+        )
 
     weights = {target: checkpoint.digest(one.state) for target, one in found.items()}
+    if residual:
+        weights["residual"], method = "mixture - the others", f"{method}, {' + '.join((*targets, RESIDUAL))}"
     said = {target: str(one.path) for target, one in found.items()}
     return Candidate(method, targets, next(iter(found.values())).config["data"], weights, said, test)
 
@@ -155,14 +161,19 @@ def _show(summary: Summary, where: EvaluationFolder, settings: DictConfig) -> No
         log.info("stems:  %s", where.path / "estimates")
 
 
-def _complete(ckpt: Any) -> dict[str, Checkpoint]:
-    """Checkpoints of all targets: museval scores them together, or not at all."""
+def _complete(ckpt: Any, residual: bool) -> dict[str, Checkpoint]:
+    """Checkpoints of all targets: museval scores them together, or not at all; or of some, and a residual."""
     found = find_checkpoints(ckpt)
     missing = [target for target in _targets(found) if target not in found]
-    if missing:
+    if residual and not missing:
+        raise ValueError(
+            f"evaluation.residual: got true, but {ckpt} holds all targets and leaves nothing: leave it out"
+        )
+    if missing and not residual:
         raise ValueError(
             f"ckpt: {ckpt} holds {', '.join(found)} and lacks {', '.join(missing)}; museval scores all together: "
-            f"train the rest with the same options and -m target={','.join(missing)}"
+            f"train the rest with the same options and -m target={','.join(missing)}, or score what is left as one source, "
+            "which other numbers come from: evaluation.residual=true"
         )
     return found
 
