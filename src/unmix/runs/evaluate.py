@@ -166,14 +166,12 @@ def _complete(ckpt: Any, residual: bool) -> dict[str, Checkpoint]:
     found = find_checkpoints(ckpt)
     missing = [target for target in _targets(found) if target not in found]
     if residual and not missing:
-        raise ValueError(
-            f"evaluation.residual: got true, but {ckpt} holds all targets and leaves nothing: leave it out"
-        )
+        raise ValueError(f"evaluation.residual: got true, but {ckpt} holds all targets, which leave nothing")
     if missing and not residual:
         raise ValueError(
             f"ckpt: {ckpt} holds {', '.join(found)} and lacks {', '.join(missing)}; museval scores all together: "
-            f"train the rest with the same options and -m target={','.join(missing)}, or score what is left as one source, "
-            "which other numbers come from: evaluation.residual=true"
+            f"train the rest with the same options and -m target={','.join(missing)}, or score what is left "
+            "as one source, which gives other numbers: evaluation.residual=true"
         )
     return found
 
