@@ -31,11 +31,10 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: install
-	$(BIN)/python bench/wiener.py
-	$(BIN)/python bench/separate.py
-	$(BIN)/python bench/evaluate.py
-	$(BIN)/python bench/loader.py
+bench: bench-wiener bench-separate bench-evaluate bench-loader bench-parity_training
+
+bench-%: install
+	$(BIN)/python bench/$*.py
 
 clean:
 	rm -rf .venv
