@@ -1,4 +1,4 @@
-"""BSS Eval beside museval's, of the same stems in the same run: `make bench`.
+"""BSS Eval beside museval's, of the same stems in the same run: `make bench-evaluate`.
 
 Four stereo sources at 44.1 kHz, one-second windows, 512 taps. The memory figure is of a process that scores a track of
 ten minutes as `evaluate.py` does, from files.

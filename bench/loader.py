@@ -1,4 +1,4 @@
-"""Loading training batches beside openunmix's loader, on the same tree in the same run: `make bench`.
+"""Loading training batches beside openunmix's loader, on the same tree in the same run: `make bench-loader`.
 
 Six-second stereo segments of four sources, gain and channel swap, batches of 16, page cache warm.
 """

@@ -1,4 +1,4 @@
-"""Separation beside openunmix's Separator, with the same random weights in the same run: `make bench`.
+"""Separation beside openunmix's Separator, with the same random weights in the same run: `make bench-separate`.
 
 Four targets, hidden size 512, stereo noise at 44.1 kHz. Every memory figure is of a process of its own.
 """

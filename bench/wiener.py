@@ -1,4 +1,4 @@
-"""The Wiener filter beside norbert's, on the same spectrograms in the same run: `make bench`."""
+"""The Wiener filter beside norbert's, on the same spectrograms in the same run: `make bench-wiener`."""
 
 import platform
 import statistics

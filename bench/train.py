@@ -1,0 +1,133 @@
+"""A training step beside the reference's, of the same weights on the same batch in the same run: `make bench-train`.
+
+16 x 6 s, stereo, hidden size 512; STFT, network, loss, backward pass and Adam, without data. Ours under Lightning's
+Trainer, the reference's in the bare loop of open-unmix-pytorch v1.3.0 (scripts/train.py). They take turns, and the
+median step counts. Lightning's own time is that of steps of a module that does nothing.
+"""
+
+import platform
+import statistics
+import time
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from openunmix import model as theirs
+from openunmix.transforms import ComplexNorm, make_filterbanks
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from unmix.dsp.stft import Stft
+from unmix.models.open_unmix import OpenUnmix
+from unmix.training.module import SeparationModule
+
+BATCH, SAMPLES, TARGET, TURNS, STEPS = 16, 6 * 44100, "vocals", 3, 4
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+QUIET: dict[str, Any] = {
+    "accelerator": DEVICE,
+    "devices": 1,
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
+
+
+def now() -> float:
+    """Seconds, after what the device still had to do."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+class Times(Callback):
+    """Of whole steps, optimiser and Lightning included."""
+
+    def __init__(self) -> None:
+        self.stamps: list[float] = []
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.stamps.append(now())
+
+
+def ours(model: OpenUnmix, batch: dict[str, Tensor]) -> list[float]:
+    """Seconds of steps after the first."""
+    module = SeparationModule(
+        model,
+        Stft(),
+        target=TARGET,
+        optimizer=partial(torch.optim.Adam, lr=1e-3, weight_decay=1e-5),
+        scheduler=partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0),
+    )
+    times = Times()
+    loader = DataLoader([batch] * (STEPS + 1), batch_size=None)  # type: ignore[arg-type]
+    Trainer(max_epochs=1, callbacks=[times], **QUIET).fit(module, loader)
+    return [b - a for a, b in zip(times.stamps, times.stamps[1:], strict=False)]
+
+
+def reference(model: nn.Module, batch: dict[str, Tensor]) -> list[float]:
+    """The same of the reference's."""
+    stft, _ = make_filterbanks(n_fft=4096, n_hop=1024, center=False)
+    encoder = nn.Sequential(stft, ComplexNorm(mono=False)).to(DEVICE)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-5)
+    model.train()
+    seconds = []
+    for _ in range(STEPS + 1):
+        started = now()
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(encoder(batch["mixture"])), encoder(batch[TARGET]))
+        loss.backward()
+        optimizer.step()
+        loss.item()  # as it does, for its running mean
+        seconds.append(now() - started)
+    return seconds[1:]
+
+
+class Nothing(LightningModule):
+    """A step that costs nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        return self.weight * 0
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def lightning_s_own(num_steps: int = 2000) -> float:
+    """Milliseconds a step."""
+    loader = DataLoader([torch.zeros(())] * num_steps, batch_size=None)  # type: ignore[arg-type]
+    started = now()
+    Trainer(max_epochs=1, barebones=True, accelerator=DEVICE, devices=1).fit(Nothing(), loader)
+    return (now() - started) / num_steps * 1000
+
+
+def main() -> None:
+    """Print the table."""
+    name = torch.cuda.get_device_name() if DEVICE == "cuda" else platform.processor() or platform.machine()
+    print(f"machine: {name}, {torch.get_num_threads()} threads, torch {torch.__version__}, ", end="")
+    print(f"openunmix {version('openunmix')}, Lightning {version('pytorch-lightning')}\n")
+    torch.manual_seed(0)
+    stems = 0.1 * torch.randn(2, BATCH, 2, SAMPLES, device=DEVICE)
+    batch = {"mixture": stems.sum(dim=0), TARGET: stems[0]}
+    model = OpenUnmix(512).to(DEVICE)
+    peer = theirs.OpenUnmix(2049, 2, hidden_size=512, max_bin=model.num_input_bins).to(DEVICE)
+    peer.load_state_dict(model.state_dict())
+    seconds: dict[str, list[float]] = {"openunmix": [], "unmix": []}
+    for _ in range(TURNS):
+        seconds["openunmix"] += reference(peer, batch)
+        seconds["unmix"] += ours(model, batch)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    print("| step of 16 x 6 s | seconds | of the reference's |\n|---|---|---|")
+    for name, value in medians.items():
+        print(f"| {name} | {value:.4f} | {value / medians['openunmix']:.2f} |")
+    print(f"\nLightning's own: {lightning_s_own():.2f} ms a step")
+
+
+if __name__ == "__main__":
+    main()
