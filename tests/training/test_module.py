@@ -107,7 +107,7 @@ def test_model_and_stft_must_agree_in_bins():
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULES)
-def test_schedules_step_once_an_epoch(scheduler):
+def test_schedules_step_once_an_epoch(scheduler, monkeypatch):
     module = make_module(scheduler)
     log_nowhere(module)
     optimizer = module.configure_optimizers()["optimizer"]
@@ -119,6 +119,11 @@ def test_schedules_step_once_an_epoch(scheduler):
 
     module._trainer = Trainer()
     module.lr_schedulers = lambda: schedule
+    before = optimizer.param_groups[0]["lr"]
+    monkeypatch.setattr("unmix.training.module.is_within_epoch", lambda trainer: True)
+    module.on_train_epoch_end()
+    assert optimizer.param_groups[0]["lr"] == before, "an epoch that was cut is none"
+    monkeypatch.setattr("unmix.training.module.is_within_epoch", lambda trainer: False)
     for _ in range(3):
         optimizer.step()
         module.on_train_epoch_end()

@@ -108,6 +108,29 @@ def test_a_signal_saves_and_the_same_command_ends_as_if_nothing_had_been(
     assert_same(result_of(run), uninterrupted)
 
 
+@pytest.mark.parametrize(("length", "position"), [(1, [0, 1]), (8, [1, 3]), (10, [2, 0]), (None, [1, 3])])
+def test_a_run_cut_by_steps_or_time_goes_on_as_if_it_had_not_been(
+    arguments, cli, tmp_path, uninterrupted, monkeypatch, length, position
+):
+    original = SeparationModule.training_step
+
+    def stop_as_max_time_does(module, batch, batch_idx):
+        module.trainer.should_stop = module.trainer.global_step == 7
+        return original(module, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        if length is None:
+            patch.setattr(SeparationModule, "training_step", stop_as_max_time_does)
+        assert cli("train", *arguments, f"paths.out={tmp_path}", f"trainer.max_steps={length or 14}") == 0
+    run = folder_of(tmp_path)
+    assert status.read(run).state == "done"
+    assert status.read(run).epoch == position[0]
+    assert status.read(run).best == torch.load(run / "checkpoints" / "best.ckpt")["unmix"]["best_score"]
+    assert torch.load(run / "checkpoints" / "last.ckpt")["unmix"]["position"] == position
+    assert cli("train", *arguments, f"paths.out={tmp_path}") == 0
+    assert_same(result_of(run), uninterrupted)
+
+
 def test_another_number_of_threads_is_said_when_a_run_goes_on(arguments, cli, tmp_path, capfd):
     assert cli("train", *arguments, f"paths.out={tmp_path}", "trainer.max_epochs=1") == 0
     path = folder_of(tmp_path) / "env.json"

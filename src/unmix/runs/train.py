@@ -113,15 +113,15 @@ def _wanted(cfg: DictConfig) -> Callable[[Status | None], bool]:
 def _train(planned: Plan, held: Held) -> None:
     _fit(planned, held.update)
     checkpoints = planned.run / "checkpoints"
-    last = checkpoint.read(checkpoints / LAST).record
+    last, best = checkpoint.read(checkpoints / LAST).record, checkpoint.read(checkpoints / BEST)
     held.update(
         state="done",
         epoch=last["position"][0],
         step=last["step"],
-        best=last["best_score"],
+        best=best.record["best_score"],
         length=requested_length(planned.cfg),
         stopped_early=last["stopped_early"],
-        weights=checkpoint.digest(checkpoint.read(checkpoints / BEST).state),
+        weights=checkpoint.digest(best.state),
         activity="",
     )
     say_what_came_out(planned, held.status)

@@ -13,7 +13,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
 
-from unmix.training.checkpoints import Checkpoints, finished_epochs
+from unmix.training.checkpoints import Checkpoints, finished_epochs, is_within_epoch
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class MetricsCsv(Callback):
             self.path.write_text(header + "".join(kept))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.is_global_zero:
+        if is_within_epoch(trainer) or not trainer.is_global_zero:
             return
         row: dict[str, Any] = {"epoch": finished_epochs(trainer) - 1, "step": trainer.global_step}
         for name, value in sorted(trainer.callback_metrics.items()):

@@ -46,7 +46,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
 
 class Checkpoints(Checkpoint):
-    """best.ckpt at the lowest `monitor`, last.ckpt every epoch, every so many minutes, and when a signal stops the run.
+    """best.ckpt at the lowest `monitor`; last.ckpt every epoch, every so many minutes, and where a run is stopped.
 
     Args:
         dirpath: folder.
@@ -95,12 +95,15 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if trainer.fit_loop.epoch_loop._num_ready_batches_reached():
+        if not is_within_epoch(trainer):
             return  # validation comes next, and only after it can an epoch be resumed
         is_stopped = _any_rank(trainer, signals.received() is not None)
-        if is_stopped or _any_rank(trainer, time.monotonic() - self.saved_at > self.every_seconds):
+        is_cut = _is_length_reached(trainer)
+        if is_stopped or is_cut or _any_rank(trainer, time.monotonic() - self.saved_at > self.every_seconds):
             self.batch = batch_idx + 1
             self._save(trainer, pl_module, LAST)
+        if is_cut:
+            trainer.should_stop = True  # Lightning validates then, which it does not for `max_steps`
         if is_stopped:
             self._stop()
 
@@ -109,12 +112,15 @@ class Checkpoints(Checkpoint):
         for name, value in losses.items():
             if not math.isfinite(value):
                 raise ArithmeticError(_not_finite(f"{name} is {value}", trainer))
-        self.batch, self.stopped_early = 0, _is_stopped_early(trainer)
+        is_whole = not is_within_epoch(trainer)
+        if is_whole:
+            self.batch, self.stopped_early = 0, _is_stopped_early(trainer)
         score = losses.get(self.monitor)
         if score is not None and (self.best_score is None or score < self.best_score):
             self.best_score = score
             self._save(trainer, pl_module, BEST)
-        self._save(trainer, pl_module, LAST)
+        if is_whole:  # else last.ckpt is of before this validation, and goes on as if there had been none
+            self._save(trainer, pl_module, LAST)
         if _any_rank(trainer, signals.received() is not None):
             self._stop()
 
@@ -136,6 +142,16 @@ def finished_epochs(trainer: Trainer) -> int:
     """Also right within the hooks of an epoch's end, where `current_epoch` still counts it as running."""
     processed: int = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
     return processed
+
+
+def is_within_epoch(trainer: Trainer) -> bool:
+    """Whether batches of the epoch are left; also at its end, when `max_steps` or `max_time` cut it."""
+    return not trainer.fit_loop.epoch_loop._num_ready_batches_reached()
+
+
+def _is_length_reached(trainer: Trainer) -> bool:
+    loop = trainer.fit_loop
+    return loop.epoch_loop._is_training_done or (trainer.should_stop and loop._can_stop_early)
 
 
 def _is_stopped_early(trainer: Trainer) -> bool:

@@ -14,6 +14,7 @@ from torchmetrics.functional.audio import signal_noise_ratio
 
 from unmix.dsp.stft import Stft
 from unmix.dsp.wiener import mixture_phase
+from unmix.training.checkpoints import is_within_epoch
 
 
 class SeparationModule(LightningModule):
@@ -120,6 +121,8 @@ class SeparationModule(LightningModule):
         self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_epoch_end(self) -> None:
+        if is_within_epoch(self.trainer):
+            return
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step(self.trainer.callback_metrics["val/loss"])
