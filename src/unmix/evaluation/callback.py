@@ -194,18 +194,20 @@ class Museval(Callback):
 
     def finish(self) -> report.Summary:
         """Put the scores of all tracks together: scores.csv, summary.json, boxplot.png, report.html."""
-        rows = [
-            score
+        stores = {
+            method: {track.name: self.where.store(method, track.name).read_text() for track in self.tracks}
             for method in (self.method, MIXTURE)
-            for track in self.tracks
-            for score in scores.medians(method, track.name, self.where.store(method, track.name).read_text())
-        ]
-        windows = {
-            track.name: scores.num_windows(self.where.store(self.method, track.name).read_text())
-            for track in self.tracks
         }
-        summary = report.Summary(self.method, MIXTURE, rows, self.settings, windows, self.compare)
-        report.write(summary, self.where.path)
+        rows = [
+            row
+            for method in stores
+            for track, store in stores[method].items()
+            for row in scores.medians(method, track, store)
+        ]
+        windows = {track: scores.num_windows(store) for track, store in stores[self.method].items()}
+        whole = {method: scores.whole_tracks(list(stores[method].values())) for method in stores}
+        summary = report.Summary(self.method, MIXTURE, rows, self.settings, windows, self.compare, whole)
+        report.write(summary, self.where)
         return summary
 
     def _is_scored(self, track: Track) -> bool:

@@ -27,6 +27,7 @@ from unmix.evaluation.table import METRICS
 log = logging.getLogger(__name__)
 
 BLOCK = 1 << 20  # samples
+WHOLE = "whole_track_sdr"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,22 @@ def score_track(
         ]
         reason = " and ".join(silent) + " silent throughout" if silent else "something is silent in every window"
         log.warning("%s has no score: %s", track, reason)
-    return to_json(names, scores)
+    return to_json(names, scores, whole_track_sdr(references, estimates, num_samples))
+
+
+def whole_track_sdr(references: ReadStems, estimates: ReadStems, num_samples: int) -> Tensor:
+    """SDR of all samples and channels at once, dB, (sources): what the Music Demixing Challenge 2021 ranks by.
+
+    Y. Mitsufuji et al., Music Demixing Challenge 2021, Frontiers in Signal Processing 1 (2022), equation 1; its
+    10^-7 keeps silence finite.
+    """
+    signal, noise = torch.zeros(2, 1, dtype=torch.float64)
+    for start in range(0, num_samples, BLOCK):
+        span = start, min(start + BLOCK, num_samples)
+        reference = references(*span).double()
+        signal = signal + reference.square().sum(dim=(1, 2))
+        noise = noise + (reference - estimates(*span)).square().sum(dim=(1, 2))
+    return 10 * ((signal + 1e-7) / (noise + 1e-7)).log10()
 
 
 def _torch(references: ReadStems, estimates: ReadStems, num_samples: int, sample_rate: int) -> Scores:
@@ -114,12 +130,13 @@ def _silent(read: ReadStems, num_samples: int) -> list[int]:
     return [i for i, one in enumerate(heard.any(dim=0).tolist()) if not one]
 
 
-def to_json(names: Sequence[str], scores: Scores) -> str:
-    """As museval writes it: five decimals, NaN for what is infinite."""
+def to_json(names: Sequence[str], scores: Scores, whole: Tensor) -> str:
+    """As museval writes it: five decimals, NaN for what is infinite; and beside its windows the SDR of the whole."""
     values = {"SDR": scores.sdr, "SIR": scores.sir, "SAR": scores.sar, "ISR": scores.isr}
     targets = [
         {
             "name": name,
+            WHOLE: round(float(whole[i]), 5),
             "frames": [
                 {
                     "time": float(window),
@@ -172,6 +189,18 @@ def summarize(
 def means_of_medians(scores: Sequence[TrackScore]) -> dict[str, dict[str, dict[str, float]]]:
     """Means over tracks, as some authors give them: method -> target -> metric -> dB."""
     return summarize(scores, over_tracks=statistics.fmean)
+
+
+def whole_tracks(stores: Sequence[str]) -> dict[str, float]:
+    """Target -> SDR of whole tracks, dB, mean over tracks as in the Music Demixing Challenge 2021."""
+    tracks = [{target["name"]: target[WHOLE] for target in json.loads(store)["targets"]} for store in stores]
+    return {name: statistics.fmean(track[name] for track in tracks) for name in tracks[0]}
+
+
+def windows(store: str, target: str) -> list[tuple[float, float]]:
+    """Begin, in seconds, and SDR of every window of a target, from museval's JSON."""
+    (frames,) = (one["frames"] for one in json.loads(store)["targets"] if one["name"] == target)
+    return [(float(frame["time"]), float(frame["metrics"]["SDR"])) for frame in frames]
 
 
 def num_windows(store: str) -> tuple[int, int]:

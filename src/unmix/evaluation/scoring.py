@@ -8,7 +8,7 @@ import torch
 
 from unmix.data import pcm
 from unmix.data.tracks import Track
-from unmix.evaluation import scores
+from unmix.evaluation import passages, scores
 from unmix.evaluation.estimates import Estimates, Shared, Sources
 from unmix.experiments import folder
 
@@ -27,6 +27,10 @@ class EvaluationFolder:
 
     def estimate(self, track: str, target: str) -> Path:
         return self.path / "estimates" / track / f"{target}.wav"
+
+    def passage(self, track: str, target: str) -> Path:
+        """A few seconds to listen to; in the end, of the best and the worst track of a target."""
+        return self.path / "passages" / track / f"{target}.wav"
 
     def under_way(self, track: str) -> Path:
         """Estimates that are yet to be scored."""
@@ -72,6 +76,8 @@ class Scoring:
                 engine=self.engine,
                 device=self.device,
             )
+            if method == self.method:  # before its scores, which say that the track is done
+                self._keep_passages(references, store)
             folder.write_atomically(self.where.store(method, track.name), store)
         if self.save_estimates:
             for i, name in enumerate(self.names):
@@ -80,3 +86,11 @@ class Scoring:
                 pcm.write(path, self.estimates(0, track.num_samples)[i].numpy(), track.sample_rate)
         self.estimates.path.unlink()
         return self
+
+    def _keep_passages(self, references: Sources, store: str) -> None:
+        track, mixture = self.track, Sources(self.track, ["mixture"])
+        for i, name in enumerate(self.names):
+            span = passages.span(scores.windows(store, name), track.num_samples, track.sample_rate)
+            if span is not None:
+                stems = mixture(*span)[0], references(*span)[i], self.estimates(*span)[i]
+                passages.Passage(*stems, track.sample_rate).write(self.where.passage(track.name, name))

@@ -124,6 +124,7 @@ def _evaluate(candidate: Candidate, parent: Path, cfg: DictConfig, *, data: Any,
         "weights": candidate.weights,
         "data": datamodule.splits.fingerprint(),
         "subset": subset,
+        "format": 2,  # of the files; other files are no scores of ours
         "separator": OmegaConf.to_container(cfg.separator),
     }
     code = hashlib.sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:6]

@@ -1,0 +1,124 @@
+"""The pictures of a report: box plots of scores, spectrograms of what was separated."""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.figure import Figure
+
+from unmix.dsp.stft import Stft
+from unmix.evaluation.passages import Passage
+from unmix.evaluation.scores import TrackScore
+from unmix.evaluation.table import METRICS
+
+# Okabe and Ito's colours, told apart by the colour-blind; one per target.
+COLORS = {"vocals": "#0072B2", "drums": "#D55E00", "bass": "#009E73", "other": "#CC79A7"}
+GREY = "#999999"
+
+RANGE = 80.0  # dB from the loudest to what is shown as nothing
+LOWEST_KHZ, HIGHEST_KHZ = 0.04, 16  # UMX hears nothing above
+FFT_SIZE, HOP = 4096, 1024
+
+
+def png(figure: Figure, dpi: int = 110) -> bytes:
+    """The figure as a file; it is closed."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def box_plot(rows: Sequence[TrackScore], method: str, baseline: str) -> Figure:
+    """One panel a metric, one pair of boxes a target: `method` in colour, `baseline` in grey, a dot a track."""
+    targets = list(dict.fromkeys(row.target for row in rows))
+    figure, panels = plt.subplots(1, len(METRICS), figsize=(13, 4.2), layout="constrained")
+    for panel, metric in zip(panels, METRICS, strict=True):
+        for i, target in enumerate(targets):
+            for one, offset, color in ((method, -0.19, COLORS.get(target, "black")), (baseline, 0.19, GREY)):
+                if (one, metric) != (baseline, "SAR"):  # it has no artifacts: some 160 dB
+                    values = _values(rows, one, target, metric)
+                    _box(panel, values, i + offset, color)
+                    panel.plot([i + offset] * len(values), values, "o", color=color, markersize=3, alpha=0.8)
+        panel.set_title(metric)
+        panel.set_xticks(range(len(targets)), targets)
+        _clean(panel)
+    panels[0].set_ylabel("dB, median over a track's windows")
+    num_tracks = len({row.track for row in rows})
+    figure.suptitle(f"{method} (colour) and the {baseline} (grey), {num_tracks} tracks")
+    return figure
+
+
+def participants_plot(rows: Sequence[TrackScore], method: str, participants: Sequence[TrackScore]) -> Figure:
+    """One panel a target: the SDR of `method`, in colour, among the participants', in grey, by their medians."""
+    targets = list(dict.fromkeys(row.target for row in rows))
+    figure, panels = plt.subplots(len(targets), 1, figsize=(13, 3.1 * len(targets)), layout="constrained")
+    names = [f"{method} ", *dict.fromkeys(row.method for row in participants)]  # one of them may be called the same
+    ours = [TrackScore(f"{method} ", row.track, row.target, row.metrics) for row in rows if row.method == method]
+    for panel, target in zip(panels, targets, strict=True):
+        values = {name: _values([*ours, *participants], name, target, "SDR") for name in names}
+        order = sorted((name for name in names if values[name]), key=lambda name: _median(values[name]))
+        for i, name in enumerate(order):
+            _box(panel, values[name], i, COLORS.get(target, "black") if name == names[0] else GREY)
+        panel.set_title(target, loc="left")
+        panel.set_xticks(range(len(order)), order, rotation=45, ha="right")
+        panel.set_ylabel("SDR in dB")
+        panel.get_xticklabels()[order.index(names[0])].set_fontweight("bold")
+        _clean(panel)
+    return figure
+
+
+def spectrograms(passage: Passage) -> Figure:
+    """Mixture, reference, estimate and their difference, side by side on one scale."""
+    stems = {**passage.stems, "error": passage.estimate - passage.reference}
+    figure, panels = plt.subplots(1, len(stems), figsize=(13, 2.8), layout="constrained", sharey=True)
+    levels = _levels(stems)
+    loudest = max(float(level.max()) for level in levels.values())
+    for panel, (name, level) in zip(panels, levels.items(), strict=True):
+        seconds = torch.arange(level.shape[1]) * HOP / passage.sample_rate
+        khz = torch.arange(level.shape[0]) * passage.sample_rate / FFT_SIZE / 1000
+        image = panel.pcolormesh(
+            seconds, khz, level, vmin=loudest - RANGE, vmax=loudest, cmap="magma", shading="nearest", rasterized=True
+        )
+        panel.set(title=name, xlabel="seconds", yscale="log", ylim=(LOWEST_KHZ, min(float(khz[-1]), HIGHEST_KHZ)))
+        panel.yaxis.set_major_formatter("{x:g}")
+    panels[0].set_ylabel("kHz")
+    figure.colorbar(image, ax=panels, label="dB", pad=0.01)
+    return figure
+
+
+def _levels(stems: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """dB (bins, frames), mean power of the channels."""
+    stft = Stft(FFT_SIZE, HOP, center=True)
+    power = {name: stft(stem).abs().square().mean(dim=0) for name, stem in stems.items()}
+    return {name: 10 * one.clamp_min(1e-12).log10() for name, one in power.items()}
+
+
+def _box(panel: Any, values: list[float], position: float, color: str) -> None:
+    panel.boxplot(
+        values,
+        positions=[position],
+        widths=0.32,
+        manage_ticks=False,
+        showfliers=False,
+        patch_artist=True,
+        boxprops={"facecolor": color, "alpha": 0.35, "edgecolor": color},
+        whiskerprops={"color": color},
+        capprops={"color": color},
+        medianprops={"color": color, "linewidth": 2},
+    )
+
+
+def _clean(panel: Any) -> None:
+    panel.grid(axis="y", alpha=0.3)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def _values(rows: Sequence[TrackScore], method: str, target: str, metric: str) -> list[float]:
+    values = [row.metrics[metric] for row in rows if (row.method, row.target) == (method, target)]
+    return [value for value in values if value == value]  # without NaN, which matplotlib would show as no box
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(torch.tensor(values, dtype=torch.float64).quantile(0.5))
