@@ -32,7 +32,14 @@ MAY_IMPORT = {
     "export": {"config"},
     "hydra_plugins": {"runs"},
 }
-LIGHTNING = {"data/datamodule.py", "training/", "evaluation/callback.py", "runs/"}
+LIGHTNING = {
+    "data/datamodule.py",
+    "training/",
+    "evaluation/callback.py",
+    "evaluation/separation.py",
+    "evaluation/in_training.py",
+    "runs/",
+}
 HYDRA = {"schema.py", "composition.py", "config.py", "identity.py", "plans.py", "runs/", "hydra_plugins/"}
 HEAVY_OUTSIDE = ("pandas", "matplotlib")
 

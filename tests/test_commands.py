@@ -2,7 +2,9 @@
 
 import csv
 import json
+import re
 import shutil
+from pathlib import Path
 
 import museval
 import numpy as np
@@ -12,6 +14,7 @@ import soundfile
 import torch
 
 import unmix
+from unmix.data.tracks import SOURCES
 from unmix.models import checkpoint
 
 
@@ -71,6 +74,7 @@ def test_evaluation_writes_scores_summary_picture_and_report(evaluation):
         "tracks",
         "mixture",
         "estimates",
+        "passages",
     } == {path.name for path in evaluation.iterdir()}
     assert evaluation.name.startswith("musdb18hq-test-")
 
@@ -103,7 +107,7 @@ def test_mixture_row_is_the_mixture_divided_by_the_number_of_sources(evaluation,
 
 def test_a_second_evaluation_separates_nothing_again(evaluation, trained, cli, monkeypatch):
     stamps = {path: path.stat().st_mtime_ns for path in (evaluation / "tracks").glob("*.json")}
-    monkeypatch.setattr("unmix.runs.evaluate.load_separator", None)  # would raise if called
+    monkeypatch.setattr("unmix.runs.candidates.load_separator", None)  # would raise if called
     assert cli("evaluate", f"ckpt={trained}") == 0
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
 
@@ -132,7 +136,9 @@ def test_published_settings_show_the_difference_from_what_was_published(evaluati
 def test_missing_targets_are_scored_as_a_residual_on_request(trained, cli, tmp_path, musdb_tree, capfd):
     ckpt = f"ckpt={next(trained.glob('vocals-*'))}"
     assert cli("evaluate", ckpt, f"paths.out={tmp_path}") == 2
-    assert "evaluation.residual=true" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "evaluation.residual=true" in said
+    assert re.search(r"holds vocals \(val/sdr -?[0-9.]+ dB\) and lacks drums, bass, other", said)
     assert cli("evaluate", f"ckpt={trained}", "evaluation.residual=true") == 2
     assert "evaluation.residual: got true, but" in capfd.readouterr().err
     assert cli("evaluate", ckpt, f"paths.out={tmp_path}", "evaluation.residual=true") == 0
@@ -158,7 +164,7 @@ def test_an_oracle_is_evaluated_as_a_separator_is(cli, tmp_path, musdb_tree, cap
     scores = pd.read_csv(folder / "scores.csv").set_index(["method", "target"]).SDR
     assert (scores["oracle-irm1"] > scores["mixture"]).all()
     assert cli("evaluate", "ckpt=oracle:irm1") == 2
-    assert "ckpt: oracle:irm1 knows no data: name it with data=musdb18hq" in capfd.readouterr().err
+    assert "data: oracle-irm1 knows no data: name it with data=musdb18hq" in capfd.readouterr().err
     assert cli("evaluate", "ckpt=oracle:irm", *data) == 2
     assert "ckpt: got 'oracle:irm', allowed oracle:irm1, oracle:irm2" in capfd.readouterr().err
 
@@ -167,6 +173,46 @@ def test_a_list_of_checkpoints_is_evaluated_outside_any_experiment(trained, cli,
     files = ",".join(str(path) for path in trained.glob("*/checkpoints/best.ckpt"))
     assert cli("evaluate", f"ckpt=[{files}]", f"paths.out={tmp_path}") == 0
     assert next((tmp_path / "evaluations").iterdir()).name.startswith("musdb18hq-test-")
+
+
+def test_several_separators_are_evaluated_and_stand_side_by_side(trained, cli, tmp_path, capfd, evaluation):
+    runs = tmp_path / "runs"
+    for name, targets in (("one", SOURCES), ("two", SOURCES), ("begun", ("vocals",)), ("empty", ())):
+        (runs / name).mkdir(parents=True)
+        for target in targets:
+            shutil.copytree(trained / f"{target}-s42", runs / name / f"{target}-s42")
+    out = f"paths.out={tmp_path / 'out'}"
+    assert cli("evaluate", f"ckpt={runs}/*", out, "evaluation.compare=umxhq") == 0
+    said = capfd.readouterr()
+    assert f"{runs / 'begun'}: left out, it lacks drums, bass, other" in said.out + said.err
+    assert f"{runs / 'empty'}: left out, it lacks checkpoints" in said.out + said.err
+    assert "umxhq as published" in said.out
+    (page,) = (tmp_path / "out" / "evaluations").glob("comparison-*/comparison.html")
+    assert "../../../runs/one/eval/" in page.read_text()
+    scores = pd.read_csv(page.with_name("scores.csv"))
+    assert list(scores.method.unique()) == ["mixture", "one", "two"]
+    assert cli("evaluate", f"ckpt=[{runs / 'one'},oracle:irm1]", out) == 0, "the oracle takes the data of the other"
+    assert "oracle-irm1" in capfd.readouterr().out
+    assert cli("evaluate", f"ckpt=[{runs / 'one'},{runs / 'on'}]", out) == 2
+    assert f"ckpt: {runs / 'on'} does not exist" in capfd.readouterr().err
+
+
+def test_own_networks_and_those_of_others_make_one_separator(trained, cli, tmp_path, capfd):
+    assert cli("export", f"ckpt={trained}", f"out={tmp_path / 'umx'}") == 0
+    for path in (tmp_path / "umx").glob("vocals*"):
+        path.unlink()
+    (tmp_path / "own").mkdir()
+    shutil.copytree(trained / "vocals-s42", tmp_path / "own" / "vocals-s42")
+    ckpt, out = f"ckpt=[{tmp_path / 'umx'},{tmp_path / 'own'}]", f"paths.out={tmp_path / 'out'}"
+    assert cli("evaluate", ckpt, out) == 0, capfd.readouterr()
+    (where,) = (tmp_path / "out" / "evaluations").iterdir()
+    said = json.loads((where / "summary.json").read_text())["checkpoints"]
+    assert {target: Path(path).is_relative_to(tmp_path / "own") for target, path in said.items()} == {
+        "vocals": True,
+        "drums": False,
+        "bass": False,
+        "other": False,
+    }
 
 
 def test_separate_writes_stems_next_to_the_song(trained, cli, tmp_path):

@@ -1,12 +1,11 @@
-"""Evaluation, track by track, inside Lightning's test loop."""
+"""Scoring, track by track, beside Lightning's test loop that separates."""
 
 import logging
 import multiprocessing
 import os
 import time
-from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
@@ -14,86 +13,15 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from threadpoolctl import threadpool_limits
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from unmix import errors
 from unmix.data.tracks import Track
-from unmix.evaluation import oracle, report, scores
-from unmix.evaluation.estimates import Estimates, Sources
+from unmix.evaluation import report, scores
 from unmix.evaluation.scoring import MIXTURE, EvaluationFolder, Scoring
+from unmix.evaluation.separation import MakeTest, SeparationTest
 from unmix.experiments import signals
-from unmix.models import streaming
-from unmix.models.separator import Separator
 
 log = logging.getLogger(__name__)
-
-
-class SeparationTest(LightningModule, ABC):
-    """Lets Lightning's test loop separate whole tracks.
-
-    Args:
-        tracks: batches are positions in it.
-        where: folder of the evaluation.
-    """
-
-    targets: tuple[str, ...]  # in the order of the estimates
-
-    def __init__(self, tracks: Sequence[Track], where: EvaluationFolder) -> None:
-        super().__init__()
-        self.tracks = tracks
-        self.where = where
-
-    @abstractmethod
-    def separate(self, track: Track) -> Iterator[Tensor]:
-        """Estimates in blocks, (sources, channels, samples)."""
-
-    def test_dataloader(self) -> DataLoader[int]:
-        """One track a batch."""
-        return DataLoader(range(len(self.tracks)), batch_size=1)  # type: ignore[arg-type]
-
-    def test_step(self, batch: Tensor, batch_idx: int) -> dict[str, Estimates]:
-        """Estimates of a track, on disk."""
-        track = self.tracks[int(batch)]
-        estimates = Estimates(self.where.under_way(track.name), len(self.targets), track.num_channels)
-        estimates.write(self.separate(track))
-        return {"estimates": estimates}
-
-
-class NetworksTest(SeparationTest):
-    """Of what networks separate; `exact_seconds` as in `streaming.separate`."""
-
-    def __init__(
-        self, separator: Separator, tracks: Sequence[Track], where: EvaluationFolder, exact_seconds: float = 900.0
-    ) -> None:
-        super().__init__(tracks, where)
-        self.separator = separator
-        self.exact_seconds = exact_seconds
-        self.targets = separator.targets
-
-    def separate(self, track: Track) -> Iterator[Tensor]:
-        mixture = Sources(track, ["mixture"])
-        return streaming.separate(
-            self.separator,
-            lambda start, stop: mixture(start, stop)[0],
-            track.num_samples,
-            exact_seconds=self.exact_seconds,
-        )
-
-
-class OracleTest(SeparationTest):
-    """Of what is separated by means of the true sources, see `oracle.separate`."""
-
-    def __init__(self, name: str, targets: Sequence[str], tracks: Sequence[Track], where: EvaluationFolder) -> None:
-        super().__init__(tracks, where)
-        self.oracle = name
-        self.targets = tuple(targets)
-
-    def separate(self, track: Track) -> Iterator[Tensor]:
-        mixture, sources = Sources(track, ["mixture"]), Sources(track, self.targets)
-        return oracle.separate(self.oracle, lambda start, stop: mixture(start, stop)[0], sources, track.num_samples)
-
-
-MakeTest = Callable[[Sequence[Track], EvaluationFolder], SeparationTest]
 
 
 class Museval(Callback):
@@ -142,7 +70,7 @@ class Museval(Callback):
         self.under_way: deque[Future[Scoring]] = deque()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.started, self.num_done = time.monotonic(), 0
+        self.started, self.num_done, self.num_tracks = time.monotonic(), 0, int(trainer.num_test_batches[0])
         if self.workers:
             self.pool = ProcessPoolExecutor(
                 self.workers, multiprocessing.get_context("spawn"), _alone_in_its_thread, (os.getpid(),)
@@ -181,6 +109,8 @@ class Museval(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._stop()
+        for track in self.unscored:
+            self.where.under_way(track.name).unlink(missing_ok=True)  # as large as the track
 
     def _collect(self, most: int) -> None:
         """Log what is done, and wait until at most this many are not."""
@@ -215,8 +145,8 @@ class Museval(Callback):
 
     def _log(self, done: Scoring) -> None:
         self.num_done += 1
-        num_done, num_tracks, name = self.num_done, len(self.unscored), done.track.name
-        self.tell(f"evaluating, {len(self.tracks) - num_tracks + num_done}/{len(self.tracks)} tracks")
+        num_done, num_tracks, name = self.num_done, self.num_tracks, done.track.name
+        self.tell(f"evaluating, {num_done}/{num_tracks} tracks")
         store = self.where.store(self.method, name).read_text()
         sdr = "  ".join(f"{row.target} {row.metrics['SDR']:.2f}" for row in scores.medians("", name, store))
         remaining = (time.monotonic() - self.started) / num_done * (num_tracks - num_done)
@@ -230,9 +160,12 @@ def _alone_in_its_thread(parent: int) -> None:
     torch.set_num_threads(1)
 
 
-def evaluate(make_test: MakeTest, scorer: Museval, trainer: Trainer) -> report.Summary:
-    """Separate and score what is not scored yet, then summarise; `trainer` must have `scorer` among its callbacks."""
+def evaluate(make_test: MakeTest, scorer: Museval, trainer: Trainer) -> None:
+    """Separate and score what is not scored yet; `trainer` must have `scorer` among its callbacks.
+
+    Ranks share the tracks; when the first returns all are done, and it may `scorer.finish()`.
+    """
     if scorer.unscored:
         log.info("evaluating %d of %d tracks in %s", len(scorer.unscored), len(scorer.tracks), scorer.where.path)
         trainer.test(make_test(scorer.unscored, scorer.where), verbose=False)
-    return scorer.finish()
+        trainer.strategy.barrier()

@@ -52,19 +52,32 @@ def box_plot(rows: Sequence[TrackScore], method: str, baseline: str) -> Figure:
 
 def participants_plot(rows: Sequence[TrackScore], method: str, participants: Sequence[TrackScore]) -> Figure:
     """One panel a target: the SDR of `method`, in colour, among the participants', in grey, by their medians."""
-    targets = list(dict.fromkeys(row.target for row in rows))
-    figure, panels = plt.subplots(len(targets), 1, figsize=(13, 3.1 * len(targets)), layout="constrained")
-    names = [f"{method} ", *dict.fromkeys(row.method for row in participants)]  # one of them may be called the same
     ours = [TrackScore(f"{method} ", row.track, row.target, row.metrics) for row in rows if row.method == method]
-    for panel, target in zip(panels, targets, strict=True):
-        values = {name: _values([*ours, *participants], name, target, "SDR") for name in names}
-        order = sorted((name for name in names if values[name]), key=lambda name: _median(values[name]))
+    return _compared([*ours, *participants], {f"{method} "}, in_order=True)  # one of them may be called the same
+
+
+def methods_plot(rows: Sequence[TrackScore], baseline: str) -> Figure:
+    """One panel a target: the SDR of every method, in colour but for `baseline`."""
+    return _compared(rows, {row.method for row in rows} - {baseline}, in_order=False)
+
+
+def _compared(rows: Sequence[TrackScore], colored: set[str], *, in_order: bool) -> Figure:
+    targets = list(dict.fromkeys(row.target for row in rows if row.method in colored))
+    size = (13, 3.1 * len(targets))
+    figure, panels = plt.subplots(len(targets), 1, figsize=size, layout="constrained", squeeze=False)
+    names = list(dict.fromkeys(row.method for row in rows))
+    for panel, target in zip(panels[:, 0], targets, strict=True):
+        values = {name: _values(rows, name, target, "SDR") for name in names}
+        order = [name for name in names if values[name]]
+        if in_order:
+            order.sort(key=lambda name: _median(values[name]))
         for i, name in enumerate(order):
-            _box(panel, values[name], i, COLORS.get(target, "black") if name == names[0] else GREY)
+            _box(panel, values[name], i, COLORS.get(target, "black") if name in colored else GREY)
         panel.set_title(target, loc="left")
         panel.set_xticks(range(len(order)), order, rotation=45, ha="right")
         panel.set_ylabel("SDR in dB")
-        panel.get_xticklabels()[order.index(names[0])].set_fontweight("bold")
+        for name, label in zip(order, panel.get_xticklabels(), strict=True):
+            label.set_fontweight("bold" if name in colored else "normal")
         _clean(panel)
     return figure
 

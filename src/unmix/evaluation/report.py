@@ -1,6 +1,5 @@
 """What people look at: a table on the terminal, box plots, a page."""
 
-import base64
 import html
 import json
 import math
@@ -9,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from unmix.evaluation import figures, passages, published, scores
-from unmix.evaluation.page import PAGE
+from unmix.evaluation import figures, page, passages, published, scores
 from unmix.evaluation.scores import TrackScore
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.table import METRICS, shown
@@ -88,7 +86,7 @@ def write(summary: Summary, where: EvaluationFolder) -> None:
     folder.write_atomically(where.path / "scores.csv", scores.to_csv(summary.rows))
     picture = figures.png(figures.box_plot(summary.rows, summary.method, summary.baseline))
     (where.path / "boxplot.png").write_bytes(picture)
-    folder.write_atomically(where.path / "report.html", page(summary, picture, where))
+    folder.write_atomically(where.path / "report.html", render(summary, picture, where))
     played = {where.passage(track, target) for target in summary.targets for track in summary.extremes(target).values()}
     for file in set((where.path / "passages").glob("*/*.wav")) - played:
         file.unlink()
@@ -97,12 +95,12 @@ def write(summary: Summary, where: EvaluationFolder) -> None:
     folder.write_atomically(path, text)  # the last: it says that all is done
 
 
-def page(summary: Summary, picture: bytes, where: EvaluationFolder) -> str:
+def render(summary: Summary, picture: bytes, where: EvaluationFolder) -> str:
     """One HTML page: medians, box plots, passages, every track with what was saved of it, and the settings."""
     tracks = list(dict.fromkeys(row.track for row in summary.rows))
     rows = [
         "<tr>"
-        + _cell(track)
+        + page.row_head(track)
         + _windows_cell(summary, track)
         + "".join(_track_cells(summary, track, target, where) for target in summary.targets)
         for track in tracks
@@ -110,28 +108,26 @@ def page(summary: Summary, picture: bytes, where: EvaluationFolder) -> str:
     heads = "".join(f"<th>{html.escape(target)}</th>" for target in summary.targets)
     methods = {**summary.medians, f"{summary.compared} as published": summary.published}
     medians = [
-        f"<tr>{_cell(f'{target}, {method}')}"
+        f"<tr>{page.row_head(f'{target}, {method}')}"
         + "".join(f"<td>{html.escape(shown(methods[method][target][metric]))}</td>" for metric in METRICS)
         + f"<td>{shown(summary.whole[method][target]) if method in summary.whole else ''}</td>"
         for target in summary.targets
         for method in methods
         if target in methods[method]
     ]
-    return PAGE.format(
+    return page.PAGE.format(
+        style=page.STYLE,
+        script=page.SORT,
         title=html.escape(f"{summary.method}: {summary.num_tracks} tracks"),
         participants=_participants(summary),
         extremes="\n".join(_extremes(summary, where)),
         metrics="".join(f"<th>{metric}</th>" for metric in METRICS),
         medians="\n".join(medians),
-        picture=_inline(picture),
+        picture=page.image(picture, "box plot of the scores per target and metric"),
         heads=heads,
         rows="\n".join(rows),
         settings=html.escape(json.dumps(summary.settings, indent=2)),
     )
-
-
-def _cell(text: str) -> str:
-    return f"<th scope=row>{html.escape(text)}</th>"
 
 
 def _windows_cell(summary: Summary, track: str) -> str:
@@ -142,7 +138,7 @@ def _windows_cell(summary: Summary, track: str) -> str:
 def _track_cells(summary: Summary, track: str, target: str, where: EvaluationFolder) -> str:
     player = ""
     if (path := where.estimate(track, target)).is_file():
-        player = f"<br>{_player(quote(path.relative_to(where.path).as_posix()))}"
+        player = f"<br>{page.player(quote(path.relative_to(where.path).as_posix()))}"
     return f"<td>{summary.score(track, target):.2f}{player}</td>"
 
 
@@ -151,7 +147,7 @@ def _participants(summary: Summary) -> str:
         return ""
     participants = [row for row in published.sisec18() if row.target in summary.targets]
     picture = figures.png(figures.participants_plot(summary.rows, summary.method, participants))
-    return f"<h2>Among SiSEC 2018's participants</h2>{_image(picture, 'box plots of the SDR of all participants')}"
+    return f"<h2>Among SiSEC 2018's participants</h2>{page.image(picture, 'box plots of the SDR of all participants')}"
 
 
 def _extremes(summary: Summary, where: EvaluationFolder) -> Iterator[str]:
@@ -164,25 +160,13 @@ def _extremes(summary: Summary, where: EvaluationFolder) -> Iterator[str]:
                 continue
             passage = passages.read(path)
             players = "".join(
-                f"<label>{name} {_player(passages.mp3(stem, passage.sample_rate))}</label>"
+                f"<label>{name} {page.player(passages.mp3(stem, passage.sample_rate))}</label>"
                 for name, stem in passage.stems.items()
             )
+            picture = figures.png(figures.spectrograms(passage), dpi=80)
             yield (
                 f"<section><h3>{html.escape(target)}, {which}: {html.escape(track)}</h3>"
                 f"<p>SDR {summary.score(track, target):.2f} dB; around {int(second) // 60}:{int(second) % 60:02d}</p>"
                 f"<p class=players>{players}</p>"
-                f"{_image(figures.png(figures.spectrograms(passage), dpi=80), 'spectrograms of them and the error')}"
-                "</section>"
+                f"{page.image(picture, 'spectrograms of them and the error')}</section>"
             )
-
-
-def _player(address: str) -> str:
-    return f'<audio controls preload=none src="{address}"></audio>'
-
-
-def _image(picture: bytes, alt: str) -> str:
-    return f'<img alt="{alt}" src="data:image/png;base64,{_inline(picture)}">'
-
-
-def _inline(content: bytes) -> str:
-    return base64.b64encode(content).decode()

@@ -69,12 +69,15 @@ def score_track(
         raise ValueError(errors.unknown("engine", engine, ENGINES))
     if len(names) < 2:
         raise ValueError(f"{track}: got {', '.join(names) or 'no stem'}; the ratios of two stems at least are computed")
-    scores = ENGINES[engine](
-        lambda start, stop: references(start, stop).to(device),
-        lambda start, stop: estimates(start, stop).to(device),
-        num_samples,
-        sample_rate,
-    )
+    try:
+        scores = ENGINES[engine](
+            lambda start, stop: references(start, stop).to(device),
+            lambda start, stop: estimates(start, stop).to(device),
+            num_samples,
+            sample_rate,
+        )
+    except ValueError as error:
+        raise ValueError(f"{track}: {error}") from error
     if scores.sdr.isnan().all():
         silent = [
             f"the {kind} {names[i]}"

@@ -63,8 +63,8 @@ class Scoring:
     def __call__(self) -> "Scoring":
         track, references = self.track, Sources(self.track, self.names)
         for method, estimates in (
-            (self.method, self.estimates),
             (MIXTURE, Shared(track, len(self.names))),
+            (self.method, self.estimates),  # the last: its scores say that the track is done
         ):
             store = scores.score_track(
                 track.name,
@@ -76,7 +76,7 @@ class Scoring:
                 engine=self.engine,
                 device=self.device,
             )
-            if method == self.method:  # before its scores, which say that the track is done
+            if method == self.method:
                 self._keep_passages(references, store)
             folder.write_atomically(self.where.store(method, track.name), store)
         if self.save_estimates:

@@ -36,6 +36,26 @@ def print_table(medians: Medians, num_tracks: int, console: Console | None = Non
     (console or Console()).print(table)
 
 
+def print_methods(medians: Medians, num_tracks: int, console: Console | None = None) -> None:
+    """Print the SDR of several methods, one below the other; `medians` as `print_table`, of any number."""
+    table = Table(title=f"SDR: median of windows, then of {num_tracks} tracks, in dB", title_justify="left")
+    targets = list(dict.fromkeys(target for method in medians.values() for target in method))
+    for name in ("method", *targets):
+        table.add_column(name, justify="left" if name == "method" else "right")
+    best = {
+        target: max((one[target]["SDR"] for one in medians.values() if target in one), default=math.nan)
+        for target in targets
+    }
+    for method, ours in medians.items():
+        cells = (_bold(ours[target]["SDR"], best[target]) if target in ours else "-" for target in targets)
+        table.add_row(method, *cells)
+    (console or Console()).print(table)
+
+
+def _bold(decibels: float, best: float) -> str:
+    return f"[bold]{shown(decibels)}[/bold]" if decibels == best else shown(decibels)
+
+
 def print_comparison(
     ours: Mapping[str, Mapping[str, float]],
     published: Mapping[str, Mapping[str, float]],

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import torch
 from hydra.utils import instantiate
+from lightning_utilities.core.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from unmix.data import statistics
@@ -90,6 +91,18 @@ def quiet_lightning() -> None:
     """Its notes on hardware and on itself are noise in a log; its warnings stay."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def rank() -> int:
+    """Of this process among those that work together; known before any trainer is."""
+    found: int = getattr(rank_zero_only, "rank", None) or 0
+    return found
+
+
+def leave_process_group() -> None:
+    """What follows runs on the first rank alone, or in another group."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def count_parameters(cfg: DictConfig) -> int:

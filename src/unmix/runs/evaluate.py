@@ -3,70 +3,54 @@
 import hashlib
 import json
 import logging
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from tqdm.contrib.logging import logging_redirect_tqdm
 
-from unmix import errors
-from unmix.data.tracks import SOURCES, Track
-from unmix.evaluation import callback, published
-from unmix.evaluation.callback import MakeTest, NetworksTest, OracleTest, SeparationTest
-from unmix.evaluation.estimates import RESIDUAL
-from unmix.evaluation.oracle import ORACLES
+from unmix.data.datamodule import SeparationDataModule
+from unmix.evaluation import callback, comparison, published
 from unmix.evaluation.report import Summary
 from unmix.evaluation.scoring import EvaluationFolder
-from unmix.evaluation.table import print_comparison, print_table
+from unmix.evaluation.table import print_comparison, print_methods, print_table
 from unmix.experiments import folder
-from unmix.experiments.hold import hold
-from unmix.models import checkpoint
-from unmix.models.checkpoint import Checkpoint
-from unmix.models.separator import find_checkpoints, load_separator
+from unmix.experiments.hold import Held, hold
 from unmix.plans import Plan
-from unmix.runs.build import make_datamodule, quiet_lightning
+from unmix.runs.build import leave_process_group, make_datamodule, quiet_lightning, rank
+from unmix.runs.candidates import Candidate, candidate, candidates
 from unmix.training.trainer import make_trainer
 
 log = logging.getLogger(__name__)
 
-ORACLE = "oracle:"  # what `ckpt` begins with then
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """What is evaluated.
-
-    Args:
-        method: its name in tables.
-        targets: of its estimates.
-        data: configuration of the data it knows; None when it knows none.
-        weights: a digest per target, or what else tells it from others.
-        said: where it comes from.
-        test: makes what separates.
-    """
-
-    method: str
-    targets: list[str]
-    data: Any
-    weights: dict[str, str]
-    said: dict[str, str]
-    test: MakeTest
-
 
 def check(cfg: DictConfig) -> None:
-    """Refuse checkpoints that are not there, or lack one of the four targets, and unknown oracles."""
-    _candidate(cfg, cfg.ckpt, "")
+    """Refuse checkpoints that are not there, or lack one of the four targets, unknown oracles and unknown others."""
+    if cfg.evaluation.compare:
+        published.medians_of(cfg.evaluation.compare)
+    _datas(candidates(cfg), cfg.data)
 
 
 def run(cfg: DictConfig) -> None:
-    """Score a separator over all tracks of a subset."""
+    """Score a separator over all tracks of a subset, or several and compare them."""
     quiet_lightning()
-    ckpt = list(cfg.ckpt) if OmegaConf.is_list(cfg.ckpt) else cfg.ckpt
-    parent, name = Path(cfg.paths.out) / "evaluations", "checkpoints"
-    if isinstance(ckpt, str) and Path(ckpt).is_dir():
-        parent, name = Path(ckpt) / "eval", Path(ckpt).resolve().name
-    _evaluate(_candidate(cfg, ckpt, name), parent, cfg, data=cfg.data, subset=cfg.subset, on_busy="wait")
+    found = candidates(cfg)
+    datas = [_prepared(one, data, cfg) for one, data in zip(found, _datas(found, cfg.data), strict=True)]
+    for one, data in zip(found, datas, strict=True):
+        if data.splits.fingerprint() != datas[0].splits.fingerprint():
+            raise ValueError(
+                f"data: {found[0].method} was trained with {datas[0].root} and {one.method} with {data.root}; "
+                "name what all are scored on, as data=musdb18hq data.root=..."
+            )
+    scored = [
+        _evaluate(one, cfg, data, subset=cfg.subset, on_busy="wait") for one, data in zip(found, datas, strict=True)
+    ]
+    pairs = [one for one in scored if one is not None]  # None on all ranks but the first
+    if len(pairs) > 1:
+        _compare(pairs, cfg)
 
 
 def after_training(plan: Plan) -> None:
@@ -74,109 +58,115 @@ def after_training(plan: Plan) -> None:
     if not plan.wants_evaluation or plan.evaluation is not None:
         return
     ckpt = [plan.sibling(target) / "checkpoints" / "best.ckpt" for target in plan.targets]
-    where = plan.run.parent / "eval"
-    _evaluate(_candidate(plan.cfg, ckpt, plan.experiment), where, plan.cfg, data=None, subset="test", on_busy="skip")
+    cfg = plan.cfg.copy()
+    # several ranks would have to be started, and what starts them is this whole command
+    cfg.evaluation.update(gpus=0 if cfg.evaluation.gpus == 0 else None, cpu_processes=1)
+    one = candidate(cfg, ckpt, plan.experiment, plan.run.parent / "eval")
+    _evaluate(one, cfg, _prepared(one, one.data, cfg), subset="test", on_busy="skip")
 
 
-def _candidate(cfg: DictConfig, ckpt: Any, method: str) -> Candidate:
-    if isinstance(ckpt, str) and ckpt.startswith(ORACLE):
-        return _oracle(cfg, ckpt.removeprefix(ORACLE))
-    residual = bool(cfg.evaluation.residual)
-    found = _complete(ckpt, residual)
-    how: dict[str, Any] = OmegaConf.to_container(cfg.separator)  # type: ignore[assignment]
-    exact_seconds, targets = how.pop("exact_seconds"), [one for one in _targets(found) if one in found]
+def _datas(found: Sequence[Candidate], data: Any) -> list[Any]:
+    """The data each is evaluated on: that of the command line, its own, or that of another which knows some.
 
-    def test(tracks: Sequence[Track], where: EvaluationFolder) -> SeparationTest:
-        return NetworksTest(
-            load_separator(ckpt, targets=targets, residual=residual, **how), tracks, where, exact_seconds
+    Raises:
+        ValueError: when nobody knows any.
+    """
+    known = [data or one.data for one in found]
+    if not any(known):
+        raise ValueError(
+            f"data: {', '.join(one.method for one in found)} knows no data: name it with data=musdb18hq data.root=... "
+            "or data=demo"
         )
-
-    weights = {target: checkpoint.digest(one.state) for target, one in found.items()}
-    if residual:
-        weights["residual"], method = "mixture - the others", f"{method}, {' + '.join((*targets, RESIDUAL))}"
-    said = {target: str(one.path) for target, one in found.items()}
-    return Candidate(method, targets, next(iter(found.values())).config["data"], weights, said, test)
+    return [one or next(filter(None, known)) for one in known]
 
 
-def _oracle(cfg: DictConfig, name: str) -> Candidate:
-    if name not in ORACLES:
-        raise ValueError(errors.unknown("ckpt", f"{ORACLE}{name}", [f"{ORACLE}{one}" for one in ORACLES]))
-    if cfg.data is None:
-        raise ValueError(f"ckpt: {ORACLE}{name} knows no data: name it with data=musdb18hq data.root=... or data=demo")
-    targets = list(cfg.data.get("sources", SOURCES))
-    return Candidate(
-        f"oracle-{name}", targets, None, {"oracle": name}, {}, lambda *args: OracleTest(name, targets, *args)
-    )
-
-
-def _evaluate(candidate: Candidate, parent: Path, cfg: DictConfig, *, data: Any, subset: str, on_busy: str) -> None:
-    """`parent`/<data>-<subset>-<6 hex>: other weights, data or settings are another folder, no score goes stale."""
-    settings = cfg.evaluation
-    if settings.compare:
-        published.medians_of(settings.compare)  # or say now that it is unknown
-    # of this machine
-    datamodule = make_datamodule(data or candidate.data, target=candidate.targets[0], cache=cfg.paths.data)
+def _prepared(one: Candidate, data: Any, cfg: DictConfig) -> SeparationDataModule:
+    datamodule = make_datamodule(data, target=one.targets[0], cache=cfg.paths.data)  # of this machine
     datamodule.prepare_data()
+    return datamodule
+
+
+def _evaluate(
+    one: Candidate, cfg: DictConfig, datamodule: SeparationDataModule, *, subset: str, on_busy: str
+) -> tuple[Summary, EvaluationFolder] | None:
+    """In <parent>/<data>-<subset>-<6 hex>: other weights, data or settings are another folder, no score goes stale."""
     tracks = getattr(datamodule.splits, subset)
     if not tracks:
         raise ValueError(f"subset: got {subset!r}, which has no track in {datamodule.root}")
     matters = {
-        "weights": candidate.weights,
+        "weights": one.weights,
         "data": datamodule.splits.fingerprint(),
         "subset": subset,
         "format": 2,  # of the files; other files are no scores of ours
         "separator": OmegaConf.to_container(cfg.separator),
     }
     code = hashlib.sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:6]
-    where = EvaluationFolder(parent / f"{datamodule.name}-{subset}-{code}")
+    where = EvaluationFolder(one.parent / f"{datamodule.name}-{subset}-{code}")
+    settings = {**matters, "checkpoints": one.said, **folder.environment()}
+    if rank() != 0:  # the first rank holds the folder, and started this one
+        _score(one, cfg.evaluation, tracks, where, settings)
+        return None
     with hold(where.path, where.path.name, on_busy=on_busy) as held:
         if held is None:
-            return
-        scorer = callback.Museval(
-            tracks,
-            where,
-            method=candidate.method,
-            settings={**matters, "checkpoints": candidate.said, **folder.environment()},
-            engine=settings.engine,
-            workers=settings.workers,
-            save_estimates=settings.save_estimates,
-            compare=settings.compare,
-            tell=lambda activity: held.update(activity=activity),
-        )
-        trainer = make_trainer(
-            settings.gpus, logger=False, callbacks=[scorer], enable_checkpointing=False, enable_progress_bar=False
-        )
-        summary = callback.evaluate(candidate.test, scorer, trainer)
+            return None
+        summary = _score(one, cfg.evaluation, tracks, where, settings, held).finish()
         held.update(state="done", activity="")
-    _show(summary, where, settings)
+    _show(summary, where, cfg.evaluation)
+    return summary, where
 
 
-def _show(summary: Summary, where: EvaluationFolder, settings: DictConfig) -> None:
+def _score(
+    one: Candidate,
+    how: DictConfig,
+    tracks: Sequence[Any],
+    where: EvaluationFolder,
+    settings: dict[str, Any],
+    held: Held | None = None,
+) -> callback.Museval:
+    scorer = callback.Museval(
+        tracks,
+        where,
+        method=one.method,
+        settings=settings,
+        engine=how.engine,
+        workers=how.workers,
+        save_estimates=how.save_estimates,
+        compare=how.compare,
+        tell=lambda activity: held.update(activity=activity) if held else None,
+    )
+    has_bar = held is not None and sys.stderr.isatty()
+    trainer = make_trainer(
+        how.gpus,
+        cpu_processes=how.cpu_processes,
+        logger=False,
+        callbacks=[scorer],
+        enable_checkpointing=False,
+        enable_progress_bar=has_bar,
+    )
+    with ExitStack() as stack:
+        if has_bar:
+            stack.enter_context(logging_redirect_tqdm())  # lines above the bar, not through it
+        callback.evaluate(one.test, scorer, trainer)
+    leave_process_group()
+    return scorer
+
+
+def _show(summary: Summary, where: EvaluationFolder, how: DictConfig) -> None:
     print_table(summary.medians, summary.num_tracks)
     if summary.compared:
         print_comparison(summary.medians[summary.method], summary.published, summary.compared)
         if {row.track for row in summary.rows} != published.tracks():
             log.warning("published scores are of MUSDB18's 50 test tracks, these of %d others", summary.num_tracks)
     log.info("report: %s", where.path / "report.html")
-    if settings.save_estimates:
+    if how.save_estimates:
         log.info("stems:  %s", where.path / "estimates")
 
 
-def _complete(ckpt: Any, residual: bool) -> dict[str, Checkpoint]:
-    """Checkpoints of all targets: museval scores them together, or not at all; or of some, and a residual."""
-    found = find_checkpoints(ckpt)
-    missing = [target for target in _targets(found) if target not in found]
-    if residual and not missing:
-        raise ValueError(f"evaluation.residual: got true, but {ckpt} holds all targets, which leave nothing")
-    if missing and not residual:
-        raise ValueError(
-            f"ckpt: {ckpt} holds {', '.join(found)} and lacks {', '.join(missing)}; museval scores all together: "
-            f"train the rest with the same options and -m target={','.join(missing)}, or score what is left "
-            "as one source, which gives other numbers: evaluation.residual=true"
-        )
-    return found
-
-
-def _targets(found: dict[str, Checkpoint]) -> list[str]:
-    """The sources of the data that the networks were trained on."""
-    return list(next(iter(found.values())).config["data"].get("sources", SOURCES))
+def _compare(pairs: Sequence[tuple[Summary, EvaluationFolder]], cfg: DictConfig) -> None:
+    """One table, one page."""
+    summaries = [summary for summary, _ in pairs]
+    print_methods(comparison.medians(summaries), summaries[0].num_tracks)
+    code = hashlib.sha256(" ".join(str(where.path.resolve()) for _, where in pairs).encode()).hexdigest()[:6]
+    path = Path(cfg.paths.out) / "evaluations" / f"comparison-{code}"
+    comparison.write([(summary, where.path) for summary, where in pairs], path)
+    log.info("comparison: %s", path / "comparison.html")

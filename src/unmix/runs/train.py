@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
-from lightning_utilities.core.rank_zero import rank_zero_only
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ProgressBar
@@ -23,7 +22,16 @@ from unmix.models import checkpoint
 from unmix.models.checkpoint import Checkpoint
 from unmix.plans import Plan, plan, requested_length, settled
 from unmix.runs import evaluate
-from unmix.runs.build import build_module, load_weights, make_datamodule, make_module, plain, quiet_lightning
+from unmix.runs.build import (
+    build_module,
+    leave_process_group,
+    load_weights,
+    make_datamodule,
+    make_module,
+    plain,
+    quiet_lightning,
+    rank,
+)
 from unmix.runs.provenance import record, say_what_begins, say_what_came_out, write_provenance
 from unmix.training.callbacks import StatusUpdates
 from unmix.training.checkpoints import BEST, LAST, find_resumable
@@ -78,7 +86,7 @@ def run(cfg: DictConfig) -> float | None:
     """
     quiet_lightning()
     planned = plan(cfg)
-    if _rank() != 0:  # its first rank holds the folder, and started this one
+    if rank() != 0:  # its first rank holds the folder, and started this one
         _fit(planned, lambda **_: None)
         return None
     if cfg.fresh and (aside := move_aside(planned.run)):
@@ -92,12 +100,6 @@ def run(cfg: DictConfig) -> float | None:
         log.info("%s", planned)
     evaluate.after_training(planned)
     return None if planned.previous is None else planned.previous.best
-
-
-def _rank() -> int:
-    """Of this process among those that train together; known before any trainer is."""
-    rank: int = getattr(rank_zero_only, "rank", None) or 0
-    return rank
 
 
 def _wanted(cfg: DictConfig) -> Callable[[Status | None], bool]:
@@ -152,7 +154,7 @@ def _fit(planned: Plan, update: Callable[..., None]) -> None:
         write_provenance(planned.run, config, start)
     with signals.deferred():
         trainer.fit(module, datamodule=datamodule, ckpt_path=start.path if start else None, weights_only=True)
-    _leave_process_group()
+    leave_process_group()
 
 
 def _make_trainer(
@@ -186,12 +188,6 @@ def _check_same_data(start: Checkpoint, datamodule: SeparationDataModule) -> Non
             f"{changed}; name the old ones, or data.allow_changed=true goes on with these, fresh=true starts anew"
         )
     log.warning("%s: going on with them", changed)
-
-
-def _leave_process_group() -> None:
-    """The evaluation runs on the first rank alone."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 @contextmanager
