@@ -38,6 +38,7 @@ LIGHTNING = {
     "evaluation/callback.py",
     "evaluation/separation.py",
     "evaluation/in_training.py",
+    "evaluation/listening.py",
     "runs/",
 }
 HYDRA = {"schema.py", "composition.py", "config.py", "identity.py", "plans.py", "runs/", "hydra_plugins/"}

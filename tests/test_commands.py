@@ -260,15 +260,3 @@ def test_the_last_of_four_targets_evaluates_the_experiment(train_arguments, cli,
     assert "vocals" in capfd.readouterr().out
     monkeypatch.setattr("unmix.runs.evaluate.after_training", fill_the_disk)
     assert cli("train", *arguments, "target=other") == 0  # done, the evaluation too
-
-
-def test_wandb_logs_offline_one_run_a_job(train_arguments, cli, tmp_path, monkeypatch):
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
-    arguments = [*train_arguments, f"paths.out={tmp_path}", "logger=wandb", "trainer.max_epochs=1"]
-    assert cli("train", "-m", *arguments, "target=vocals,drums") == 0
-    experiment = next((tmp_path / "runs").iterdir())
-    for target in ("vocals", "drums"):
-        (folder,) = (experiment / f"{target}-s42" / "wandb").glob("offline-run-*")
-        assert folder.name.endswith(f"{experiment.name}-{target}-s42")
-        assert (folder / f"run-{experiment.name}-{target}-s42.wandb").stat().st_size > 0

@@ -65,6 +65,7 @@ class EvaluateSchema:
     subset: str = "test"
     separator: Any = MISSING
     evaluation: Any = MISSING
+    logger: Any = None
     paths: Paths = MISSING
 
 

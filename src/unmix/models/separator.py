@@ -14,7 +14,7 @@ from unmix import errors
 from unmix.dsp.norbert_wiener import norbert_wiener
 from unmix.dsp.stft import Stft
 from unmix.dsp.wiener import Initial, wiener
-from unmix.models import checkpoint, pretrained, sharing
+from unmix.models import artifacts, checkpoint, pretrained, sharing
 from unmix.models.checkpoint import Checkpoint
 from unmix.models.open_unmix import OpenUnmix
 
@@ -124,7 +124,7 @@ def load_separator(
 
     Args:
         ckpt: experiment folder, run folder, checkpoint file, `.safetensors` file, folder of Open-Unmix's, a pattern
-            of any of these, `umx`, `umxhq`, `umxl`, `umxse`, or a list.
+            of any of these, `umx`, `umxhq`, `umxl`, `umxse`, `wandb:entity/project/name:best`, or a list.
         device: where it computes; None is the GPU if there is one.
         targets: which sources, in which order; None is all that are found.
         niter, softmask, residual, wiener, window: see `Separator`.
@@ -184,6 +184,8 @@ def _usual_order(target: str) -> tuple[int, str]:
 
 def _read(item: str | Path) -> list[Checkpoint]:
     """All networks that one entry of `ckpt` names."""
+    if str(item).startswith(artifacts.PREFIX):
+        return [checkpoint.read(artifacts.fetch(str(item)))]
     path = Path(item).expanduser()
     if path.exists():
         return _read_path(path)

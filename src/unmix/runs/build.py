@@ -15,6 +15,7 @@ from unmix.data import statistics
 from unmix.data.datamodule import SeparationDataModule
 from unmix.models.open_unmix import OpenUnmix
 from unmix.models.separator import find_checkpoints
+from unmix.training.loggers import Job
 from unmix.training.module import SeparationModule
 from unmix.training.trainer import check_arguments
 
@@ -103,6 +104,11 @@ def leave_process_group() -> None:
     """What follows runs on the first rank alone, or in another group."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+
+
+def make_loggers(nodes: DictConfig | None, job: Job) -> list[Any]:
+    """The loggers of a configuration, for one job."""
+    return [make(job) for make in instantiate(nodes or {}).values()]
 
 
 def count_parameters(cfg: DictConfig) -> int:

@@ -20,8 +20,10 @@ from unmix.evaluation.table import print_comparison, print_methods, print_table
 from unmix.experiments import folder
 from unmix.experiments.hold import Held, hold
 from unmix.plans import Plan
-from unmix.runs.build import leave_process_group, make_datamodule, quiet_lightning, rank
+from unmix.runs.boards import show_scores
+from unmix.runs.build import leave_process_group, make_datamodule, make_loggers, quiet_lightning, rank
 from unmix.runs.candidates import Candidate, candidate, candidates
+from unmix.training.loggers import Job
 from unmix.training.trainer import make_trainer
 
 log = logging.getLogger(__name__)
@@ -112,6 +114,9 @@ def _evaluate(
         summary = _score(one, cfg.evaluation, tracks, where, settings, held).finish()
         held.update(state="done", activity="")
     _show(summary, where, cfg.evaluation)
+    job = Job(one.method, where.path.name, "evaluate", where.path, (subset, str(datamodule.name)))
+    for board in make_loggers(cfg.get("logger"), job):
+        show_scores(board, summary, where)
     return summary, where
 
 

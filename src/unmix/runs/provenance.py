@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer
 
 from unmix.data.datamodule import SeparationDataModule
@@ -14,6 +14,7 @@ from unmix.experiments import folder
 from unmix.experiments.status import Status
 from unmix.models.checkpoint import Checkpoint
 from unmix.plans import Plan, plan
+from unmix.runs.build import count_parameters
 from unmix.training.checkpoints import BEST
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,18 @@ def record(planned: Plan, config: dict[str, Any], datamodule: SeparationDataModu
         "experiment": planned.experiment,
         "target": planned.cfg.target,
         "seed": planned.cfg.seed,
+        "data_fingerprint": datamodule.splits.fingerprint(),
+        "git": folder.git_state(),
+    }
+
+
+def derived(cfg: DictConfig, datamodule: SeparationDataModule) -> dict[str, Any]:
+    """What follows from a configuration and is asked for all the same."""
+    return {
+        "parameters": count_parameters(cfg),
+        "effective_batch": datamodule.batch_size * int(cfg.trainer.get("accumulate_grad_batches") or 1),
+        "steps_per_epoch": datamodule.steps_per_epoch,
+        "training_tracks": len(datamodule.splits.train),
         "data_fingerprint": datamodule.splits.fingerprint(),
         "git": folder.git_state(),
     }

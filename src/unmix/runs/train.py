@@ -1,6 +1,7 @@
 """python src/train.py: one target of one experiment; the same command again goes on with it."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
 from unmix.experiments import signals
 from unmix.experiments.hold import Held, check_owner, hold, move_aside
+from unmix.experiments.pool import LAUNCHER
 from unmix.experiments.status import Status
 from unmix.models import checkpoint
 from unmix.models.checkpoint import Checkpoint
@@ -27,14 +29,16 @@ from unmix.runs.build import (
     leave_process_group,
     load_weights,
     make_datamodule,
+    make_loggers,
     make_module,
     plain,
     quiet_lightning,
     rank,
 )
-from unmix.runs.provenance import record, say_what_begins, say_what_came_out, write_provenance
+from unmix.runs.provenance import derived, record, say_what_begins, say_what_came_out, write_provenance
 from unmix.training.callbacks import StatusUpdates
 from unmix.training.checkpoints import BEST, LAST, find_resumable
+from unmix.training.loggers import Job
 from unmix.training.trainer import check_arguments, num_processes
 
 log = logging.getLogger(__name__)
@@ -163,9 +167,10 @@ def _make_trainer(
     callbacks = instantiate(planned.cfg.callbacks)
     callbacks["checkpoints"].record = record(planned, config, datamodule)
     callbacks["status"] = StatusUpdates(update, callbacks["checkpoints"])
-    loggers = list(instantiate(planned.cfg.logger or {}).values())
+    loggers = make_loggers(planned.cfg.logger, _job(planned))
+    facts = derived(planned.cfg, datamodule)
     for logger in loggers:
-        logger.log_configuration(config)
+        logger.log_configuration({**config, "derived": facts})
     trainer: Trainer = instantiate(
         planned.cfg.trainer,
         logger=loggers or False,
@@ -173,6 +178,12 @@ def _make_trainer(
         enable_progress_bar=isinstance(callbacks.get("progress"), ProgressBar),
     )
     return trainer
+
+
+def _job(planned: Plan) -> Job:
+    cfg = planned.cfg
+    kind = "sweep" if LAUNCHER in os.environ else "train"
+    return Job(planned.experiment, f"{cfg.target}-s{cfg.seed}", kind, planned.run, (cfg.target, cfg.name))
 
 
 def _check_same_data(start: Checkpoint, datamodule: SeparationDataModule) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
+from torch.optim import Optimizer
 
 from unmix.training.checkpoints import Checkpoints, finished_epochs, is_within_epoch
 
@@ -115,6 +116,16 @@ class Throughput(Callback):
         if self.elapsed:
             pl_module.log("time/audio_seconds_per_second", self.samples / sample_rate / self.elapsed, prog_bar=True)
             pl_module.log("time/waiting_for_data", self.waited / self.elapsed)
+
+
+class GradientNorm(Callback):
+    """The 2-norm of all gradients, before they are clipped, in the steps that loggers get."""
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if trainer.loggers and (trainer.global_step + 1) % every == 0:
+            gradients = [weight.grad for weight in pl_module.parameters() if weight.grad is not None]
+            pl_module.log("train/gradient_norm_step", torch.nn.utils.get_total_norm(gradients))
 
 
 class EpochLines(Callback):

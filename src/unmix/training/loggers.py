@@ -1,29 +1,73 @@
-"""Loggers beside metrics.csv."""
+"""Where runs are shown, beside metrics.csv: Weights & Biases, TensorBoard; under the same names."""
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import WandbLogger
+import torch
+import yaml
+from PIL import Image
+from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
+from torch import Tensor
+
+from unmix.experiments import folder, signals
+from unmix.models import checkpoint
+
+SUMMARIES = {"val/loss": "min", "val/sdr": "max"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a logger shows.
+
+    Args:
+        group: identity of the experiment.
+        name: of the job within it.
+        kind: `train`, `sweep` or `evaluate`.
+        path: folder of its files.
+        tags: to find it by.
+    """
+
+    group: str
+    name: str
+    kind: str
+    path: Path
+    tags: tuple[str, ...] = ()
 
 
 class WandbRun(WandbLogger):
     """One W&B run per job, with an id that a resumed job finds again; works with WANDB_MODE=offline.
 
     Args:
-        project, group, name, tags: as W&B's.
-        run_id: stable over resumes.
-        save_dir: W&B keeps its files in the folder `wandb` of it.
+        job: what it shows; its files lie in the folder `wandb` of the job's.
+        project, entity: as W&B's.
+        tags: beside the job's.
+        log_model: whether best.ckpt and last.ckpt become an artifact when a training ends, with the aliases `best` and
+            `latest`. Without a network `artifacts.json` says what they would be.
     """
 
     def __init__(
-        self, *, project: str, group: str, name: str, run_id: str, save_dir: str | Path, tags: Sequence[str] = ()
+        self, job: Job, *, project: str, entity: str | None = None, tags: Sequence[str] = (), log_model: bool = True
     ) -> None:
-        Path(save_dir).mkdir(parents=True, exist_ok=True)
+        job.path.mkdir(parents=True, exist_ok=True)
         super().__init__(
-            project=project, group=group, name=name, id=run_id, save_dir=save_dir, tags=list(tags), resume="allow"
+            project=project,
+            entity=entity,
+            group=job.group,
+            job_type=job.kind,
+            name=job.name,
+            # an agent of a W&B sweep waits for the id that it has chosen
+            id=None if "WANDB_SWEEP_ID" in os.environ else f"{job.group}-{job.name}",
+            save_dir=job.path,
+            tags=[*job.tags, *tags],
+            resume="allow",
         )
+        self.job = job
+        self.uploads_model = log_model
         # Lightning passes it as None, and wandb 0.31 warns about it on every run.
         self._wandb_init.pop("anonymous", None)
 
@@ -32,9 +76,92 @@ class WandbRun(WandbLogger):
         """Close the run: without this, the next job of a sweep in the same process would go on writing into it."""
         super().finalize(status)
         if self._experiment is not None:
-            self._experiment.finish(exit_code=0 if status == "success" else 1)
+            if status == "success" and self.uploads_model:
+                self._log_checkpoints(self.job.path / "checkpoints")
+            self._experiment.finish(exit_code=_exit_code(status))
             self._experiment = None
 
+    @rank_zero_only
     def log_configuration(self, config: dict[str, Any]) -> None:
-        """Show the resolved configuration, nested, beside the curves."""
         self.experiment.config.update(config, allow_val_change=True)
+        for name, best in SUMMARIES.items():  # what a table of runs shows
+            self.experiment.define_metric(name, step_metric="trainer/global_step", summary=best)
+
+    @rank_zero_only
+    def log_summary(self, values: dict[str, float]) -> None:
+        self.experiment.summary.update(values)
+
+    @rank_zero_only
+    def log_clip(self, name: str, waveform: Tensor, sample_rate: int, step: int) -> None:
+        import wandb
+
+        self.log_metrics({name: wandb.Audio(waveform.T.cpu().numpy(), sample_rate)}, step)  # type: ignore[dict-item]
+
+    @rank_zero_only
+    def log_picture(self, name: str, png: bytes, step: int) -> None:
+        import wandb
+
+        self.log_metrics({name: wandb.Image(Image.open(BytesIO(png)))}, step)  # type: ignore[dict-item]
+
+    @rank_zero_only
+    def log_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:  # type: ignore[override]
+        import wandb
+
+        self.experiment.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
+
+    def _log_checkpoints(self, path: Path) -> None:
+        import wandb
+
+        found = {alias: path / f"{name}.ckpt" for alias, name in (("latest", "last"), ("best", "best"))}
+        found = {alias: file for alias, file in found.items() if file.is_file()}
+        name = f"{self.job.group}-{self.job.name}"
+        if self.experiment.offline:
+            content = {
+                alias: {"file": file.name, "digest": checkpoint.digest(checkpoint.read(file).state)}
+                for alias, file in found.items()
+            }
+            folder.write_json(self.job.path / "artifacts.json", {"name": name, "type": "model", "aliases": content})
+            return
+        for alias, file in found.items():
+            artifact = wandb.Artifact(name, type="model")
+            artifact.add_file(str(file), name="model.ckpt")
+            self.experiment.log_artifact(artifact, aliases=[alias])
+
+
+class TensorBoardRun(TensorBoardLogger):
+    """Event files in the folder `tensorboard` of the job's: `tensorboard --logdir outputs/runs` shows them."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.path, name="tensorboard", version="")
+
+    @rank_zero_only
+    def log_configuration(self, config: dict[str, Any]) -> None:
+        self.experiment.add_text("config", f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}```")
+
+    @rank_zero_only
+    def log_summary(self, values: dict[str, float]) -> None:
+        self.log_metrics(values, 0)
+
+    @rank_zero_only
+    def log_clip(self, name: str, waveform: Tensor, sample_rate: int, step: int) -> None:
+        mono = waveform.mean(dim=0, keepdim=True).cpu()  # all that TensorBoard plays
+        self.experiment.add_audio(name, mono.clamp(-1, 1), step, sample_rate)
+
+    @rank_zero_only
+    def log_picture(self, name: str, png: bytes, step: int) -> None:
+        image = Image.open(BytesIO(png)).convert("RGB")
+        pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+        self.experiment.add_image(name, pixels.view(image.height, image.width, 3), step, dataformats="HWC")
+
+    @rank_zero_only
+    def log_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        lines = [columns, ["---"] * len(columns), *rows]
+        self.experiment.add_text(name, "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines))
+
+
+def _exit_code(status: str) -> int:
+    """As the process will end: 0, 130 (Ctrl-C), 75 (a signal that is not a person's) or 1."""
+    if status == "success":
+        return 0
+    signum = signals.received()
+    return 1 if signum is None else int(signals.Interrupted(signum).code or 1)

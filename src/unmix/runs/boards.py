@@ -1,0 +1,27 @@
+"""An evaluation on the boards that loggers are: scores, box plot, clips."""
+
+from typing import Any
+
+from unmix.evaluation import passages
+from unmix.evaluation.report import Summary
+from unmix.evaluation.scoring import EvaluationFolder
+from unmix.evaluation.table import METRICS
+
+
+def show_scores(board: Any, summary: Summary, where: EvaluationFolder) -> None:
+    """Medians as `test/<target>/sdr`, all scores as a table, the box plot, the best and the worst passages."""
+    board.log_configuration(summary.settings)
+    medians = summary.medians[summary.method]
+    board.log_summary(
+        {f"test/{target}/{metric.lower()}": medians[target][metric] for target in medians for metric in METRICS}
+    )
+    rows = [[row.method, row.track, row.target, *(row.metrics[one] for one in METRICS)] for row in summary.rows]
+    board.log_table("test/scores", ["method", "track", "target", *METRICS], rows)
+    board.log_picture("test/boxplot", (where.path / "boxplot.png").read_bytes(), 0)
+    for target in summary.targets:
+        for which, track in summary.extremes(target).items():
+            if (path := where.passage(track, target)).is_file():
+                passage = passages.read(path)
+                for stem, waveform in passage.stems.items():
+                    board.log_clip(f"test/{target}/{which}/{stem}", waveform, passage.sample_rate, 0)
+    board.finalize("success")

@@ -1,0 +1,175 @@
+"""What W&B keeps offline and what TensorBoard shows, read back."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from wandb.proto.wandb_internal_pb2 import Record
+
+from unmix.training import loggers
+
+TRAIN = Path(__file__).parents[2] / "src" / "train.py"
+HEADER, BLOCK = 7, 32768  # of a log in LevelDB's format, which a .wandb file is
+
+
+def records(path):
+    """All that a .wandb file says; a record is cut where a block ends."""
+    content, position, found, parts = path.read_bytes(), HEADER, [], b""
+    while position + 7 <= len(content):
+        if BLOCK - position % BLOCK < 7:
+            position += BLOCK - position % BLOCK
+            continue
+        size, kind = int.from_bytes(content[position + 4 : position + 6], "little"), content[position + 6]
+        parts += content[position + 7 : position + 7 + size]
+        position += 7 + size
+        if kind in (1, 4):  # whole, or the last part
+            found.append(Record.FromString(parts))
+            parts = b""
+    return found
+
+
+class Stored:
+    """One offline run."""
+
+    def __init__(self, folder):
+        (path,) = folder.glob("*.wandb")
+        self.files = {str(file.relative_to(folder / "files")) for file in folder.glob("files/**/*") if file.is_file()}
+        self.history, self.summary, self.config, self.exit_code, self.run, self.metrics = [], {}, {}, None, None, {}
+        for record in records(path):
+            if record.HasField("run"):
+                self.run = self.run or record.run
+                self._configure(record.run.config)
+            if record.HasField("config"):
+                self._configure(record.config)
+            if record.HasField("history"):
+                self.history.append({name(item): json.loads(item.value_json) for item in record.history.item})
+            if record.HasField("summary"):
+                self.summary |= {name(item): json.loads(item.value_json) for item in record.summary.update}
+            if record.HasField("metric"):
+                self.metrics[record.metric.name] = record.metric
+            if record.HasField("exit"):
+                self.exit_code = record.exit.exit_code
+
+    def _configure(self, config):
+        self.config |= {name(item): json.loads(item.value_json) for item in config.update}
+
+    def names(self):
+        return {key for row in self.history for key in row}
+
+
+def name(item):
+    return item.key or item.nested_key[0]
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+
+
+def test_a_sweep_leaves_a_run_a_job_and_an_evaluation_with_all_there_is_to_see(
+    train_arguments, cli, tmp_path, offline, trained
+):
+    arguments = [*train_arguments, f"paths.out={tmp_path}", "logger=wandb", "trainer.max_epochs=2"]
+    more = ["trainer.log_every_n_steps=1", "evaluation.after_training=true"]
+    assert cli("train", "-m", *arguments, *more, "target=vocals,drums,bass,other") == 0
+    experiment = next((tmp_path / "runs").iterdir())
+    assert experiment.name == trained.name
+    for target in ("vocals", "drums", "bass", "other"):
+        (folder,) = (experiment / f"{target}-s42" / "wandb").glob("offline-run-*")
+        stored = Stored(folder)
+        assert (stored.run.run_id, stored.run.run_group) == (f"{experiment.name}-{target}-s42", experiment.name)
+        assert (stored.run.display_name, stored.run.job_type) == (f"{target}-s42", "train")
+        assert set(stored.run.tags) == {target, "umx"}
+        assert stored.exit_code == 0
+        assert stored.config["model"]["hidden_size"] == 16
+        assert stored.config["derived"]["effective_batch"] == 2
+        assert {"val/loss", "val/sdr", "lr", "train/gradient_norm_step", "time/waiting_for_data"} <= stored.names()
+        assert "time/audio_seconds_per_second" in stored.names()
+        assert (stored.metrics["val/loss"].summary.min, stored.metrics["val/sdr"].summary.max) == (True, True)
+        assert stored.metrics["val/loss"].step_metric == "trainer/global_step"
+        track = "Actions - One Minute Smile"
+        assert {f"listen/{track}/{stem}" for stem in ("mixture", "reference", "estimate")} <= stored.names()
+        assert f"look/{track}" in stored.names()
+        assert sum(file.endswith(".wav") for file in stored.files) == 3
+        assert sum(file.endswith(".png") for file in stored.files) == 1
+        manifest = json.loads((experiment / f"{target}-s42" / "artifacts.json").read_text())
+        assert set(manifest["aliases"]) == {"best", "latest"}
+    (folder,) = experiment.glob("eval/*/wandb/offline-run-*")
+    stored = Stored(folder)
+    assert (stored.run.run_group, stored.run.job_type) == (experiment.name, "evaluate")
+    summary = json.loads((folder.parents[1] / "summary.json").read_text())
+    assert stored.summary["test/vocals/sdr"] == summary["medians"][experiment.name]["vocals"]["SDR"]
+    assert {"test/scores", "test/boxplot", "test/bass/only/estimate"} <= stored.names()
+    assert sum(file.endswith(".wav") for file in stored.files) == 4 * 3
+
+
+def test_loggers_change_no_result(train_arguments, cli, tmp_path, offline, trained):
+    assert cli("train", *train_arguments, f"paths.out={tmp_path}", "logger=wandb", "target=drums") == 0
+    (path,) = tmp_path.glob("runs/*/drums-s42/metrics.csv")
+    assert path.read_text() == (trained / "drums-s42" / "metrics.csv").read_text()
+
+
+def test_a_resumed_job_goes_on_in_the_same_run(train_arguments, cli, tmp_path, offline):
+    arguments = [*train_arguments, f"paths.out={tmp_path}", "logger=wandb", "target=drums"]
+    for epochs in (1, 2):
+        assert cli("train", *arguments, f"trainer.max_epochs={epochs}") == 0
+        time.sleep(1.1)  # W&B names folders by the second
+    first, second = (Stored(path) for path in sorted(tmp_path.glob("runs/*/*/wandb/offline-run-*")))
+    assert first.run.run_id == second.run.run_id
+    steps = [[row["trainer/global_step"] for row in one.history if "val/loss" in row] for one in (first, second)]
+    assert steps == [[1], [3]]
+
+
+def test_a_run_that_fails_says_so(train_arguments, cli, tmp_path, offline):
+    arguments = [*train_arguments, f"paths.out={tmp_path}", "logger=wandb", "optimizer.lr=1e30"]
+    assert cli("train", *arguments) == 1
+    (folder,) = tmp_path.glob("runs/*/*/wandb/offline-run-*")
+    assert Stored(folder).exit_code == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_run_that_is_stopped_ends_with_the_exit_code_of_the_process(train_arguments, tmp_path, signum, code):
+    arguments = [one for one in train_arguments if not one.startswith("trainer.max_epochs")]
+    environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true"}
+    process = subprocess.Popen(
+        [sys.executable, str(TRAIN), *arguments, f"paths.out={tmp_path}", "logger=wandb"], env=environment
+    )
+    while not list(tmp_path.glob("runs/*/*/checkpoints/last.ckpt")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signum)
+    assert process.wait(120) == code
+    (folder,) = tmp_path.glob("runs/*/*/wandb/offline-run-*")
+    assert Stored(folder).exit_code == code
+
+
+def test_an_agent_of_a_sweep_keeps_the_id_that_it_chose(monkeypatch, tmp_path):
+    job = loggers.Job("umx-12345678", "drums-s42", "train", tmp_path)
+    assert loggers.WandbRun(job, project="unmix")._wandb_init["id"] == "umx-12345678-drums-s42"
+    monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
+    assert loggers.WandbRun(job, project="unmix")._wandb_init["id"] is None
+
+
+def test_tensorboard_shows_the_same_names(train_arguments, cli, tmp_path, trained):
+    more = [f"paths.out={tmp_path}", "logger=tensorboard", "target=drums", "trainer.log_every_n_steps=1"]
+    assert cli("train", *train_arguments, *more) == 0
+    (folder,) = tmp_path.glob("runs/*/drums-s42/tensorboard")
+    found = EventAccumulator(str(folder), size_guidance={"audio": 0, "images": 0, "scalars": 0}).Reload()
+    assert {"val/loss", "val/sdr", "lr", "train/gradient_norm_step"} <= set(found.Tags()["scalars"])
+    assert "listen/Actions - One Minute Smile/estimate" in found.Tags()["audio"]
+    assert "look/Actions - One Minute Smile" in found.Tags()["images"]
+    assert cli("evaluate", f"ckpt={trained}", "logger=tensorboard", "separator.niter=0") == 0
+    (folder,) = trained.glob("eval/*/tensorboard")
+    found = EventAccumulator(str(folder), size_guidance={"audio": 0}).Reload()
+    assert {"test/vocals/sdr", "test/bass/sar"} <= set(found.Tags()["scalars"])
+    assert len(found.Tags()["audio"]) == 4 * 3
+    shutil.rmtree(folder.parent)
