@@ -25,6 +25,8 @@ SAME = [
     "logger=wandb",
     "separator.niter=0",
     "callbacks.progress=null",
+    "callbacks.museval.every_n_epochs=3",
+    "callbacks.listening.every_n_epochs=0",
     "model.hidden_size=512.0",
 ]
 DIFFERENT = [
@@ -42,6 +44,10 @@ DIFFERENT = [
     "data.validation_tracks=[a]",
     "data.sources=[vocals,drums]",
     "data.repeat_epoch=true",
+    "model.trainable_statistics=false",
+    "callbacks=ema",
+    "optimizer=adamw",
+    "scheduler=cosine",
 ]
 # Runs of these are on people's disks. A change here orphans them: a new option belongs in IGNORED_IF_DEFAULT.
 GOLDEN = {

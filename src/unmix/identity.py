@@ -43,12 +43,13 @@ IGNORED = (
 IGNORED_IF_DEFAULT: dict[str, Any] = {
     "data.sources": ["vocals", "drums", "bass", "other"],
     "data.repeat_epoch": False,
+    "model.trainable_statistics": True,
 }
 # A longer run of the same experiment continues it. These are left out after interpolation, as a learning rate schedule
 # that depends on the length does change the result.
 LENGTHS = ("trainer.max_epochs", "trainer.max_steps", "trainer.max_time")
 # Of the callbacks, only these act on the result.
-CALLBACKS_THAT_COUNT = ("early_stopping",)
+CALLBACKS_THAT_COUNT = ("early_stopping", "ema")
 
 
 def experiment_id(cfg: DictConfig) -> str:

@@ -19,6 +19,7 @@ class OpenUnmix(nn.Module):
         bandwidth_hz: the input is cropped to the bins up to this frequency; the output always has all bins.
         sample_rate: Hz, to turn `bandwidth_hz` into bins.
         dropout: between LSTM layers.
+        trainable_statistics: whether training also moves mean and scale of the input, as UMX's does.
 
     Raises:
         ValueError: on an odd `hidden_size` with bidirectional=True, or a bandwidth outside the spectrum.
@@ -39,6 +40,7 @@ class OpenUnmix(nn.Module):
         bandwidth_hz: float = 16000.0,
         sample_rate: int = 44100,
         dropout: float = 0.4,
+        trainable_statistics: bool = True,
     ) -> None:
         super().__init__()
         if bidirectional and hidden_size % 2:
@@ -46,8 +48,8 @@ class OpenUnmix(nn.Module):
         self.hidden_size = hidden_size
         self.num_bins = num_bins
         self.num_input_bins = bandwidth_to_bins(bandwidth_hz, num_bins=num_bins, sample_rate=sample_rate)
-        self.input_mean = nn.Parameter(torch.zeros(self.num_input_bins))
-        self.input_scale = nn.Parameter(torch.ones(self.num_input_bins))
+        self.input_mean = nn.Parameter(torch.zeros(self.num_input_bins), requires_grad=trainable_statistics)
+        self.input_scale = nn.Parameter(torch.ones(self.num_input_bins), requires_grad=trainable_statistics)
         self.fc1 = nn.Linear(self.num_input_bins * num_channels, hidden_size, bias=False)
         self.bn1 = nn.BatchNorm1d(hidden_size)
         self.lstm = nn.LSTM(

@@ -1,0 +1,78 @@
+"""What is off by default, through the command that trains."""
+
+import json
+
+import pytest
+import torch
+
+from unmix import load_separator
+from unmix.composition import compose
+from unmix.data.tracks import MUSDB_VALIDATION_TRACKS
+from unmix.runs.build import make_datamodule
+
+
+def run(cli, train_arguments, out, *arguments):
+    assert cli("train", *train_arguments, f"paths.out={out}", "target=drums", "trainer.max_epochs=2", *arguments) == 0
+    (folder,) = (out / "runs").glob("*/drums-s42")
+    return folder
+
+
+def read(folder, name="last"):
+    return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+
+
+def test_a_moving_average_is_saved_and_validated(cli, train_arguments, tmp_path, trained):
+    found = read(run(cli, train_arguments, tmp_path, "callbacks=ema", "callbacks.ema.decay=0.9"))
+    plain = read(trained / "drums-s42")["state_dict"]
+    assert all(torch.equal(value, plain[name]) for name, value in found["current_model_state"].items())
+    for name in ("model.fc1.weight", "model.bn1.running_var"):
+        assert not torch.equal(found["state_dict"][name], plain[name])
+    (folder,) = (tmp_path / "runs").iterdir()
+    network = load_separator(folder, "cpu", niter=0).networks["drums"]
+    best = read(folder / "drums-s42", "best")["state_dict"]
+    assert torch.equal(network.fc1.weight, best["model.fc1.weight"]), "the average is what separates"
+
+
+def test_a_run_with_a_moving_average_goes_on_bit_for_bit(cli, train_arguments, tmp_path):
+    options = ["callbacks=ema", "callbacks.ema.decay=0.9", "scheduler=cosine", "scheduler.num_epochs=2"]
+    whole = read(run(cli, train_arguments, tmp_path / "whole", *options))
+    arguments = [*train_arguments, f"paths.out={tmp_path / 'cut'}", "target=drums", *options]
+    assert cli("train", *arguments, "trainer.max_epochs=1") == 0
+    cut = read(run(cli, train_arguments, tmp_path / "cut", *options))
+    for part in ("state_dict", "current_model_state"):
+        assert all(torch.equal(value, cut[part][name]) for name, value in whole[part].items())
+    assert whole["lr_schedulers"] == cut["lr_schedulers"]
+
+
+def test_frozen_statistics_stay_those_of_the_data(cli, train_arguments, tmp_path):
+    arguments = ["model.trainable_statistics=false", "optimizer=adamw", "trainer.gradient_clip_val=1.0"]
+    folder = run(cli, train_arguments, tmp_path, *arguments)
+    first = run(cli, train_arguments, tmp_path / "moved", *arguments[1:])
+    frozen, moved = read(folder)["state_dict"], read(first)["state_dict"]
+    again = run(cli, train_arguments, tmp_path / "seed", *arguments, "optimizer.lr=1e-2")
+    assert torch.equal(frozen["model.input_mean"], read(again)["state_dict"]["model.input_mean"])
+    assert not torch.equal(frozen["model.input_mean"], moved["model.input_mean"])
+
+
+def test_a_profile_is_a_table_and_a_trace(cli, train_arguments, tmp_path, capfd):
+    arguments = [one for one in train_arguments if not one.startswith("data.samples_per_track")]
+    more = ["debug=profile", f"paths.out={tmp_path}", "trainer.limit_train_batches=8", "data.samples_per_track=8"]
+    assert cli("train", *arguments, *more) == 0
+    (folder,) = (tmp_path / "debug").iterdir()
+    traces = list(folder.glob("*.json*"))
+    assert any("traceEvents" in json.loads(path.read_text()) for path in traces if path.name.startswith("profile"))
+    assert "aten::" in (folder / "fit-profile.txt").read_text()
+
+
+@pytest.mark.parametrize("experiment", ["umxhq", "umx"])
+def test_an_epoch_of_the_published_recipe_has_344_steps(write_tree, tmp_path, experiment):
+    names = [*MUSDB_VALIDATION_TRACKS, *(f"Track {i}" for i in range(86))]  # MUSDB18 has 100 to train on
+    root = write_tree(tmp_path / "data", names, num_samples=1)
+    cfg = compose("train", [f"experiment={experiment}", f"data.root={root}", "data=musdb18hq"])
+    datamodule = make_datamodule(cfg.data)
+    datamodule.prepare_data()
+    assert (len(datamodule.splits.train), len(datamodule.splits.valid)) == (86, 14)
+    assert datamodule.steps_per_epoch * datamodule.batch_size == 5504
+    assert datamodule.steps_per_epoch == 344
+    assert (cfg.trainer.max_epochs, cfg.callbacks.early_stopping.patience, cfg.model.hidden_size) == (1000, 140, 512)
+    assert (cfg.data.segment_seconds, cfg.data.batch_size, cfg.data.samples_per_track) == (6.0, 16, 64)
