@@ -1,0 +1,56 @@
+"""Where a training step's time goes: a table, and a trace to look at."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.profiler import ProfilerActivity, profile, schedule
+
+log = logging.getLogger(__name__)
+
+
+class Profile(Callback):
+    """Records a few steps of the first epoch: `trace.json`, for chrome://tracing or ui.perfetto.dev, and `trace.txt`.
+
+    Args:
+        folder: where the two go.
+        skipped: steps before, in which libraries choose and caches fill.
+        recorded: steps.
+    """
+
+    def __init__(self, folder: str | Path, *, skipped: int = 5, recorded: int = 3) -> None:
+        self.folder = Path(folder)
+        self.recorded = recorded
+        self.is_done = False
+        activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
+        self.profile = profile(
+            activities=activities,
+            schedule=schedule(wait=max(0, skipped - 1), warmup=1, active=recorded, repeat=1),
+            on_trace_ready=self._write,
+            record_shapes=True,
+        )
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.profile.start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if not self.is_done:
+            self.profile.step()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self.is_done:
+            self.profile.stop()  # writes what there is: the epoch was short
+
+    def _write(self, recorded: profile) -> None:
+        self.is_done = True
+        recorded.export_chrome_trace(str(self.folder / "trace.json"))
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        table = recorded.key_averages().table(
+            sort_by=f"self_{device}_time_total", row_limit=15, max_name_column_width=50
+        )
+        (self.folder / "trace.txt").write_text(table)
+        log.info("%d steps by operation, the trace in %s:\n%s", self.recorded, self.folder / "trace.json", table)
