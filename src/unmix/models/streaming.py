@@ -135,9 +135,10 @@ class _Segment:
         }
         peak, first = torch.zeros((), device=device), 0
         for x in self._spectrograms(self._frames):
-            peak = torch.maximum(peak, x.abs().amax())
+            levels = x.abs()
+            peak = torch.maximum(peak, levels.amax())
             for target, network in networks.items():
-                codes[target][first : first + x.shape[-1]] = network.encode(x.abs())
+                codes[target][first : first + x.shape[-1]] = network.encode(levels)
             first += x.shape[-1]
         return {target: blockwise.code_of(network, codes[target]) for target, network in networks.items()}, peak
 
@@ -149,8 +150,8 @@ class _Segment:
         """A pass over the track: estimated magnitudes (1, sources, channels, bins, frames), and the mixture."""
         first = 0
         for x in self._spectrograms(frames):
-            part, magnitude = slice(first, first + x.shape[-1]), x.abs()
-            decoded = [network.decode(codes[target][part], magnitude) for target, network in self._networks.items()]
+            part, levels = slice(first, first + x.shape[-1]), x.abs()
+            decoded = [network.decode(codes[target][part], levels) for target, network in self._networks.items()]
             yield torch.stack(decoded, dim=1), x
             first = part.stop
 
