@@ -114,7 +114,9 @@ class CheckSchema:
 class LeaderboardSchema:
     """Top-level keys of conf/leaderboard.yaml."""
 
-    sort: str = "sdr"
+    sort: str | None = None
+    name: str | None = None
+    group: str | None = None
     paths: Paths = MISSING
 
 

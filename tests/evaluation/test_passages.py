@@ -1,4 +1,3 @@
-import base64
 import math
 from io import BytesIO
 
@@ -43,11 +42,9 @@ def test_a_passage_is_read_as_it_was_written(tmp_path, num_channels):
         assert (one - stem).abs().max() <= 2**-16
 
 
-def test_an_address_holds_the_sound_itself():
+def test_a_sound_is_a_small_file():
     tone = 0.5 * torch.sin(torch.arange(44100) * 0.1).expand(2, -1)
-    head, content = passages.mp3(tone, 44100).split(",")
-    assert head == "data:audio/mpeg;base64"
-    samples, rate = soundfile.read(BytesIO(base64.b64decode(content)))
+    samples, rate = soundfile.read(BytesIO(passages.mp3(tone, 44100)))
     assert (samples.shape[1], rate) == (2, 44100)
     assert len(samples) == pytest.approx(44100, abs=3000)
     assert samples.std() == pytest.approx(0.5 / math.sqrt(2), rel=0.05)

@@ -5,12 +5,14 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
-from unmix.evaluation import figures, page, scores
+from unmix.evaluation import figures, scores
+from unmix.evaluation.page import COMPARISON
 from unmix.evaluation.report import Summary
 from unmix.evaluation.scores import TrackScore
 from unmix.evaluation.table import METRICS, shown
-from unmix.experiments import folder
+from unmix.experiments import folder, page
 
 Medians = dict[str, dict[str, dict[str, float]]]
 
@@ -49,9 +51,9 @@ def write(summaries: Sequence[tuple[Summary, Path]], path: Path) -> None:
     picture = figures.png(figures.methods_plot(found, summaries[0][0].baseline))
     folder.write_atomically(path / "scores.csv", scores.to_csv(found))
     (path / "boxplot.png").write_bytes(picture)
-    links = {one.method: os.path.relpath(where / "report.html", path) for one, where in summaries}
+    links = {one.method: quote(os.path.relpath(where / "report.html", path)) for one, where in summaries}
     settings = {one.method: one.settings for one, _ in summaries}
-    text = page.COMPARISON.format(
+    text = COMPARISON.format(
         style=page.STYLE,
         script=page.SORT,
         title=html.escape(f"{len(summaries)} methods, {summaries[0][0].num_tracks} tracks"),

@@ -1,6 +1,5 @@
 """A few seconds of every target of a track, to listen to and to look at: those that are typical of its score."""
 
-import base64
 import math
 import statistics
 from collections.abc import Sequence
@@ -67,8 +66,8 @@ def typical_second(windows: Sequence[tuple[float, float]]) -> float | None:
     return min(counting, key=lambda window: abs(window[1] - median))[0]
 
 
-def mp3(waveform: Tensor, sample_rate: int) -> str:
-    """An address that holds the sound itself, for a page that is one file; (channels, samples)."""
+def mp3(waveform: Tensor, sample_rate: int) -> bytes:
+    """As a file; (channels, samples)."""
     buffer = BytesIO()
     soundfile.write(buffer, waveform.T.numpy(), sample_rate, format="MP3")
-    return f"data:audio/mpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return buffer.getvalue()

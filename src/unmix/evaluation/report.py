@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from unmix.evaluation import figures, page, passages, published, scores
+from unmix.evaluation import figures, passages, published, scores
+from unmix.evaluation.page import PAGE
 from unmix.evaluation.scores import TrackScore
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.table import METRICS, shown
-from unmix.experiments import folder
+from unmix.experiments import folder, page
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def render(summary: Summary, picture: bytes, where: EvaluationFolder) -> str:
         for method in methods
         if target in methods[method]
     ]
-    return page.PAGE.format(
+    return PAGE.format(
         style=page.STYLE,
         script=page.SORT,
         title=html.escape(f"{summary.method}: {summary.num_tracks} tracks"),
@@ -151,7 +152,7 @@ def _participants(summary: Summary) -> str:
 
 
 def _extremes(summary: Summary, where: EvaluationFolder) -> Iterator[str]:
-    """A few seconds of every target's worst and best track."""
+    """A few seconds of every target's worst and best track; the estimates also as files, which other pages play."""
     for target in summary.targets:
         for which, track in summary.extremes(target).items():
             path = where.passage(track, target)
@@ -159,10 +160,10 @@ def _extremes(summary: Summary, where: EvaluationFolder) -> Iterator[str]:
             if not path.is_file() or second is None:
                 continue
             passage = passages.read(path)
-            players = "".join(
-                f"<label>{name} {page.player(passages.mp3(stem, passage.sample_rate))}</label>"
-                for name, stem in passage.stems.items()
-            )
+            sounds = {name: passages.mp3(stem, passage.sample_rate) for name, stem in passage.stems.items()}
+            where.clip(target, which).parent.mkdir(exist_ok=True)
+            where.clip(target, which).write_bytes(sounds["estimate"])
+            players = "".join(f"<label>{name} {page.player(page.sound(one))}</label>" for name, one in sounds.items())
             picture = figures.png(figures.spectrograms(passage), dpi=80)
             yield (
                 f"<section><h3>{html.escape(target)}, {which}: {html.escape(track)}</h3>"

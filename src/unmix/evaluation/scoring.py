@@ -32,6 +32,10 @@ class EvaluationFolder:
         """A few seconds to listen to; in the end, of the best and the worst track of a target."""
         return self.path / "passages" / track / f"{target}.wav"
 
+    def clip(self, target: str, which: str) -> Path:
+        """What the report plays of the `worst` or `best` track of a target."""
+        return self.path / "clips" / f"{target}-{which}.mp3"
+
     def under_way(self, track: str) -> Path:
         """Estimates that are yet to be scored."""
         return self.path / f".{track}.f32"

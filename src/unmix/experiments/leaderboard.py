@@ -1,58 +1,169 @@
-"""Every run and evaluation below a folder, read from their files alone."""
+"""Every run, job and evaluation below a folder, read from their files alone."""
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
+import yaml
 
 from unmix import errors
-from unmix.experiments import folder, status
+from unmix.experiments import status
 
 Row = dict[str, Any]
 # Of these, more is better; all other columns sort upwards.
-DESCENDING = ("sdr",)
+DESCENDING = ("sdr", "val_sdr")
+# Keys of a configuration that tell where or how a run was made, not what it is.
+UNINTERESTING = ("target", "seed", "run_dir", "sweep_name", "paths", "logger", "callbacks", "separator", "evaluation")
+UNINTERESTING_DATA = ("data.root", "data.cache", "data.target", "data.seed", "data.prepare", "trainer.gpus")
 
 
-def collect(out: Path) -> list[Row]:
-    """One row a run and one an evaluation, with the columns that apply to it."""
-    runs = [_run(path.parent) for path in sorted(out.glob(f"runs/*/*/{status.FILE}"))]
-    summaries = sorted([*out.glob("runs/*/eval/*/summary.json"), *out.glob("evaluations/*/summary.json")])
-    return [row for row in runs if row] + [_evaluation(path) for path in summaries]
+@dataclass
+class Leaderboard:
+    """What was found.
+
+    Args:
+        rows: one each.
+        damaged: folder and reason of what cannot be read.
+        curves: by run, (epoch, val/loss).
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    damaged: list[tuple[str, str]] = field(default_factory=list)
+    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
 
-def _run(path: Path) -> Row:
-    if path.parent.name in ("eval", "old"):
-        return {}
-    found = status.read(path)
-    if found is None:
-        return {}
-    state = "interrupted" if found.state == "running" and not found.is_alive() else found.state
-    return {
-        "kind": "run",
-        "run": f"{path.parent.name}/{path.name}",
-        "state": state,
-        "epochs": found.epoch,
-        "val_loss": found.best,
-    }
+def collect(out: Path, name: str | None = None, group: str | None = None) -> Leaderboard:
+    """One row a run, a job that has not begun, an evaluation, with the columns that apply to it.
+
+    Args:
+        out: folder.
+        name: pattern that experiments match, as `umx*`.
+        group: identity of one experiment.
+    """
+    found = Leaderboard()
+    configs: dict[str, Row] = {}
+    for path in sorted(out.glob(f"runs/*/*/{status.FILE}")):
+        if path.parents[1].name not in ("eval", "old") and _is_wanted(path.parents[1].name, name, group):
+            _guarded(found, path.parent, partial(_add_run, found, configs, path.parent))
+    for path in sorted(out.glob("sweeps/*/jobs.jsonl")):
+        _guarded(found, path, partial(_add_jobs, found, path, name, group))
+    for path in sorted([*out.glob("runs/*/eval/*/summary.json"), *out.glob("evaluations/*/summary.json")]):
+        _guarded(found, path.parent, partial(_add_evaluation, found, path, out, name, group))
+    _add_what_differs(found.rows, configs)
+    return found
 
 
-def _evaluation(path: Path) -> Row:
+def _is_wanted(experiment: str, name: str | None, group: str | None) -> bool:
+    return (name is None or fnmatch(experiment, name)) and (group is None or experiment == group)
+
+
+def _guarded(found: Leaderboard, path: Path, add: Callable[[], None]) -> None:
+    """One folder that is damaged, or being moved aside in this moment, hides no other."""
+    try:
+        add()
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, OSError) as error:
+        found.damaged.append((str(path), errors.one_line(error)))
+
+
+def _add_run(found: Leaderboard, configs: dict[str, Row], path: Path) -> None:
+    now = status.read(path)
+    if now is None:
+        return
+    key = f"{path.parent.name}/{path.name}"
+    epochs = list(_epochs(path / "metrics.csv"))
+    best = min(epochs, key=lambda one: one[1], default=None)
+    found.curves[key] = [(epoch, loss) for epoch, loss, _ in epochs]
+    if (path / "config.yaml").is_file():
+        configs[key] = yaml.load((path / "config.yaml").read_text(encoding="utf-8"), Loader=_Loader)
+    target, _, seed = path.name.rpartition("-s")
+    found.rows.append(
+        {
+            "kind": "run",
+            "run": key,
+            "state": "interrupted" if now.state == "running" and not now.is_alive() else now.state,
+            "experiment": path.parent.name,
+            "target": target,
+            "seed": seed,
+            "epochs": now.epoch,
+            "val_loss": now.best,
+            "val_sdr": None if best is None else best[2],
+        }
+    )
+
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _epochs(path: Path) -> Iterator[tuple[int, float, float | None]]:
+    """Epoch, val/loss and val/sdr of every whole line."""
+    if not path.is_file():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    for row in csv.DictReader(line for line in lines if line.endswith("\n")):
+        if row.get("val/loss"):
+            yield int(row["epoch"]), float(row["val/loss"]), float(row["val/sdr"]) if row.get("val/sdr") else None
+
+
+def _add_jobs(found: Leaderboard, path: Path, name: str | None, group: str | None) -> None:
+    """Jobs without a run: they wait, or failed before they began one."""
+    last: dict[str, Row] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.endswith("}"):
+            change = json.loads(line)
+            last[change["run"]] = change
+    known = {row["run"] for row in found.rows}
+    for run, change in last.items():
+        key = "/".join(Path(run).parts[-2:])
+        if key not in known and change["state"] != "done" and _is_wanted(Path(run).parent.name, name, group):
+            found.rows.append({"kind": "job", "run": key, "state": change["state"], "experiment": key.split("/")[0]})
+
+
+def _add_evaluation(found: Leaderboard, path: Path, out: Path, name: str | None, group: str | None) -> None:
     summary = json.loads(path.read_text(encoding="utf-8"))
     method, *_ = summary["medians"]
+    if not _is_wanted(method, name, group):
+        return
     sdr = {f"sdr.{target}": scores["SDR"] for target, scores in summary["medians"][method].items()}
-    return {
-        "kind": "evaluation",
-        "run": f"{method}/{path.parent.name}",
-        "state": f"{summary['num_tracks']} tracks",
-        "sdr": sum(sdr.values()) / len(sdr),
-        **sdr,
-    }
+    found.rows.append(
+        {
+            "kind": "evaluation",
+            "run": f"{method}/{path.parent.name}",
+            "state": f"{summary['num_tracks']} tracks",
+            "experiment": method,
+            "sdr": sum(sdr.values()) / len(sdr),
+            **sdr,
+            "report": str((path.parent / "report.html").relative_to(out)),
+        }
+    )
+
+
+def _add_what_differs(rows: Sequence[Row], configs: dict[str, Row]) -> None:
+    """Hyperparameters that not all runs share, as columns of their own."""
+    flat = {key: dict(_flat(config)) for key, config in configs.items()}
+    names = dict.fromkeys(name for one in flat.values() for name in one)
+    differing = [name for name in names if len({repr(one.get(name)) for one in flat.values()}) > 1]
+    for row in rows:
+        if (one := flat.get(row["run"])) is not None:
+            row.update({name: one.get(name) for name in differing})
+
+
+def _flat(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if name in UNINTERESTING or name in UNINTERESTING_DATA or str(key).startswith("_"):
+            continue
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}.")
+        else:
+            yield name, value
 
 
 def sort_rows(rows: Sequence[Row], by: str) -> list[Row]:
@@ -64,15 +175,20 @@ def sort_rows(rows: Sequence[Row], by: str) -> list[Row]:
     columns = columns_of(rows)
     if rows and by not in columns:
         raise ValueError(errors.unknown("sort", by, columns))
-    have = [row for row in rows if row.get(by) is not None]
-    lack = [row for row in rows if row.get(by) is None]
-    return sorted(have, key=lambda row: row[by], reverse=by.partition(".")[0] in DESCENDING) + lack
+    have = [row for row in rows if row.get(by) is not None and row[by] == row[by]]
+    lack = [row for row in rows if row.get(by) is None or row[by] != row[by]]
+    numbers = all(isinstance(row[by], int | float) for row in have)
+    return sorted(have, key=lambda row: row[by] if numbers else str(row[by]), reverse=_is_better_high(by)) + lack
+
+
+def _is_better_high(column: str) -> bool:
+    return column.partition(".")[0] in DESCENDING
 
 
 def columns_of(rows: Sequence[Row]) -> list[str]:
     """All columns, those of scores last."""
     names = dict.fromkeys(name for row in rows for name in row)
-    return sorted(names, key=lambda name: name.startswith("sdr"))
+    return sorted(names, key=lambda name: (name == "report", name.startswith("sdr")))
 
 
 def to_csv(rows: Sequence[Row]) -> str:
@@ -81,28 +197,3 @@ def to_csv(rows: Sequence[Row]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def show(out: Path, sort: str, console: Console | None = None) -> None:
-    """Print the table, and write it to leaderboard.csv.
-
-    Raises:
-        FileNotFoundError: when there is nothing to show.
-        ValueError: on an unknown column.
-    """
-    rows = sort_rows(collect(out), sort)
-    if not rows:
-        raise FileNotFoundError(f"paths.out: no run and no evaluation in {out}; train one, or name another folder")
-    columns = [name for name in columns_of(rows) if name != "kind"]
-    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
-    for name in columns:
-        is_text = name in ("run", "state")
-        table.add_column(name, justify="left" if is_text else "right", overflow="fold", no_wrap=name != "run")
-    for row in rows:
-        table.add_row(*(_shown(row.get(name)) for name in columns))
-    (console or Console()).print(table)
-    folder.write_atomically(out / "leaderboard.csv", to_csv(rows))
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
