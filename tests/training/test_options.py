@@ -1,6 +1,7 @@
 """What is off by default, through the command that trains."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from unmix import load_separator
 from unmix.composition import compose
 from unmix.data.tracks import MUSDB_VALIDATION_TRACKS
 from unmix.runs.build import make_datamodule
+from unmix.training.module import SeparationModule
 
 
 def run(cli, train_arguments, out, *arguments):
@@ -66,6 +68,22 @@ def test_a_profile_is_a_table_and_a_trace(cli, train_arguments, tmp_path, capfd,
             "lstm" in event.get("name", "") for event in json.loads((folder / "trace.json").read_text())["traceEvents"]
         )
         assert "Self CPU" in capfd.readouterr().out
+
+
+def test_the_largest_batch_that_fits_is_looked_for(cli, train_arguments, tmp_path, capfd, monkeypatch):
+    step = SeparationModule.training_step
+
+    def training_step(module, batch, batch_idx):
+        if len(batch["mixture"]) > 12:
+            raise RuntimeError("CUDA out of memory.")  # what Lightning goes by
+        return step(module, batch, batch_idx)
+
+    monkeypatch.setattr(SeparationModule, "training_step", training_step)
+    arguments = [one for one in train_arguments if not one.startswith(("trainer.max", "data.samples_per_track"))]
+    more = [f"paths.out={tmp_path}", "data.samples_per_track=100", "callbacks.batch_size.steps_per_trial=1"]
+    assert cli("train", *arguments, "debug=batch_size", *more) == 0
+    said = re.search(r"the largest that fits: data.batch_size=(\d+)", capfd.readouterr().out)
+    assert 10 <= int(said[1]) <= 12, "Lightning leaves a margin"
 
 
 @pytest.mark.parametrize("experiment", ["umxhq", "umx"])

@@ -1,4 +1,4 @@
-"""Where a training step's time goes: a table, and a trace to look at."""
+"""What a training step costs: where its time goes, and how large a batch may be."""
 
 import logging
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import BatchSizeFinder
 from torch.profiler import ProfilerActivity, profile, schedule
 
 log = logging.getLogger(__name__)
@@ -54,3 +55,11 @@ class Profile(Callback):
         )
         (self.folder / "trace.txt").write_text(table)
         log.info("%d steps by operation, the trace in %s:\n%s", self.recorded, self.folder / "trace.json", table)
+
+
+class LargestBatch(BatchSizeFinder):
+    """Lightning's, which keeps what it found to itself."""
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_fit_start(trainer, pl_module)
+        log.info("the largest that fits: data.batch_size=%s", self.optimal_batch_size)
