@@ -46,6 +46,8 @@ DIFFERENT = [
     "data.repeat_epoch=true",
     "model.trainable_statistics=false",
     "callbacks=ema",
+    "trainer.matmul_precision=high",
+    "optimizer.fused=true",
     "optimizer=adamw",
     "scheduler=cosine",
 ]

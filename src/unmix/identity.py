@@ -44,6 +44,7 @@ IGNORED_IF_DEFAULT: dict[str, Any] = {
     "data.sources": ["vocals", "drums", "bass", "other"],
     "data.repeat_epoch": False,
     "model.trainable_statistics": True,
+    "trainer.matmul_precision": "highest",
 }
 # A longer run of the same experiment continues it. These are left out after interpolation, as a learning rate schedule
 # that depends on the length does change the result.

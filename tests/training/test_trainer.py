@@ -48,6 +48,16 @@ def test_arguments_go_to_lightning():
     assert isinstance(trainer.accelerator, CPUAccelerator)
 
 
+def test_products_of_matrices_are_float32_unless_asked():
+    before = torch.get_float32_matmul_precision()
+    make_trainer(0, matmul_precision="high")
+    assert torch.get_float32_matmul_precision() == "high"
+    make_trainer(0)
+    assert torch.get_float32_matmul_precision() == before == "highest"
+    with pytest.raises(ValueError, match=r"trainer\.matmul_precision: got 'hihg', allowed highest, high, medium"):
+        make_trainer(0, matmul_precision="hihg")
+
+
 def test_unknown_and_doubled_arguments_are_refused():
     with pytest.raises(ValueError, match=r"trainer.max_epoch: .*did you mean 'max_epochs'\?"):
         make_trainer(0, max_epoch=3)

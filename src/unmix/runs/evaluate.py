@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import TQDMProgressBar
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from unmix.data.datamodule import SeparationDataModule
@@ -144,7 +145,7 @@ def _score(
         how.gpus,
         cpu_processes=how.cpu_processes,
         logger=False,
-        callbacks=[scorer],
+        callbacks=[scorer, TQDMProgressBar()] if has_bar else [scorer],
         enable_checkpointing=False,
         enable_progress_bar=has_bar,
     )

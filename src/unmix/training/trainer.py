@@ -11,21 +11,29 @@ from pytorch_lightning.strategies import DDPStrategy
 from unmix import errors
 from unmix.training.checkpoints import SafeCheckpointIO
 
+MATMUL_PRECISIONS = ("highest", "high", "medium")  # torch's words
+
 
 def make_trainer(
-    gpus: int | Sequence[int] | None = None, num_nodes: int = 1, cpu_processes: int = 1, **trainer_arguments: Any
+    gpus: int | Sequence[int] | None = None,
+    num_nodes: int = 1,
+    cpu_processes: int = 1,
+    matmul_precision: str = "highest",
+    **trainer_arguments: Any,
 ) -> Trainer:
-    """A Trainer; everything but the three arguments below goes to Lightning as it is.
+    """A Trainer; everything but the four arguments below goes to Lightning as it is.
 
     Args:
         gpus: None: one GPU if there is one, else the CPU. 0: the CPU. N, or a list of indices: those, by DDP above
             one. -1: all.
         num_nodes: machines.
         cpu_processes: DDP processes on the CPU when no GPU is used: the test double of several GPUs.
+        matmul_precision: `highest` is float32; `high` lets a GPU take TF32. The LSTM's own products always may.
     Raises:
         ValueError: when there are fewer GPUs, or an argument is not Lightning's.
     """
-    arguments = check_arguments(gpus, num_nodes, cpu_processes, **trainer_arguments)
+    arguments = check_arguments(gpus, num_nodes, cpu_processes, matmul_precision, **trainer_arguments)
+    torch.set_float32_matmul_precision(matmul_precision)
     if arguments["strategy"] == "ddp":
         # Buffers are BatchNorm's alone; sent before every forward, ranks with different numbers of tracks would hang.
         arguments["strategy"] = DDPStrategy(broadcast_buffers=False)
@@ -40,9 +48,15 @@ def make_trainer(
 
 
 def check_arguments(
-    gpus: int | Sequence[int] | None = None, num_nodes: int = 1, cpu_processes: int = 1, **trainer_arguments: Any
+    gpus: int | Sequence[int] | None = None,
+    num_nodes: int = 1,
+    cpu_processes: int = 1,
+    matmul_precision: str = "highest",
+    **trainer_arguments: Any,
 ) -> dict[str, Any]:
     """`device_arguments`, after a look at the others; takes and raises what `make_trainer` does."""
+    if matmul_precision not in MATMUL_PRECISIONS:
+        raise ValueError(errors.unknown("trainer.matmul_precision", matmul_precision, MATMUL_PRECISIONS))
     arguments = device_arguments(gpus, num_nodes, cpu_processes)
     allowed = set(inspect.signature(Trainer).parameters) - set(arguments)
     for name in trainer_arguments:
