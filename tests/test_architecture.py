@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "separate": {"config"},
     "check": {"config"},
     "leaderboard": {"config"},
+    "dashboard": {"config"},
     "export": {"config"},
     "hydra_plugins": {"runs"},
 }

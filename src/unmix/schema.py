@@ -120,6 +120,16 @@ class LeaderboardSchema:
     paths: Paths = MISSING
 
 
+@dataclass
+class DashboardSchema:
+    """Top-level keys of conf/dashboard.yaml."""
+
+    entity: str | None = None
+    project: str = MISSING
+    title: str = MISSING
+    save: bool = False
+
+
 SCHEMAS = {
     "train": TrainSchema,
     "evaluate": EvaluateSchema,
@@ -127,6 +137,7 @@ SCHEMAS = {
     "export": ExportSchema,
     "check": CheckSchema,
     "leaderboard": LeaderboardSchema,
+    "dashboard": DashboardSchema,
 }
 
 
