@@ -163,6 +163,16 @@ def test_missing_checkpoint_says_what_may_be_given(refused, tmp_path):
     assert "does not exist; give an experiment folder" in refused("evaluate", f"ckpt={tmp_path / 'nothing'}")
 
 
+def test_devices_and_data_that_are_not_there_are_named(refused, trained):
+    assert "evaluation.gpus: got 77, but this machine has" in refused(
+        "evaluate", f"ckpt={trained}", "evaluation.gpus=77"
+    )
+    message = refused("evaluate", f"ckpt={trained}", "evaluation.cpu_processes=0")
+    assert "evaluation.cpu_processes: got 0, at least 1 is needed" in message
+    message = refused("evaluate", f"ckpt={trained}", "data.root=/somewhere")
+    assert "data.root: data is empty here; choose what it is first, as data=..." in message
+
+
 def test_forgotten_ckpt_and_input_are_asked_for(refused):
     assert "ckpt: needed" in refused("evaluate")
     assert "ckpt, input: needed" in refused("separate")

@@ -161,7 +161,11 @@ def explain(error: BaseException, config_name: str) -> str:
 def _unknown_key(key: str, base: DictConfig) -> str:
     """Compare a key with those that stand beside it, at the first part that is wrong."""
     node: Any = base
-    for part in key.split("."):
+    parts = key.split(".")
+    for i, part in enumerate(parts):
+        if node is None:
+            group = ".".join(parts[:i])
+            return f"{key}: {group} is empty here; choose what it is first, as {group}=..., then its keys"
         if not OmegaConf.is_dict(node) or part not in node:
             return errors.unknown(key, part, [str(name) for name in node] if OmegaConf.is_dict(node) else [])
         node = node[part]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -157,6 +158,26 @@ def test_an_agent_of_a_sweep_keeps_the_id_that_it_chose(monkeypatch, tmp_path):
     assert loggers.WandbRun(job, project="unmix")._wandb_init["id"] == "umx-12345678-drums-s42"
     monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
     assert loggers.WandbRun(job, project="unmix")._wandb_init["id"] is None
+
+
+@pytest.mark.parametrize(("status", "expected"), [("success", {"best", "latest"}), ("failed", set())])
+def test_with_a_network_both_checkpoints_become_versions_of_one_artifact(trained, tmp_path, status, expected):
+    run = loggers.WandbRun(loggers.Job("umx-1", "drums-s42", "train", trained / "drums-s42"), project="unmix")
+    sent = {}
+
+    def log_artifact(artifact, aliases):
+        sent.update(dict.fromkeys(aliases, artifact))
+
+    codes = []
+    run._experiment = SimpleNamespace(
+        offline=False, log_artifact=log_artifact, finish=lambda exit_code: codes.append(exit_code)
+    )
+    run.finalize(status)
+    assert set(sent) == expected
+    assert codes == [0 if expected else 1]
+    for artifact in sent.values():
+        assert (artifact.name, artifact.type) == ("umx-1-drums-s42", "model")
+        assert list(artifact.manifest.entries) == ["model.ckpt"]
 
 
 def test_tensorboard_shows_the_same_names(train_arguments, cli, tmp_path, trained):

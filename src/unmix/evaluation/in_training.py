@@ -6,13 +6,11 @@ from pathlib import Path
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from unmix.dsp.stft import Stft
 from unmix.evaluation import scores
 from unmix.evaluation.estimates import RESIDUAL, Estimates, Sources
 from unmix.evaluation.scoring import EvaluationFolder
-from unmix.evaluation.separation import NetworksTest
+from unmix.evaluation.separation import NetworksTest, separator_of
 from unmix.evaluation.table import METRICS
-from unmix.models.separator import Separator
 
 
 class MusevalInTraining(Callback):
@@ -53,14 +51,7 @@ class MusevalInTraining(Callback):
     def _score(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
         """Metric -> dB."""
         tracks = trainer.datamodule.splits.valid[: self.num_tracks]  # type: ignore[attr-defined]
-        target, stft = str(pl_module.target), pl_module.stft
-        assert isinstance(stft, Stft)
-        separator = Separator(
-            {target: pl_module.model},  # type: ignore[dict-item]
-            Stft(stft.fft_size, stft.hop_size, center=True),
-            sample_rate=tracks[0].sample_rate,
-            residual=True,
-        ).to(pl_module.device)
+        target, separator = str(pl_module.target), separator_of(pl_module, tracks[0].sample_rate, residual=True)
         rows = []
         with tempfile.TemporaryDirectory(prefix="unmix-") as folder:
             test = NetworksTest(separator, tracks, EvaluationFolder(Path(folder)))

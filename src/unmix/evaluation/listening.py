@@ -6,11 +6,10 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from unmix.dsp.stft import Stft
 from unmix.evaluation import figures, passages
 from unmix.evaluation.estimates import Sources
 from unmix.evaluation.passages import Passage
-from unmix.models.separator import Separator
+from unmix.evaluation.separation import separator_of
 
 
 class Listening(Callback):
@@ -69,11 +68,5 @@ def loudest(track: Any, target: str) -> tuple[Tensor, Tensor, int]:
 @torch.no_grad()
 def separate(module: LightningModule, mixture: Tensor, sample_rate: int) -> Tensor:
     """The target's estimate, (channels, samples) as the mixture."""
-    stft: Any = module.stft
-    separator = Separator(
-        {str(module.target): module.model},  # type: ignore[dict-item]
-        Stft(stft.fft_size, stft.hop_size, center=True),
-        sample_rate=sample_rate,
-        niter=0,
-    ).to(module.device)
+    separator = separator_of(module, sample_rate, niter=0)
     return separator(mixture.unsqueeze(0).to(module.device))[0, 0].cpu()

@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from unmix.data.tracks import Track
+from unmix.dsp.stft import Stft
 from unmix.evaluation import oracle
 from unmix.evaluation.estimates import Estimates, Sources
 from unmix.evaluation.scoring import EvaluationFolder
@@ -92,6 +94,13 @@ class OracleTest(SeparationTest):
     def separate(self, track: Track) -> Iterator[Tensor]:
         mixture, sources = Sources(track, ["mixture"]), Sources(track, self.targets)
         return oracle.separate(self.oracle, lambda start, stop: mixture(start, stop)[0], sources, track.num_samples)
+
+
+def separator_of(module: Any, sample_rate: int, **how: Any) -> Separator:
+    """The separator that a network in training would be, alone; `how` as in `Separator`."""
+    stft = Stft(module.stft.fft_size, module.stft.hop_size, center=True)
+    separator = Separator({module.target: module.model}, stft, sample_rate=sample_rate, **how)
+    return separator.to(module.device)
 
 
 MakeTest = Callable[[Sequence[Track], EvaluationFolder], SeparationTest]

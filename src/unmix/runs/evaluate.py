@@ -25,7 +25,7 @@ from unmix.runs.boards import show_scores
 from unmix.runs.build import leave_process_group, make_datamodule, make_loggers, quiet_lightning, rank
 from unmix.runs.candidates import Candidate, candidate, candidates
 from unmix.training.loggers import Job
-from unmix.training.trainer import make_trainer
+from unmix.training.trainer import check_arguments, make_trainer
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,10 @@ def check(cfg: DictConfig) -> None:
     """Refuse checkpoints that are not there, or lack one of the four targets, unknown oracles and unknown others."""
     if cfg.evaluation.compare:
         published.medians_of(cfg.evaluation.compare)
+    try:
+        check_arguments(cfg.evaluation.gpus, cpu_processes=cfg.evaluation.cpu_processes)
+    except ValueError as error:
+        raise ValueError(str(error).replace("trainer.", "evaluation.", 1)) from error
     _datas(candidates(cfg), cfg.data)
 
 

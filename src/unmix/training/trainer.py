@@ -70,6 +70,8 @@ def check_arguments(
 def device_arguments(gpus: int | Sequence[int] | None, num_nodes: int, cpu_processes: int) -> dict[str, Any]:
     """Lightning's words for which devices to use."""
     available = torch.cuda.device_count()
+    if cpu_processes < 1:
+        raise ValueError(f"trainer.cpu_processes: got {cpu_processes}, at least 1 is needed")
     if gpus is None:
         gpus = min(1, available)
     if gpus == -1:
