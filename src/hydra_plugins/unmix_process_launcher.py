@@ -29,14 +29,17 @@ class ProcessLauncher(Launcher):
         self.sweep_dir = Path(sweep_dir)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Nothing to keep: a job is its overrides."""
+        """Keep the folder of `--config-dir`: a job is its overrides, and that."""
+        sources = {source.provider: source.path for source in config.hydra.runtime.config_sources}
+        self.config_dir = sources.get("command-line")
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run all jobs; see `unmix.runs.sweep`."""
+        """Run all jobs; see `unmix.runs.sweep.launch`."""
         from unmix.runs import sweep  # torch, which Hydra's look through its plugins must not pay for
 
-        outcomes = sweep.run(
+        outcomes = sweep.launch(
             job_overrides,
+            self.config_dir,
             slots=self.slots,
             fail_fast=self.fail_fast,
             sweep_dir=self.sweep_dir,

@@ -4,7 +4,8 @@ The package in reading order:
 
     dsp/          stft (waveform <-> spectrogram), wiener (four magnitudes + mixture -> four estimates)
     data/         library (find, scan) -> sampling (what to draw) -> store (from where) -> mixing (THE mixture)
-    models/       open_unmix (the network), checkpoint (our file), separator (networks + STFT + Wiener)
+    models/       contract (what a model is), open_unmix/ (network, Wiener separator), joined, chunked (any others)
+    weights/      checkpoint (our file), find (ckpt=... -> separator), others' files
     training/     module (the loss), checkpoints (how a run survives), trainer, callbacks, loggers
     evaluation/   bss_eval (the ratios), scores (tracks, medians), callback (track by track), report (what people see)
     experiments/  status, hold (one process a folder), signals, pool (processes side by side), leaderboard
@@ -23,10 +24,10 @@ from typing import Any
 
 _PUBLIC = {
     "OpenUnmix": "unmix.models.open_unmix",
-    "Separator": "unmix.models.separator",
+    "Separator": "unmix.models.open_unmix.separator",
     "Stft": "unmix.dsp.stft",
     "bss_eval": "unmix.evaluation.bss_eval",
-    "load_separator": "unmix.models.separator",
+    "load_separator": "unmix.weights.find",
     "wiener": "unmix.dsp.wiener",
 }
 __all__ = ["OpenUnmix", "Separator", "Stft", "bss_eval", "load_separator", "wiener"]

@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,27 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from unmix import errors, schema
+from unmix import errors, plugins, schema
 
 CONF = Path(__file__).parents[2] / "conf"
 
 schema.register()
 
 
-def compose(config_name: str, overrides: list[str], *, with_hydra: bool = False) -> DictConfig:
-    """The configuration that these overrides make, as Hydra would; with Hydra's own node on request."""
+def compose(
+    config_name: str, overrides: Sequence[str], *, with_hydra: bool = False, config_dir: str | None = None
+) -> DictConfig:
+    """Compose the configuration of one job, as Hydra does.
+
+    Args:
+        config_name: file of conf/.
+        overrides: of this job, without sweeps.
+        with_hydra: whether to keep Hydra's own node.
+        config_dir: folder of the user's that adds to conf/, Hydra's `--config-dir`.
+    Raises:
+        ValueError: when there is no such folder.
+    """
+    overrides = [*_search_path(config_dir), *overrides]
     current = GlobalHydra.instance().hydra  # a launcher composes within hydra.main
     GlobalHydra.instance().hydra = None
     try:
@@ -33,6 +45,16 @@ def compose(config_name: str, overrides: list[str], *, with_hydra: bool = False)
         GlobalHydra.instance().hydra = current
 
 
+def _search_path(config_dir: str | None) -> list[str]:
+    """The override that adds a folder of the user's to where Hydra looks."""
+    if config_dir is None:
+        return []
+    folder = Path(config_dir).expanduser().resolve()
+    if not folder.is_dir():
+        raise ValueError(f"--config-dir: {folder} is not a folder; it holds groups as conf/ does, as model/mine.yaml")
+    return [f"hydra.searchpath=['file://{folder}']"]
+
+
 @dataclass(frozen=True)
 class Command:
     """A command line, taken apart.
@@ -41,13 +63,20 @@ class Command:
         config_name: file of conf/, and command of `unmix.runs`.
         hydra: Hydra's own node.
         is_sweep: whether there may be several jobs.
-        jobs: overrides of each.
+        jobs: overrides of each; empty when a sweeper other than Hydra's basic one finds them.
+        config_dir: see `compose`.
     """
 
     config_name: str
     hydra: DictConfig
     is_sweep: bool
     jobs: list[list[str]]
+    config_dir: str | None = None
+
+    @property
+    def launcher(self) -> str:
+        """Name of the launcher of a sweep."""
+        return str(self.hydra.runtime.choices["hydra/launcher"])
 
     def compose_jobs(self) -> Iterator[DictConfig]:
         """Every job's configuration.
@@ -56,7 +85,7 @@ class Command:
             ValueError: when a value is missing.
         """
         for job in self.jobs:
-            cfg = compose(self.config_name, job)
+            cfg = compose(self.config_name, job, config_dir=self.config_dir)
             if missing := OmegaConf.missing_keys(cfg):
                 raise ValueError(f"{', '.join(sorted(missing))}: needed; give a value on the command line")
             _check_keys(self.config_name, cfg)
@@ -64,18 +93,21 @@ class Command:
             yield cfg
 
 
-def parse(config_name: str, overrides: list[str], *, multirun: bool = False) -> Command:
-    """Find out what a command line asks for; `sweep=...` makes a sweep of it as -m does."""
+def parse(config_name: str, overrides: list[str], *, multirun: bool = False, config_dir: str | None = None) -> Command:
+    """Find the jobs of a command line; `sweep=...` makes a sweep of it as -m does."""
     parsed = OverridesParser.create().parse_overrides(overrides)
-    plain = [str(one.input_line) for one in parsed if not one.is_sweep_override()]
-    node = compose(config_name, plain, with_hydra=True).hydra
+    plain = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
+    node = compose(config_name, plain, with_hydra=True, config_dir=config_dir).hydra
     if not multirun and node.mode != RunMode.MULTIRUN:
-        return Command(config_name, node, is_sweep=False, jobs=[overrides])
+        return Command(config_name, node, is_sweep=False, jobs=[overrides], config_dir=config_dir)
+    if not node.sweeper._target_.endswith(".BasicSweeper"):
+        return Command(config_name, node, is_sweep=True, jobs=[], config_dir=config_dir)
     from_file = [f"{key}={value}" for key, value in (node.sweeper.get("params") or {}).items()]
     if from_file:
         parsed = OverridesParser.create().parse_overrides([*from_file, *overrides])
-    jobs = BasicSweeper.split_arguments([one for one in parsed if not one.is_hydra_override()], None)[0]
-    return Command(config_name, node, is_sweep=True, jobs=jobs)
+    swept = [override for override in parsed if not override.is_hydra_override()]
+    jobs = BasicSweeper.split_arguments(swept, None)[0]  # the expansion that Hydra's own sweeper runs
+    return Command(config_name, node, is_sweep=True, jobs=jobs, config_dir=config_dir)
 
 
 def _check_keys(config_name: str, cfg: DictConfig) -> None:
@@ -90,9 +122,11 @@ def check_targets(cfg: DictConfig) -> None:
     """Bind every node with a `_target_` to its signature.
 
     Raises:
-        ValueError: naming every key that the target does not take, and the nearest that it does.
+        ValueError: naming every key that the target does not take, and the nearest that it does; when a class is
+            of a package that is neither ours nor among `plugins`.
     """
-    wrong = [message for path, node in _nodes_with_target(cfg, "") for message in _misfits(path, node)]
+    trusted = plugins.check(cfg.get("plugins"))
+    wrong = [message for path, node in _nodes_with_target(cfg, "") for message in _misfits(path, node, trusted)]
     if wrong:
         raise ValueError(" | ".join(wrong))
 
@@ -108,8 +142,8 @@ def _nodes_with_target(node: Any, path: str) -> Iterator[tuple[str, DictConfig]]
             yield from _nodes_with_target(node._get_node(i), f"{path}[{i}]")
 
 
-def _misfits(path: str, node: DictConfig) -> Iterator[str]:
-    parameters = inspect.signature(hydra.utils.get_object(node._target_)).parameters
+def _misfits(path: str, node: DictConfig, trusted: Sequence[str]) -> Iterator[str]:
+    parameters = inspect.signature(plugins.locate(node._target_, f"{path}._target_", trusted)).parameters
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
     for key, value in node.items():

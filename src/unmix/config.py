@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -24,7 +25,7 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from unmix import errors
+from unmix import errors, identity
 from unmix.composition import CONF, Command, check_targets, compose, parse
 from unmix.experiments import signals
 from unmix.experiments.hold import Busy
@@ -47,7 +48,7 @@ def main(config_name: str) -> int:
     Raises:
         Interrupted: exits with 130 (Ctrl-C) or 75 (SIGTERM, SIGUSR1, SIGUSR2).
     """
-    _die_with_whoever_started_this()
+    _die_with_parent()
     sys.argv[1:] = [quote_literal(argument) for argument in sys.argv[1:]]
     wants_traceback = os.environ.setdefault("UNMIX_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra prints a traceback and exits unless it may raise
@@ -61,69 +62,87 @@ def main(config_name: str) -> int:
         warnings.filterwarnings("ignore", message=known)
     try:
         with signals.handled():
-            _run(config_name)
+            return _run(config_name)
     except (ValueError, OSError, Busy, ArithmeticError, HydraException, OmegaConfBaseException) as error:
         if wants_traceback:
             raise
         print(f"{config_name}: {explain(error, config_name)}", file=sys.stderr)  # noqa: T201
         return BUSY if isinstance(error, Busy) else FAILED if isinstance(error, ArithmeticError) else USAGE_ERROR
-    return 0
 
 
-def _die_with_whoever_started_this() -> None:
-    """No job outlives its launcher, no rank its first one: also when that is killed."""
+def _die_with_parent() -> None:
+    """End with the parent process, even when that is killed: a job with its launcher, a rank with the first one."""
     if os.environ.get("LOCAL_RANK", "0") != "0":
         signals.die_with_parent(os.getppid(), signal.SIGKILL)  # within a collective nothing else gets through
     elif launcher := os.environ.get(LAUNCHER):
         signals.die_with_parent(int(launcher))
 
 
-def _run(config_name: str) -> None:
+def _run(config_name: str) -> int:
+    """Prepare the jobs of this command line, then run them; returns the exit code."""
     arguments = get_args_parser().parse_args()
     if arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(lambda _: None)()
-        return
-    command = parse(config_name, arguments.overrides, multirun=arguments.multirun)
+        _through_hydra(config_name, lambda _: None)
+        return 0
+    command = parse(config_name, arguments.overrides, multirun=arguments.multirun, config_dir=arguments.config_dir)
+    if command.is_sweep and not command.jobs:  # another sweeper finds them, as it goes
+        _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
+        return 0
     cfgs = list(command.compose_jobs())
-    if config_name == "train":
-        cfgs = _unfinished(cfgs)
-    for cfg in cfgs:
-        check_targets(cfg)
-        import_module(f"unmix.runs.{config_name}").check(cfg)
-    if cfgs and cfgs[0].get("dry_run"):
+    unfinished = _unfinished(cfgs) if config_name == "train" else cfgs
+    jobs = [_prepare(config_name, cfg) for cfg in unfinished]
+    if jobs and cfgs[0].get("dry_run"):
         import_module("unmix.runs.preview").show(cfgs)
-    elif cfgs and command.is_sweep:
-        _sweep(command, cfgs)
-    elif cfgs:
+    elif jobs and command.is_sweep:
+        return _sweep(command, cfgs)
+    elif jobs:
         configure_log(command.hydra.job_logging, command.hydra.verbose)
-        import_module(f"unmix.runs.{config_name}").run(cfgs[0])
+        jobs[0].run()
+    return 0
+
+
+def _prepare(config_name: str, cfg: DictConfig) -> Any:
+    """Check one job and find what it needs; what comes back has `run`."""
+    check_targets(cfg)
+    return import_module(f"unmix.runs.{config_name}").prepare(cfg)
 
 
 def _unfinished(cfgs: list[DictConfig]) -> list[DictConfig]:
-    """The jobs that have something to do; when none has, the answer is printed here, within a second."""
+    """Leave out jobs that are done; when all are, print that here, within a second."""
     from unmix import plans
 
+    for cfg in cfgs:
+        identity.check_targets(cfg.target, cfg.data.sources)
     planned = plans.plan_all(cfgs)
     if cfgs[0].dry_run:
         return cfgs
-    unfinished = [one for one in planned if not one.is_finished]
+    unfinished = [plan for plan in planned if not plan.is_finished]
     if not unfinished:
-        for one in planned:
-            print(one)  # noqa: T201
+        for plan in planned:
+            print(plan)  # noqa: T201
         plans.print_evaluations(planned)
-    return [one.cfg for one in unfinished]
+    return [plan.cfg for plan in unfinished]
 
 
-def _sweep(command: Command, cfgs: list[DictConfig]) -> None:
-    commands = import_module(f"unmix.runs.{command.config_name}")
-    if command.config_name == "train" and "process" not in command.hydra.launcher._target_:
+def _sweep(command: Command, cfgs: list[DictConfig]) -> int:
+    """Run checked jobs by the launcher that the command names."""
+    if command.config_name == "train" and command.hydra.launcher._target_.endswith(".ProcessLauncher"):
+        configure_log(command.hydra.job_logging, command.hydra.verbose)
+        return int(import_module("unmix.runs.sweep").command(command, cfgs))
+    if command.config_name == "train":
         for cfg in cfgs:
-            commands.check_single_process(cfg, command.hydra.runtime.choices["hydra/launcher"])
+            import_module("unmix.runs.train").check_single_process(cfg, command.launcher)
+    _through_hydra(command.config_name, lambda cfg: _prepare(command.config_name, cfg).run())
+    return 0
 
-    def task(cfg: DictConfig) -> Any:
-        return commands.run(cfg)
 
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name=command.config_name)(task)()
+def _through_hydra(config_name: str, task: Callable[[DictConfig], Any]) -> None:
+    """Leave the command line to Hydra: help, and sweeps by sweepers and launchers that are not ours."""
+
+    def run(cfg: DictConfig) -> Any:  # Hydra looks at the name of what it calls
+        return task(cfg)
+
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(run)()
 
 
 def quote_literal(argument: str) -> str:

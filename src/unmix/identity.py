@@ -6,15 +6,19 @@ same command finds its own run again.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from unmix import errors
 
 # Replaced by constants before interpolation, so that nothing computed from them leaks in. `target` and `seed` are out
 # because the runs of one experiment differ in them; the others because they change where or how fast, not what.
 IGNORED = (
     "target",
     "seed",
+    "plugins",
     "run_dir",
     "sweep_name",
     "paths",
@@ -104,6 +108,56 @@ def _normalised(value: Any) -> Any:
     return value
 
 
+ALL = "all"
+
+
+def targets_of(target: Any, sources: Sequence[str]) -> list[str]:
+    """Names of the sources that `target` asks for, in the order of the data's sources.
+
+    Args:
+        target: a name, a list of names, or `all`.
+        sources: of the data.
+    """
+    if target == ALL:
+        return list(sources)
+    names = [target] if isinstance(target, str) else [str(name) for name in target or ()]
+    known = [name for name in sources if name in names]
+    return known if sorted(known) == sorted(names) else names  # what is wrong stays visible for `check_targets`
+
+
+def check_targets(target: Any, sources: Sequence[str]) -> None:
+    """Check what `target` asks for.
+
+    Raises:
+        ValueError: when it is empty, names a source twice, or one that the data does not have.
+    """
+    names = targets_of(target, sources)
+    if not names:
+        raise ValueError(f"target: got {target!r}, allowed {', '.join(sources)}, a list of these, or {ALL}")
+    for name in names:
+        if name not in sources:
+            raise ValueError(errors.unknown("target", name, [*sources, ALL]))
+    if len(set(names)) < len(names):
+        raise ValueError(f"target: got {', '.join(names)}, which names a source twice")
+
+
+def run_name(target: Any, seed: Any, sources: Sequence[str]) -> str:
+    """Name of a run's folder: `vocals-s42`, `vocals+drums-s42`, `all-s42`."""
+    names = targets_of(target, sources)
+    is_all = len(names) > 1 and sorted(names) == sorted(sources)
+    return f"{ALL if is_all else '+'.join(names)}-s{seed}"
+
+
 def register_resolvers() -> None:
-    """`${exp_id:}` in any configuration file."""
+    """Make `${exp_id:}`, `${targets:}` and `${run_name:}` known to every configuration file."""
+
+    def targets(*, _root_: Any) -> ListConfig | None:
+        # without a target, as where the identity of an experiment is computed, there are none
+        return None if _root_.get("target") is None else ListConfig(targets_of(_root_.target, _root_.data.sources))
+
+    def name(*, _root_: Any) -> str:
+        return run_name(_root_.target, _root_.seed, _root_.data.sources)
+
     OmegaConf.register_new_resolver("exp_id", lambda *, _root_: experiment_id(_root_), replace=True)
+    OmegaConf.register_new_resolver("targets", targets, replace=True)
+    OmegaConf.register_new_resolver("run_name", name, replace=True)

@@ -4,6 +4,7 @@ So the answer "done" costs a second, not the ten that importing everything takes
 """
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from unmix.evaluation.table import print_table
 from unmix.experiments import status
 from unmix.experiments.status import Status
-from unmix.identity import experiment_id
+from unmix.identity import experiment_id, targets_of
 
 State = Literal["new", "continues", "done", "failed", "running"]
 LENGTHS = ("max_epochs", "max_steps", "max_time")
@@ -57,22 +58,45 @@ class Plan:
 
     @property
     def wants_evaluation(self) -> bool:
-        """Whether all targets of this seed are done and shall be evaluated."""
-        return bool(self.cfg.evaluation.after_training) and len(self.weights) == len(self.targets)
+        """Whether the finished runs of this seed estimate every source, and shall be evaluated."""
+        return bool(self.cfg.evaluation.after_training) and len(self.weights) == len(self.sources)
 
     @property
     def weights(self) -> dict[str, str]:
-        """Digests of the best weights of the finished targets of this seed."""
-        read = {target: status.read(self.sibling(target)) for target in self.targets}
-        return {target: one.weights for target, one in read.items() if one is not None and one.state == "done"}
+        """Digests of the best weights by source, of the finished runs of this seed."""
+        return {source: found.weights for source, (_, found) in self.finished.items()}
+
+    @property
+    def finished(self) -> dict[str, tuple[Path, Status]]:
+        """Folder and status of the finished run of this seed that estimates a source, by source.
+
+        Of several, the one that estimates the fewest others; of those, the one with the lowest val/loss.
+        """
+        runs = []
+        for folder in sorted(self.run.parent.glob(f"*-s{self.cfg.seed}")):
+            found = status.read(folder)
+            if found is not None and found.state == "done":
+                runs.append((folder, found))
+        best: dict[str, tuple[Path, Status]] = {}
+        for source in self.sources:
+            estimating = [run for run in runs if source in self._targets_of(*run)]
+            if estimating:
+                best[source] = min(estimating, key=lambda run: (len(self._targets_of(*run)), run[1].best or math.inf))
+        return best
+
+    def _targets_of(self, folder: Path, found: Status) -> list[str]:
+        """Targets of a run; before status.json had them, its folder's name was its one target."""
+        return list(found.targets) or [folder.name.rpartition("-s")[0]]
+
+    @property
+    def sources(self) -> list[str]:
+        """All sources of the data: what one experiment estimates, and museval scores together."""
+        return list(self.cfg.data.sources)
 
     @property
     def targets(self) -> list[str]:
-        """All sources of the data: what one experiment holds, and museval scores together."""
-        return list(self.cfg.data.sources)
-
-    def sibling(self, target: str) -> Path:
-        return self.run.parent / f"{target}-s{self.cfg.seed}"
+        """What this run estimates."""
+        return targets_of(self.cfg.target, self.sources)
 
     @property
     def evaluation(self) -> Path | None:
@@ -129,7 +153,7 @@ def plan_all(cfgs: Sequence[DictConfig]) -> list[Plan]:
 
 
 def settled(cfg: DictConfig) -> DictConfig:
-    """The same when what `fresh` and `retry` ask for has been done."""
+    """A copy with `fresh` and `retry` cleared, for planning again after the run."""
     copy = cfg.copy()
     copy.fresh = copy.retry = False
     return copy

@@ -29,12 +29,13 @@ class TrainSchema:
     """Top-level keys of conf/train.yaml."""
 
     name: str = MISSING
-    target: str = MISSING
+    target: Any = MISSING
     seed: int = MISSING
     init_from: Any = None
+    plugins: Any = None
     data: Any = MISSING
     model: Any = MISSING
-    stft: Any = MISSING
+    objective: Any = MISSING
     optimizer: Any = MISSING
     scheduler: Any = MISSING
     trainer: Any = MISSING
@@ -59,8 +60,8 @@ class EvaluateSchema:
     """Top-level keys of conf/evaluate.yaml."""
 
     ckpt: Any = MISSING
+    plugins: Any = None
     data: Any = None
-    target: str | None = None
     seed: int = 0
     subset: str = "test"
     separator: Any = MISSING
@@ -74,6 +75,7 @@ class SeparateSchema:
     """Top-level keys of conf/separate.yaml."""
 
     ckpt: Any = MISSING
+    plugins: Any = None
     input: Any = MISSING
     out: str | None = None
     targets: Any = None
@@ -94,6 +96,7 @@ class ExportSchema:
     """Top-level keys of conf/export.yaml."""
 
     ckpt: Any = MISSING
+    plugins: Any = None
     format: str = "umx"
     out: str | None = None
     overwrite: bool = False
@@ -104,7 +107,6 @@ class CheckSchema:
     """Top-level keys of conf/check.yaml."""
 
     data: Any = MISSING
-    target: str = "vocals"
     seed: int = 0
     listen: bool = True
     paths: Paths = MISSING

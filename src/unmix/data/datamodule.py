@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from unmix import errors
-from unmix.data import conversion, sampling
+from unmix.data import conversion, sampling, statistics
 from unmix.data.cache import default_folder
 from unmix.data.datasets import BatchKeys, DrawBatch, DrawDataset, RepeatedKeys, StemDataset, TrackDataset
 from unmix.data.library import Library
@@ -19,6 +19,7 @@ from unmix.data.mixing import StemBatch, render, to_float
 from unmix.data.scan import Scan
 from unmix.data.store import STORAGES, DeviceStore, open_store
 from unmix.data.tracks import MUSDB_VALIDATION_TRACKS, SOURCES, Splits
+from unmix.dsp.stft import Stft
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,6 @@ class SeparationDataModule(LightningDataModule):
     Args:
         root: folder with `train` and `test`.
         name: of the data set; part of an experiment's identity, which `root` is not.
-        target: the source that validation compares with.
         sources: stems of every track beside `mixture`, in the order of the axis `sources`.
         layout: `folders` of audio files, or `stems` (`.stem.mp4`).
         prepare: makes the tree at `root` when it is not there yet.
@@ -52,7 +52,6 @@ class SeparationDataModule(LightningDataModule):
         root: str | Path,
         *,
         name: str,
-        target: str,
         sources: Sequence[str] = SOURCES,
         layout: str = "folders",
         prepare: Callable[[Path], object] | None = None,
@@ -79,7 +78,7 @@ class SeparationDataModule(LightningDataModule):
         self.library = Library(Path(root), layout, tuple(sources), held_out, sample_rate, folder, prepare)
         segment, gains = round(segment_seconds * sample_rate), (gain[0], gain[1])
         self.recipe = sampling.Recipe(segment, random_mix, gains, swap_probability)
-        self.name, self.target = name, target
+        self.name = name
         self.samples_per_track, self.batch_size = samples_per_track, batch_size
         self.num_workers, self.storage = num_workers, storage
         self.allow_changed = allow_changed
@@ -193,9 +192,18 @@ class SeparationDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """The real mixture file and the target, whole, one track at a time, as in UMX; each on one rank."""
+        """The real mixture file and the sources, whole, one track at a time, as in UMX; each on one rank.
+
+        What is trained may name the sources that its validation looks at: the others need not be read then.
+        """
         rank, world_size = self._ranks
-        return DataLoader(TrackDataset(self.splits.valid[rank::world_size], ("mixture", self.target)), batch_size=1)
+        module = None if self.trainer is None else self.trainer.lightning_module
+        sources = getattr(module, "validation_sources", self.sources)
+        return DataLoader(TrackDataset(self.splits.valid[rank::world_size], ("mixture", *sources)), batch_size=1)
+
+    def magnitude_statistics(self, stft: Stft, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each bin over the training mixtures; see `statistics.compute`."""
+        return statistics.load_or_compute(self.splits.train, stft, self.library.cache / "statistics", device)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> dict[str, Tensor]:
         """Make float waveforms by name, (batch, channels, samples), on the device."""

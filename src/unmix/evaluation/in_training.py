@@ -2,6 +2,8 @@
 
 import tempfile
 from pathlib import Path
+from statistics import fmean
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -9,15 +11,16 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from unmix.evaluation import scores
 from unmix.evaluation.estimates import RESIDUAL, Estimates, Sources
 from unmix.evaluation.scoring import EvaluationFolder
-from unmix.evaluation.separation import NetworksTest, separator_of
+from unmix.evaluation.separation import ModelsTest, separator_of
 from unmix.evaluation.table import METRICS
 
 
 class MusevalInTraining(Callback):
-    """Scores the network every few epochs on validation tracks, with what its estimate leaves of the mixture.
+    """Scores the model in training on validation tracks every few epochs, with what its estimates leave of the mixture.
 
-    BSS Eval needs all sources; the others are one here, so that these scores are not those of four networks: they tell
-    epochs apart. Medians over windows, then tracks, are logged as `museval/sdr`, `museval/sir`, ...
+    BSS Eval needs all sources; those that the model does not estimate are one here, so that these scores compare epochs
+    and are not those of a whole separator. Medians over windows, then tracks, then the mean over targets are logged as
+    `museval/sdr`, `museval/sir`, ..., those of each target as `museval/<target>/sdr` where there are several.
 
     Args:
         every_n_epochs: the first, and every so many; 0 is never.
@@ -36,36 +39,40 @@ class MusevalInTraining(Callback):
         self.num_tracks = num_tracks
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        names = [f"museval/{metric.lower()}" for metric in METRICS]
-        for name in names:
-            trainer.callback_metrics.pop(name, None)  # of an earlier epoch
+        for name in [name for name in trainer.callback_metrics if name.startswith("museval/")]:
+            del trainer.callback_metrics[name]  # of an earlier epoch
         if not self.every_n_epochs or trainer.current_epoch % self.every_n_epochs:
             return
         if trainer.is_global_zero:
-            found = self._score(trainer, pl_module)
-            for name, metric in zip(names, METRICS, strict=True):
-                pl_module.log(name, found[metric], rank_zero_only=True)
+            scores_by_target = self._score(trainer, pl_module)
+            for metric in METRICS:
+                values = {target: values[metric] for target, values in scores_by_target.items()}
+                pl_module.log(f"museval/{metric.lower()}", fmean(values.values()), rank_zero_only=True)
+                for target, value in values.items() if len(values) > 1 else ():
+                    pl_module.log(f"museval/{target}/{metric.lower()}", value, rank_zero_only=True)
         trainer.strategy.barrier()
 
     @torch.no_grad()
-    def _score(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-        """Metric -> dB."""
-        tracks = trainer.datamodule.splits.valid[: self.num_tracks]  # type: ignore[attr-defined]
-        target, separator = str(pl_module.target), separator_of(pl_module, tracks[0].sample_rate, residual=True)
-        rows = []
+    def _score(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, dict[str, float]]:
+        """Target -> metric -> dB."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        targets = list(cast(Any, pl_module).targets)
+        has_residual = len(targets) < len(data.sources)
+        tracks = data.splits.valid[: self.num_tracks]
+        separator, rows = separator_of(pl_module, residual=has_residual), []
         with tempfile.TemporaryDirectory(prefix="unmix-") as folder:
-            test = NetworksTest(separator, tracks, EvaluationFolder(Path(folder)))
+            test = ModelsTest(separator, tracks, EvaluationFolder(Path(folder)))
             for track in tracks:
-                estimates = Estimates(test.where.under_way(track.name), 2, track.num_channels)
+                estimates = Estimates(test.where.under_way(track.name), len(test.targets), track.num_channels)
                 estimates.write(test.separate(track))
                 store = scores.score_track(
                     track.name,
                     test.targets,
-                    Sources(track, [target, RESIDUAL]),
+                    Sources(track, [*targets, RESIDUAL] if has_residual else targets),
                     estimates,
                     track.num_samples,
                     sample_rate=track.sample_rate,
                     device=pl_module.device,
                 )
-                rows += [row for row in scores.medians("", track.name, store) if row.target == target]
-        return scores.summarize(rows)[""][target]
+                rows += [row for row in scores.medians("", track.name, store) if row.target in targets]
+        return scores.summarize(rows)[""]

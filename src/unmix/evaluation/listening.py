@@ -1,6 +1,6 @@
 """Clips and spectrograms of a network that learns, for whoever watches."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -13,10 +13,10 @@ from unmix.evaluation.separation import separator_of
 
 
 class Listening(Callback):
-    """Every few epochs, to every logger that shows them: a few seconds of validation tracks.
+    """Shows a few seconds of validation tracks every few epochs, in every logger that takes sound.
 
-    Of each track the five seconds in which the target is loudest; mixture and reference once, the estimate (magnitude
-    of the network, phase of the mixture) and the picture of all three and the error every time.
+    For each track and target these are the five seconds in which the target is loudest: mixture and reference once,
+    the estimate and a picture of all three and the error every time.
 
     Args:
         every_n_epochs: the first, and every so many; 0 is never.
@@ -32,27 +32,31 @@ class Listening(Callback):
                 raise ValueError(f"callbacks.listening.{name}: got {value}, allowed 0 or more")
         self.every_n_epochs = every_n_epochs
         self.num_clips = num_clips
-        self.clips: dict[str, tuple[Tensor, Tensor, int]] = {}  # track -> mixture, reference, rate
+        self.clips: dict[tuple[str, str], tuple[Tensor, Tensor, int]] = {}  # track, target -> mixture, reference, rate
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        boards: list[Any] = [one for one in trainer.loggers if hasattr(one, "log_clip")]
-        if not (boards and trainer.is_global_zero and self.every_n_epochs):
+        loggers: list[Any] = [logger for logger in trainer.loggers if hasattr(logger, "log_clip")]
+        if not (loggers and trainer.is_global_zero and self.every_n_epochs):
             return
         if trainer.current_epoch % self.every_n_epochs:
             return
-        is_first = not self.clips
+        targets, is_first = list(cast(Any, pl_module).targets), not self.clips
         if is_first:
             tracks = trainer.datamodule.splits.valid[: self.num_clips]  # type: ignore[attr-defined]
-            self.clips = {track.name: loudest(track, str(pl_module.target)) for track in tracks}
-        step = trainer.global_step
-        for name, (mixture, reference, rate) in self.clips.items():
-            passage = Passage(mixture, reference, separate(pl_module, mixture, rate), rate)
-            picture = figures.png(figures.spectrograms(passage), dpi=80)
-            for board in boards:
-                for stem, waveform in passage.stems.items():
-                    if is_first or stem == "estimate":
-                        board.log_clip(f"listen/{name}/{stem}", waveform, rate, step)
-                board.log_picture(f"look/{name}", picture, step)
+            self.clips = {(track.name, name): loudest(track, name) for track in tracks for name in targets}
+        for (track, target), (mixture, reference, rate) in self.clips.items():
+            estimate = separate(pl_module, mixture)[targets.index(target)]
+            name = f"{track}/{target}" if len(targets) > 1 else track
+            self._show(loggers, name, Passage(mixture, reference, estimate, rate), trainer.global_step, is_first)
+
+    @staticmethod
+    def _show(loggers: list[Any], name: str, passage: Passage, step: int, is_first: bool) -> None:
+        picture = figures.png(figures.spectrograms(passage), dpi=80)
+        for logger in loggers:
+            for stem, waveform in passage.stems.items():
+                if is_first or stem == "estimate":
+                    logger.log_clip(f"listen/{name}/{stem}", waveform, passage.sample_rate, step)
+            logger.log_picture(f"look/{name}", picture, step)
 
 
 def loudest(track: Any, target: str) -> tuple[Tensor, Tensor, int]:
@@ -60,13 +64,13 @@ def loudest(track: Any, target: str) -> tuple[Tensor, Tensor, int]:
     length = min(track.num_samples, round(passages.SECONDS * track.sample_rate))
     reader = Sources(track, ["mixture", target])
     starts = range(0, track.num_samples - length + 1, length)
-    start = max(starts, key=lambda one: float(reader(one, one + length)[1].square().sum()))
+    start = max(starts, key=lambda start: float(reader(start, start + length)[1].square().sum()))
     mixture, reference = reader(start, start + length)
     return mixture, reference, track.sample_rate
 
 
 @torch.no_grad()
-def separate(module: LightningModule, mixture: Tensor, sample_rate: int) -> Tensor:
-    """The target's estimate, (channels, samples) as the mixture."""
-    separator = separator_of(module, sample_rate, niter=0)
-    return separator(mixture.unsqueeze(0).to(module.device))[0, 0].cpu()
+def separate(module: LightningModule, mixture: Tensor) -> Tensor:
+    """Estimates of all targets, (targets, channels, samples)."""
+    separator = separator_of(module, niter=0)
+    return separator(mixture.unsqueeze(0).to(module.device))[0].cpu()

@@ -1,4 +1,4 @@
-"""Separation of whole tracks inside Lightning's test loop: by networks, or by means of the true sources."""
+"""Separation of whole tracks inside Lightning's test loop: by models, or by means of the true sources."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -9,12 +9,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from unmix.data.tracks import Track
-from unmix.dsp.stft import Stft
 from unmix.evaluation import oracle
 from unmix.evaluation.estimates import Estimates, Sources
 from unmix.evaluation.scoring import EvaluationFolder
-from unmix.models import streaming
-from unmix.models.separator import Separator
+from unmix.models.contract import Separator
+from unmix.models.joined import join
 
 
 class SeparationTest(LightningModule, ABC):
@@ -51,11 +50,16 @@ class SeparationTest(LightningModule, ABC):
         return {"estimates": estimates}
 
 
-class NetworksTest(SeparationTest):
-    """Of what networks separate; `exact_seconds` as in `streaming.separate`.
+class ModelsTest(SeparationTest):
+    """Separates tracks by trained models.
+
+    Args:
+        separator: see `models.joined.join`.
+        tracks, where: see `SeparationTest`.
+        exact_seconds: see `Separator.stream`.
 
     Raises:
-        ValueError: when a track has another rate, or another number of channels, than the networks were trained on.
+        ValueError: when a track has another rate, or another number of channels, than the models were trained on.
     """
 
     def __init__(
@@ -66,25 +70,22 @@ class NetworksTest(SeparationTest):
             got, known = (track.sample_rate, track.num_channels), (separator.sample_rate, separator.num_channels)
             if got != known:
                 raise ValueError(
-                    f"data: {track.name} has {got[0]} Hz and {got[1]} channels, the networks were trained on "
+                    f"data: {track.name} has {got[0]} Hz and {got[1]} channels, the models were trained on "
                     f"{known[0]} Hz and {known[1]}; name data like that (src/separate.py converts, this does not)"
                 )
-        self.separator = separator
+        self.separator: Any = separator  # a module of PyTorch's too, so that Lightning moves it to the device
         self.exact_seconds = exact_seconds
         self.targets = separator.targets
 
     def separate(self, track: Track) -> Iterator[Tensor]:
         mixture = Sources(track, ["mixture"])
-        return streaming.separate(
-            self.separator,
-            lambda start, stop: mixture(start, stop)[0],
-            track.num_samples,
-            exact_seconds=self.exact_seconds,
+        return self.separator.stream(
+            lambda start, stop: mixture(start, stop)[0], track.num_samples, exact_seconds=self.exact_seconds
         )
 
 
 class OracleTest(SeparationTest):
-    """Of what is separated by means of the true sources, see `oracle.separate`."""
+    """Separates tracks by means of the true sources; see `oracle.separate`."""
 
     def __init__(self, name: str, targets: Sequence[str], tracks: Sequence[Track], where: EvaluationFolder) -> None:
         super().__init__(tracks, where)
@@ -96,10 +97,9 @@ class OracleTest(SeparationTest):
         return oracle.separate(self.oracle, lambda start, stop: mixture(start, stop)[0], sources, track.num_samples)
 
 
-def separator_of(module: Any, sample_rate: int, **how: Any) -> Separator:
-    """The separator that a network in training would be, alone; `how` as in `Separator`."""
-    stft = Stft(module.stft.fft_size, module.stft.hop_size, center=True)
-    separator = Separator({module.target: module.model}, stft, sample_rate=sample_rate, **how)
+def separator_of(module: Any, **settings: Any) -> Separator:
+    """Make a separator of the model in training alone; settings as in `models.joined.join`."""
+    separator: Any = join([module.model], **settings)
     return separator.to(module.device)
 
 

@@ -34,6 +34,7 @@ class Status:
         best: lowest val/loss so far.
         activity: what it is at, for people.
         weights: digest of the best weights, when done.
+        targets: names of the sources it estimates, when done; empty in files of before 2026-12.
         host, pid, pid_started: the process that wrote this; seconds since 1970.
         started, heartbeat: of this attempt; seconds since 1970.
     """
@@ -48,6 +49,7 @@ class Status:
     best: float | None = None
     activity: str = ""
     weights: str = ""
+    targets: tuple[str, ...] = ()
     host: str = ""
     pid: int = 0
     pid_started: float = 0.0
@@ -101,6 +103,7 @@ def read(run: Path) -> Status | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         schema = content["schema"]
+        content.setdefault("targets", ())
         if schema <= SCHEMA:
             return Status(**{field.name: content[field.name] for field in fields(Status)})
     except (FileNotFoundError, NotADirectoryError):

@@ -1,1 +1,1 @@
-"""Networks, their files, and the separator built from four of them."""
+"""Models, and the separators that join them. `contract` says what a model is."""

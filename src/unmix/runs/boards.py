@@ -9,12 +9,16 @@ from unmix.evaluation.table import METRICS
 
 
 def show_scores(board: Any, summary: Summary, where: EvaluationFolder) -> None:
-    """Medians as `test/<target>/sdr`, all scores as a table, the box plot, the best and the worst passages."""
-    board.log_configuration(summary.settings)
+    """Log medians as `test/<target>/sdr`; where the logger takes them also all scores, box plot and passages."""
     medians = summary.medians[summary.method]
-    board.log_summary(
-        {f"test/{target}/{metric.lower()}": medians[target][metric] for target in medians for metric in METRICS}
-    )
+    values = {f"test/{target}/{metric.lower()}": medians[target][metric] for target in medians for metric in METRICS}
+    if not hasattr(board, "log_summary"):  # one of Lightning's own
+        board.log_hyperparams(summary.settings)
+        board.log_metrics(values)
+        board.finalize("success")
+        return
+    board.log_configuration(summary.settings)
+    board.log_summary(values)
     rows = [[row.method, row.track, row.target, *(row.metrics[one] for one in METRICS)] for row in summary.rows]
     board.log_table("test/scores", ["method", "track", "target", *METRICS], rows)
     board.log_picture("test/boxplot", (where.path / "boxplot.png").read_bytes(), 0)

@@ -2,22 +2,25 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from hydra.utils import instantiate
 from lightning_utilities.core.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from unmix.data import statistics
+from unmix import plugins as packages
 from unmix.data.datamodule import SeparationDataModule
-from unmix.models.open_unmix import OpenUnmix
-from unmix.models.separator import find_checkpoints
+from unmix.identity import targets_of
+from unmix.models import contract
 from unmix.training.loggers import Job
 from unmix.training.module import SeparationModule
 from unmix.training.trainer import check_arguments
+from unmix.weights.checkpoint import Checkpoint
+from unmix.weights.find import find_checkpoints
 
 
 def make_datamodule(data: Mapping[str, Any], **overrides: Any) -> SeparationDataModule:
@@ -36,34 +39,56 @@ def make_datamodule(data: Mapping[str, Any], **overrides: Any) -> SeparationData
 
 
 def make_module(cfg: DictConfig, datamodule: SeparationDataModule) -> SeparationModule:
-    """Network with the statistics of its training data, loss and optimisation; the same for the same seed."""
+    """Model, objective and optimisation, ready to train; the same for the same seed."""
     torch.manual_seed(cfg.seed)  # the initial weights
     module = build_module(cfg)
-    cache = datamodule.library.cache / "statistics"
-    mean, std = statistics.load_or_compute(datamodule.splits.train, module.stft, cache, _device(cfg))
-    cast(OpenUnmix, module.model).set_statistics(mean, std)
+    if hasattr(module.model, "prepare"):
+        module.model.prepare(datamodule, _device(cfg))
     return module
 
 
-def load_weights(module: SeparationModule, cfg: DictConfig) -> None:
-    """Start from the network that `init_from` names, statistics included, as Open-Unmix's fine-tuning does.
+def find_initial(cfg: DictConfig) -> Checkpoint:
+    """Find the checkpoint that `init_from` names for the targets of a run.
 
     Raises:
-        ValueError: when it holds no network of this target, or one of another shape.
+        ValueError: when it holds no model of these targets.
     """
-    found = find_checkpoints(cfg.init_from)
-    if cfg.target not in found:
-        raise ValueError(f"init_from: {cfg.init_from} holds {', '.join(found)}, and no network for {cfg.target}")
+    located, targets = find_checkpoints(cfg.init_from), tuple(targets_of(cfg.target, cfg.data.sources))
+    for checkpoint in located.values():
+        if set(checkpoint.targets) == set(targets):
+            return checkpoint
+    raise ValueError(
+        f"init_from: {cfg.init_from} holds {', '.join(located)}, and no model for {', '.join(targets)}"
+        f"{'' if len(targets) == 1 else ' together'}"
+    )
+
+
+def load_weights(module: SeparationModule, checkpoint: Checkpoint) -> None:
+    """Start from trained weights, statistics included, as Open-Unmix's fine-tuning does.
+
+    Raises:
+        ValueError: when they have other names or shapes, or the model another order of targets.
+    """
+    if checkpoint.targets != module.targets:
+        raise ValueError(
+            f"init_from: {checkpoint.path} estimates {', '.join(checkpoint.targets)} in this order, "
+            f"model=... {', '.join(module.targets)}: give model.targets the same order"
+        )
     try:
-        module.model.load_state_dict(found[cfg.target].state)
+        module.model.load_state_dict(checkpoint.state)
     except RuntimeError as error:
         shapes = " ".join(str(error).split()[:60])
-        raise ValueError(f"init_from: {found[cfg.target].path} does not fit model=...: {shapes}") from error
+        raise ValueError(f"init_from: {checkpoint.path} does not fit model=...: {shapes}") from error
+
+
+def trainer_arguments(cfg: DictConfig) -> dict[str, Any]:
+    """Lightning's words for the devices of `trainer`, checked; raises ValueError as `check_arguments`."""
+    return check_arguments(**{str(name): value for name, value in cfg.trainer.items() if name != "_target_"})
 
 
 def _device(cfg: DictConfig) -> torch.device:
-    """What this process will train on."""
-    arguments = check_arguments(**{str(name): value for name, value in cfg.trainer.items() if name != "_target_"})
+    """The device that this process trains on."""
+    arguments = trainer_arguments(cfg)
     if arguments["accelerator"] != "gpu":
         return torch.device("cpu")
     rank, devices = int(os.environ.get("LOCAL_RANK", "0")), arguments["devices"]
@@ -71,14 +96,43 @@ def _device(cfg: DictConfig) -> torch.device:
 
 
 def build_module(cfg: DictConfig) -> SeparationModule:
-    """Network, loss and optimisation as configured."""
+    """Model, objective and optimisation as configured."""
     return SeparationModule(
         instantiate(cfg.model),
-        instantiate(cfg.stft),
-        target=cfg.target,
+        instantiate(cfg.objective),
         optimizer=instantiate(cfg.optimizer),
         scheduler=instantiate(cfg.scheduler),
     )
+
+
+def check_model(cfg: DictConfig) -> None:
+    """Check that the configured model keeps the contract, suits the data, and can be trained by the objective.
+
+    Models of plugins also separate a second of noise; those of this project are known to work.
+
+    Raises:
+        ValueError: naming the key to change.
+    """
+    is_plugin = str(cfg.model._target_).partition(".")[0] not in packages.TRUSTED
+    with torch.device("cpu" if is_plugin else "meta"):  # meta takes no memory, and has no numbers
+        module = build_module(cfg)
+    targets = targets_of(cfg.target, cfg.data.sources)
+    if set(module.targets) != set(targets):
+        raise ValueError(
+            f"target: got {', '.join(targets)}, but model={_class_of(cfg)} estimates {', '.join(module.targets)}; "
+            "the two must be the same: target=all, or change model.targets"
+        )
+    if module.model.sample_rate != cfg.data.sample_rate:
+        raise ValueError(
+            f"model.sample_rate: got {module.model.sample_rate}, data.sample_rate is {cfg.data.sample_rate}: "
+            "the two must be the same"
+        )
+    if is_plugin:
+        contract.check_output(module.model)
+
+
+def _class_of(cfg: DictConfig) -> str:
+    return str(cfg.model._target_).rpartition(".")[2]
 
 
 def plain(cfg: DictConfig, datamodule: SeparationDataModule) -> dict[str, Any]:
@@ -89,29 +143,39 @@ def plain(cfg: DictConfig, datamodule: SeparationDataModule) -> dict[str, Any]:
 
 
 def quiet_lightning() -> None:
-    """Its notes on hardware and on itself are noise in a log; its warnings stay."""
+    """Keep Lightning's notes on hardware and on itself out of the log; its warnings stay."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def rank() -> int:
-    """Of this process among those that work together; known before any trainer is."""
-    found: int = getattr(rank_zero_only, "rank", None) or 0
-    return found
+    """Global rank of this process; available before a Trainer exists."""
+    global_rank: int = getattr(rank_zero_only, "rank", None) or 0
+    return global_rank
 
 
 def leave_process_group() -> None:
-    """What follows runs on the first rank alone, or in another group."""
+    """Leave the ranks of a training: what follows runs on the first alone, or in another group."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
 def make_loggers(nodes: DictConfig | None, job: Job) -> list[Any]:
-    """The loggers of a configuration, for one job."""
-    return [make(job) for make in instantiate(nodes or {}).values()]
+    """Build the loggers of a configuration: those of this project for one job, any other of Lightning's as it is."""
+    built = instantiate(nodes or {}).values()
+    return [make(job) if isinstance(make, partial) else make for make in built if make is not None]
+
+
+def configure_loggers(loggers: Sequence[Any], config: dict[str, Any]) -> None:
+    """Give every logger the configuration, Lightning's own as hyperparameters."""
+    for logger in loggers:
+        if hasattr(logger, "log_configuration"):
+            logger.log_configuration(config)
+        else:
+            logger.log_hyperparams(config)
 
 
 def count_parameters(cfg: DictConfig) -> int:
-    """Of the network: all numbers that training changes."""
-    with torch.device("meta"):  # no memory, no numbers
+    """Number of parameters that training changes."""
+    with torch.device("meta"):
         return sum(weight.numel() for weight in build_module(cfg).parameters() if weight.requires_grad)

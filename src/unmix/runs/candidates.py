@@ -9,15 +9,15 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from unmix import errors
+from unmix import errors, plugins
 from unmix.data.tracks import SOURCES, Track
 from unmix.evaluation.estimates import RESIDUAL
 from unmix.evaluation.oracle import ORACLES
 from unmix.evaluation.scoring import EvaluationFolder
-from unmix.evaluation.separation import MakeTest, NetworksTest, OracleTest, SeparationTest
-from unmix.models import checkpoint
-from unmix.models.checkpoint import Checkpoint
-from unmix.models.separator import find_checkpoints, load_separator
+from unmix.evaluation.separation import MakeTest, ModelsTest, OracleTest, SeparationTest
+from unmix.weights import checkpoint
+from unmix.weights.checkpoint import Checkpoint
+from unmix.weights.find import distinct, find_checkpoints, load
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Candidate:
         data: configuration of the data it knows; None when it knows none.
         weights: a digest per target, or what else tells it from others.
         said: where it comes from.
-        test: makes what separates.
+        test: makes what separates; reads the weights.
         parent: folder of its evaluations.
     """
 
@@ -84,22 +84,37 @@ def candidate(cfg: DictConfig, ckpt: Any, method: str | None = None, parent: Pat
         parent = Path(ckpt) / "eval" if is_folder else parent
         method = Path(ckpt).resolve().name if isinstance(ckpt, str) and not _is_pattern(ckpt) else "checkpoints"
     residual = bool(cfg.evaluation.residual)
-    found = _complete(ckpt, residual)
-    how: dict[str, Any] = OmegaConf.to_container(cfg.separator)  # type: ignore[assignment]
-    exact_seconds, targets = how.pop("exact_seconds"), [one for one in _sources(found) if one in found]
+    located = _complete(ckpt, residual)
+    trusted = plugins.check(cfg.get("plugins"))
+    for item in distinct(located.values()):
+        checkpoint.check_model(item, trusted)
+    settings: dict[str, Any] = OmegaConf.to_container(cfg.separator)  # type: ignore[assignment]
+    exact_seconds, targets = settings.pop("exact_seconds"), [name for name in _sources(located) if name in located]
 
     def test(tracks: Sequence[Track], where: EvaluationFolder) -> SeparationTest:
-        return NetworksTest(
-            load_separator(ckpt, targets=targets, residual=residual, **how), tracks, where, exact_seconds
-        )
+        chosen = {target: located[target] for target in targets}
+        separator = load(chosen, plugins=trusted, residual=residual, **settings)
+        return ModelsTest(separator, tracks, where, exact_seconds)
 
-    weights = {target: checkpoint.digest(one.state) for target, one in found.items()}
+    digests = {(item.path, item.targets): checkpoint.digest(item.state) for item in distinct(located.values())}
+    weights = {target: digests[item.path, item.targets] for target, item in located.items()}
     if residual:
         weights["residual"], method = "mixture - the others", f"{method}, {' + '.join((*targets, RESIDUAL))}"
-    said = {target: str(one.path) for target, one in found.items()}
-    datas = (one.config["data"] for one in found.values())
-    data = next((one for one in datas if one["root"] is not None), None)  # files of Open-Unmix's do not say
-    return Candidate(method, targets, data, weights, said, test, parent)
+    paths = {target: str(item.path) for target, item in located.items()}
+    known = (item.config["data"] for item in located.values())
+    data = next((node for node in known if node["root"] is not None), None)  # files of Open-Unmix's do not say
+    if data is not None:
+        _check_classes(data, "ckpt: data", trusted)
+    return Candidate(method, targets, data, weights, paths, test, parent)
+
+
+def _check_classes(node: Any, name: str, trusted: Sequence[str]) -> None:
+    """Refuse a checkpoint whose data would import a class of a package that is not allowed."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            plugins.locate(node["_target_"], name, trusted)
+        for child in node.values():
+            _check_classes(child, name, trusted)
 
 
 def _oracle(cfg: DictConfig, name: str, parent: Path) -> Candidate:
@@ -146,7 +161,7 @@ def _complete(ckpt: Any, residual: bool) -> dict[str, Checkpoint]:
     if residual and not missing:
         raise ValueError(f"evaluation.residual: got true, but {ckpt} holds all targets, which leave nothing")
     if missing and not residual:
-        held = ", ".join(_with_sdr(one) for one in found.values())
+        held = ", ".join(_with_sdr(target, item) for target, item in found.items())
         raise ValueError(
             f"ckpt: {ckpt} holds {held} and lacks {', '.join(missing)}; museval scores all together: "
             f"train the rest with the same options and -m target={','.join(missing)}, or score what is left "
@@ -155,9 +170,9 @@ def _complete(ckpt: Any, residual: bool) -> dict[str, Checkpoint]:
     return found
 
 
-def _with_sdr(one: Checkpoint) -> str:
+def _with_sdr(target: str, item: Checkpoint) -> str:
     """A target, and what its training knows of it, which needs no other."""
-    return f"{one.target} (val/sdr {one.metrics['val/sdr']:.2f} dB)" if "val/sdr" in one.metrics else one.target
+    return f"{target} (val/sdr {item.metrics['val/sdr']:.2f} dB)" if "val/sdr" in item.metrics else target
 
 
 def _sources(found: dict[str, Checkpoint]) -> list[str]:

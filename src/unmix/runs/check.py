@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from omegaconf import DictConfig
 from rich.console import Console
@@ -18,19 +19,29 @@ _LISTED = 5  # names a line
 _NOT_THE_SUM_DB = -20.0  # a mixture of its own mastering, or a wrong file
 
 
-def check(cfg: DictConfig) -> None:
-    """Refuse a folder that is not given."""
-    make_datamodule(cfg.data)
+@dataclass(frozen=True)
+class CheckJob:
+    """A look at a data set."""
+
+    cfg: DictConfig
+    datamodule: SeparationDataModule
+
+    def run(self) -> None:
+        """Print the report.
+
+        Raises:
+            SystemExit: with 1 when training on this data would be wrong.
+            ValueError: when there is no data set.
+        """
+        _report(self.datamodule, listen=self.cfg.listen)
 
 
-def run(cfg: DictConfig) -> None:
-    """Print the report.
+def prepare(cfg: DictConfig) -> CheckJob:
+    """Require `data.root`."""
+    return CheckJob(cfg, make_datamodule(cfg.data))
 
-    Raises:
-        SystemExit: with 1 when training on this data would be wrong.
-        ValueError: when there is no data set.
-    """
-    datamodule = make_datamodule(cfg.data)
+
+def _report(datamodule: SeparationDataModule, *, listen: bool) -> None:
     library = datamodule.library
     library.make()
     console = Console(highlight=False, soft_wrap=True)
@@ -39,7 +50,7 @@ def run(cfg: DictConfig) -> None:
     console.print(_table(datamodule))
     tracks = [track for _, split in _splits(datamodule) for track in split]
     errors, warnings = datamodule.training_errors(), list(library.scan.warnings)
-    if cfg.listen and not errors:
+    if listen and not errors:
         warnings += _heard(tracks, audit.listen(tracks, library.cache))
     warnings += [
         f"{track.name}: {audit.ERRATA[track.name]} (MUSDB18's errata)" for track in tracks if track.name in audit.ERRATA

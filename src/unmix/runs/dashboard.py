@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 import wandb
@@ -20,32 +21,38 @@ STEP = "trainer/global_step"
 STEMS = ("mixture", "reference", "estimate")
 
 
-def check(cfg: DictConfig) -> None:
-    """Refuse to save a workspace that would be nobody's, or when nobody is logged in."""
-    if not cfg.save:
-        return
-    if cfg.entity is None:
+@dataclass(frozen=True)
+class DashboardJob:
+    """A workspace to print or save."""
+
+    cfg: DictConfig
+
+    def run(self) -> None:
+        """Print the specification, or save the workspace and print its address.
+
+        Raises:
+            ValueError: when W&B does not take it.
+        """
+        cfg = self.cfg
+        workspace = build(cfg.entity or "entity", cfg.project, cfg.title)
+        if not cfg.save:
+            print(json.dumps(workspace._spec, indent=2))  # noqa: T201
+            return
+        try:
+            workspace.save()
+        except (CommError, UsageError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"save: W&B does not take it ({reason}); is entity={cfg.entity} right?") from error
+        print(workspace.url)  # noqa: T201
+
+
+def prepare(cfg: DictConfig) -> DashboardJob:
+    """Refuse to save a workspace without an entity, or when nobody is logged in."""
+    if cfg.save and cfg.entity is None:
         raise ValueError("entity: not given; save=true needs your W&B user or team: entity=me")
-    if not wandb.login(prompt=False):
+    if cfg.save and not wandb.login(prompt=False):
         raise ValueError("save: got true, but nobody is logged in to W&B; run `wandb login`, or leave save=true away")
-
-
-def run(cfg: DictConfig) -> None:
-    """Print the specification, or save the workspace and print its address.
-
-    Raises:
-        ValueError: when W&B does not take it.
-    """
-    workspace = build(cfg.entity or "entity", cfg.project, cfg.title)
-    if not cfg.save:
-        print(json.dumps(workspace._spec, indent=2))  # noqa: T201
-        return
-    try:
-        workspace.save()
-    except (CommError, UsageError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise ValueError(f"save: W&B does not take it ({said}); is entity={cfg.entity} right?") from error
-    print(workspace.url)  # noqa: T201
+    return DashboardJob(cfg)
 
 
 def build(entity: str, project: str, title: str) -> workspaces.Workspace:

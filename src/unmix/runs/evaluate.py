@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,46 +31,61 @@ from unmix.training.trainer import check_arguments, make_trainer
 log = logging.getLogger(__name__)
 
 
-def check(cfg: DictConfig) -> None:
-    """Refuse checkpoints that are not there, or lack one of the four targets, unknown oracles and unknown others."""
+@dataclass(frozen=True)
+class EvaluateJob:
+    """A checked evaluation: the separators, and the data of each."""
+
+    cfg: DictConfig
+    candidates: list[Candidate]
+    datas: list[Any]
+
+    def run(self) -> None:
+        """Score a separator over all tracks of a subset, or several and compare them."""
+        quiet_lightning()
+        cfg = self.cfg
+        datas = [_prepared(data, cfg) for data in self.datas]
+        for item, data in zip(self.candidates, datas, strict=True):
+            if data.splits.fingerprint() != datas[0].splits.fingerprint():
+                raise ValueError(
+                    f"data: {self.candidates[0].method} was trained with {datas[0].root} and {item.method} with "
+                    f"{data.root}; name what all are scored on, as data=musdb18hq data.root=..."
+                )
+        scored = [
+            _evaluate(item, cfg, data, subset=cfg.subset, on_busy="wait")
+            for item, data in zip(self.candidates, datas, strict=True)
+        ]
+        pairs = [pair for pair in scored if pair is not None]  # None on all ranks but the first
+        if len(pairs) > 1:
+            _compare(pairs, cfg)
+
+
+def prepare(cfg: DictConfig) -> EvaluateJob:
+    """Check settings, and find checkpoints and the data of each.
+
+    Raises:
+        FileNotFoundError: when there are no checkpoints.
+        ValueError: when they lack a source, on unknown oracles or published scores, too few GPUs, or no data.
+    """
     if cfg.evaluation.compare:
         published.medians_of(cfg.evaluation.compare)
     try:
         check_arguments(cfg.evaluation.gpus, cpu_processes=cfg.evaluation.cpu_processes)
     except ValueError as error:
         raise ValueError(str(error).replace("trainer.", "evaluation.", 1)) from error
-    _datas(candidates(cfg), cfg.data)
-
-
-def run(cfg: DictConfig) -> None:
-    """Score a separator over all tracks of a subset, or several and compare them."""
-    quiet_lightning()
-    found = candidates(cfg)
-    datas = [_prepared(one, data, cfg) for one, data in zip(found, _datas(found, cfg.data), strict=True)]
-    for one, data in zip(found, datas, strict=True):
-        if data.splits.fingerprint() != datas[0].splits.fingerprint():
-            raise ValueError(
-                f"data: {found[0].method} was trained with {datas[0].root} and {one.method} with {data.root}; "
-                "name what all are scored on, as data=musdb18hq data.root=..."
-            )
-    scored = [
-        _evaluate(one, cfg, data, subset=cfg.subset, on_busy="wait") for one, data in zip(found, datas, strict=True)
-    ]
-    pairs = [one for one in scored if one is not None]  # None on all ranks but the first
-    if len(pairs) > 1:
-        _compare(pairs, cfg)
+    located = candidates(cfg)
+    return EvaluateJob(cfg, located, _datas(located, cfg.data))
 
 
 def after_training(plan: Plan) -> None:
-    """Evaluate the four targets of a seed when they are done; of several jobs that end together, one does it."""
+    """Evaluate the runs of a seed when they estimate all sources; of several jobs that end together, one does it."""
     if not plan.wants_evaluation or plan.evaluation is not None:
         return
-    ckpt = [plan.sibling(target) / "checkpoints" / "best.ckpt" for target in plan.targets]
+    ckpt = list(dict.fromkeys(folder / "checkpoints" / "best.ckpt" for folder, _ in plan.finished.values()))
     cfg = plan.cfg.copy()
     # several ranks would have to be started, and what starts them is this whole command
     cfg.evaluation.update(gpus=0 if cfg.evaluation.gpus == 0 else None, cpu_processes=1)
     one = candidate(cfg, ckpt, plan.experiment, plan.run.parent / "eval")
-    _evaluate(one, cfg, _prepared(one, one.data, cfg), subset="test", on_busy="skip")
+    _evaluate(one, cfg, _prepared(one.data, cfg), subset="test", on_busy="skip")
 
 
 def _datas(found: Sequence[Candidate], data: Any) -> list[Any]:
@@ -87,8 +103,8 @@ def _datas(found: Sequence[Candidate], data: Any) -> list[Any]:
     return [one or next(filter(None, known)) for one in known]
 
 
-def _prepared(one: Candidate, data: Any, cfg: DictConfig) -> SeparationDataModule:
-    datamodule = make_datamodule(data, target=one.targets[0], cache=cfg.paths.data)  # of this machine
+def _prepared(data: Any, cfg: DictConfig) -> SeparationDataModule:
+    datamodule = make_datamodule(data, cache=cfg.paths.data)  # of this machine
     datamodule.prepare_data()
     return datamodule
 

@@ -1,36 +1,55 @@
 """python src/export.py: trained networks in the form that others read."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from unmix import errors
-from unmix.models import pretrained, sharing
-from unmix.models.separator import find_checkpoints
+from unmix import errors, plugins
+from unmix.weights import checkpoint, open_unmix_release, safetensors
+from unmix.weights.checkpoint import Checkpoint
+from unmix.weights.find import distinct, find_checkpoints
 
 log = logging.getLogger(__name__)
 
 FORMATS = ("umx", "safetensors")
 
 
-def check(cfg: DictConfig) -> None:
-    """Refuse an unknown format, checkpoints that are not there, and a result that is there already."""
+@dataclass(frozen=True)
+class ExportJob:
+    """Models, and where they go."""
+
+    format: str
+    checkpoints: list[Checkpoint]
+    out: Path
+
+    def run(self) -> None:
+        """Write the best model of each target."""
+        if self.format == "umx":
+            open_unmix_release.write_folder(self.checkpoints, self.out)
+        else:
+            safetensors.write(self.checkpoints, self.out)
+        log.info("%s: %s", self.out, ", ".join(target for item in self.checkpoints for target in item.targets))
+
+
+def prepare(cfg: DictConfig) -> ExportJob:
+    """Check format and result, and find the checkpoints.
+
+    Raises:
+        ValueError: on an unknown format, or a model of a plugin that was not named.
+        FileNotFoundError: when there are no checkpoints.
+        FileExistsError: when the result is there already.
+    """
     if cfg.format not in FORMATS:
         raise ValueError(errors.unknown("format", cfg.format, FORMATS))
-    find_checkpoints(_ckpt(cfg))
+    trusted = plugins.check(cfg.plugins)
+    checkpoints = distinct(find_checkpoints(_ckpt(cfg)).values())
+    for item in checkpoints:
+        checkpoint.check_model(item, trusted)
     if (out := _out(cfg)).exists() and not cfg.overwrite:
         raise FileExistsError(f"out: {out} exists; overwrite=true replaces it, or name another")
-
-
-def run(cfg: DictConfig) -> None:
-    """Write the best network of each target."""
-    found, out = find_checkpoints(_ckpt(cfg)), _out(cfg)
-    if cfg.format == "umx":
-        pretrained.write_folder(found, out)
-    else:
-        sharing.write(found, out)
-    log.info("%s: %s", out, ", ".join(found))
+    return ExportJob(cfg.format, checkpoints, out)
 
 
 def _ckpt(cfg: DictConfig) -> str | list[str]:
@@ -43,4 +62,4 @@ def _out(cfg: DictConfig) -> Path:
     if OmegaConf.is_list(cfg.ckpt):
         raise ValueError("out: needed with several checkpoints; name a folder or file")
     name = Path(cfg.ckpt).resolve().name
-    return Path(f"{name}-umx" if cfg.format == "umx" else f"{name}{sharing.ENDING}")
+    return Path(f"{name}-umx" if cfg.format == "umx" else f"{name}{safetensors.ENDING}")

@@ -1,5 +1,6 @@
 """python src/leaderboard.py: every run, job and evaluation under paths.out."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -8,14 +9,30 @@ from unmix.experiments import folder, leaderboard, leaderboard_page
 from unmix.experiments.leaderboard import Leaderboard, Row
 
 
-def check(cfg: DictConfig) -> None:
-    """Nothing: `run` refuses what cannot be before it writes, and reading all twice would take twice as long."""
+@dataclass(frozen=True)
+class LeaderboardJob:
+    """What was found, and where the page goes."""
+
+    leaderboard: Leaderboard
+    rows: list[Row]
+    out: Path
+
+    def run(self) -> None:
+        """Print the table; write leaderboard.csv, leaderboard.md and leaderboard.html."""
+        _write(self.leaderboard, self.rows, self.out)
 
 
-def run(cfg: DictConfig) -> None:
-    """Print the table; write leaderboard.csv, leaderboard.md and leaderboard.html."""
-    found, rows = _rows(cfg)
-    out = Path(cfg.paths.out)
+def prepare(cfg: DictConfig) -> LeaderboardJob:
+    """Read all runs, jobs and evaluations under `paths.out`.
+
+    Raises:
+        FileNotFoundError: when there are none.
+        ValueError: when they cannot be sorted as `sort` says.
+    """
+    return LeaderboardJob(*_rows(cfg), Path(cfg.paths.out))
+
+
+def _write(found: Leaderboard, rows: list[Row], out: Path) -> None:
     leaderboard_page.print_board(found, rows)
     folder.write_atomically(out / "leaderboard.csv", leaderboard.to_csv(rows))
     folder.write_atomically(out / "leaderboard.md", leaderboard_page.to_markdown(rows))

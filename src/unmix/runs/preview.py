@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from unmix.plans import plan_all, print_evaluations
-from unmix.runs.build import count_parameters
-from unmix.training.trainer import check_arguments, num_processes
+from unmix.runs.build import count_parameters, trainer_arguments
+from unmix.training.trainer import num_processes
 
 
 def show(cfgs: Sequence[DictConfig]) -> None:
@@ -18,7 +18,7 @@ def show(cfgs: Sequence[DictConfig]) -> None:
     for name in ("run", "parameters", "batch", "devices", "state"):
         table.add_column(name, overflow="fold", justify="right" if name in ("parameters", "batch") else "left")
     for one in plans:
-        arguments = check_arguments(**{str(k): v for k, v in one.cfg.trainer.items() if k != "_target_"})
+        arguments = trainer_arguments(one.cfg)
         devices = f"{num_processes(arguments)} x {arguments['accelerator']}"
         state = str(one).removeprefix(f"{one.run}: ")
         table.add_row(str(one.run), f"{count_parameters(one.cfg):,}", str(one.cfg.data.batch_size), devices, state)

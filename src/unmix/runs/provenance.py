@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,22 @@ from pytorch_lightning import Trainer
 from unmix.data.datamodule import SeparationDataModule
 from unmix.experiments import folder
 from unmix.experiments.status import Status
-from unmix.models.checkpoint import Checkpoint
 from unmix.plans import Plan, plan
 from unmix.runs.build import count_parameters
 from unmix.training.checkpoints import BEST
+from unmix.weights.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
 
 
-def record(planned: Plan, config: dict[str, Any], datamodule: SeparationDataModule) -> dict[str, Any]:
-    """What every checkpoint says of its run."""
+def record(
+    planned: Plan, config: dict[str, Any], datamodule: SeparationDataModule, targets: Sequence[str]
+) -> dict[str, Any]:
+    """What every checkpoint says of its run; `targets` in the order of the model's output."""
     return {
         "config": config,
         "experiment": planned.experiment,
-        "target": planned.cfg.target,
+        "targets": list(targets),
         "seed": planned.cfg.seed,
         "data_fingerprint": datamodule.splits.fingerprint(),
         "git": folder.git_state(),
@@ -91,7 +94,8 @@ def say_what_came_out(planned: Plan, final: Status) -> None:
     log.info("  best weights: %s", planned.run / "checkpoints" / BEST)
     if planned.run.parent.name != planned.experiment:
         return  # a folder of the user's choice, or of debug=...
-    missing = [target for target in planned.targets if target not in plan(planned.cfg).weights]
+    weights = plan(planned.cfg).weights
+    missing = [source for source in planned.sources if source not in weights]
     if missing:
         log.info("  next: the same command with target=%s", missing[0])
     else:

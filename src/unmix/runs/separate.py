@@ -14,13 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 from rich.progress import Progress, TimeRemainingColumn
 from torch import Tensor
 
-from unmix import errors
+from unmix import errors, plugins
 from unmix.data import pcm
 from unmix.dsp.overlap_add import Read
 from unmix.dsp.resampling import num_resampled, ratio, resampled, resampled_blocks
-from unmix.models import streaming
-from unmix.models.separator import Separator, find_checkpoints, load_separator
+from unmix.models.contract import Separator
 from unmix.runs.stems import Stems, subtype_of
+from unmix.weights import checkpoint
+from unmix.weights.find import distinct, find_checkpoints, load
 
 log = logging.getLogger(__name__)
 
@@ -38,22 +39,68 @@ class Song:
     num_samples: int
 
 
-def check(cfg: DictConfig) -> None:
-    """Refuse inputs that are no audio, checkpoints that are not there, stems that are there already."""
-    found = find_checkpoints(_plain(cfg.ckpt))
-    targets = _targets(cfg, list(found))
-    if len(targets) == 1 and cfg.separator.niter > 0 and not cfg.residual:
-        raise ValueError(
-            f"separator.niter: got {cfg.separator.niter} with the single target {targets[0]}; the Wiener filter shares "
-            "the mixture among sources: residual=true gives it a second one, separator.niter=0 does without, or "
-            "take more targets"
+@dataclass(frozen=True)
+class SeparateJob:
+    """Checked songs, and the separator of their stems."""
+
+    cfg: DictConfig
+    songs: list[Song]
+    separator: Separator
+    targets: list[str]
+
+    def run(self) -> None:
+        """Separate one song after the other."""
+        for song in self.songs:
+            self._separate(song)
+
+    def _separate(self, song: Song) -> None:
+        cfg, started = self.cfg, time.perf_counter()
+        paths = {name: _stem_path(cfg, song.path, name) for name in _names(cfg, self.targets)}
+        with Stems(paths, song.rate, song.channels, subtype_of(cfg.format, str(cfg.bits))) as stems:
+            blocks = _separated(self.separator, len(self.targets), song, cfg.separator.exact_seconds)
+            for block in _with_progress(blocks, song):
+                stems.write(_named(cfg, self.targets, *block))
+        seconds = song.num_samples / song.rate
+        speed = seconds / (time.perf_counter() - started)
+        log.info(
+            "%s: %.1f s, %.1f times real time -> %s", song.path, seconds, speed, ", ".join(map(str, paths.values()))
         )
+
+
+def prepare(cfg: DictConfig) -> SeparateJob:
+    """Check inputs and stems, and load the models.
+
+    Raises:
+        FileNotFoundError: when a song or checkpoint is not there.
+        FileExistsError: when a stem is there already.
+        ValueError: on a song that is not audio, unknown targets, or settings that do not suit.
+    """
+    located = find_checkpoints(_plain(cfg.ckpt))
+    targets = _targets(cfg, list(located))
+    trusted = plugins.check(cfg.plugins)
+    for item in distinct(located.values()):
+        checkpoint.check_model(item, trusted)
     subtype_of(cfg.format, str(cfg.bits))
-    names = _names(cfg, targets)
+    songs = _songs(cfg)
+    _check_outputs(cfg, songs, targets, next(iter(located.values())).sample_rate)
+    settings = {name: value for name, value in _plain(cfg.separator).items() if name != "exact_seconds"}
+    niter = settings["niter"]
+    separator = load(
+        {target: located[target] for target in targets},
+        "cpu" if cfg.gpus == 0 else None,
+        residual=bool(cfg.residual) and niter != 0,
+        plugins=trusted,
+        **settings,
+    )
+    return SeparateJob(cfg, songs, separator, targets)
+
+
+def _check_outputs(cfg: DictConfig, songs: list[Song], targets: list[str], sample_rate: int) -> None:
+    """Refuse two songs that would share a stem's file, and files that are there already."""
     outputs: dict[Path, Path] = {}
-    for song in _songs(cfg):
-        ratio(song.rate, next(iter(found.values())).config["data"]["sample_rate"])
-        for name in names:
+    for song in songs:
+        ratio(song.rate, sample_rate)
+        for name in _names(cfg, targets):
             path = _stem_path(cfg, song.path, name)
             if path in outputs:
                 raise ValueError(f"input: {outputs[path]} and {song.path} would both be written to {path}: rename one")
@@ -62,27 +109,9 @@ def check(cfg: DictConfig) -> None:
                 raise FileExistsError(f"input: {path} exists; overwrite=true replaces it")
 
 
-def run(cfg: DictConfig) -> None:
-    """Separate one song after the other."""
-    targets = _targets(cfg, list(find_checkpoints(_plain(cfg.ckpt))))
-    device = "cpu" if cfg.gpus == 0 else None
-    settings = _plain(cfg.separator)
-    exact_seconds, residual = settings.pop("exact_seconds"), cfg.residual and cfg.separator.niter > 0
-    separator = load_separator(_plain(cfg.ckpt), device, targets=targets, residual=residual, **settings)
-    for song in _songs(cfg):
-        started = time.perf_counter()
-        paths = {name: _stem_path(cfg, song.path, name) for name in _names(cfg, targets)}
-        with Stems(paths, song.rate, song.channels, subtype_of(cfg.format, str(cfg.bits))) as stems:
-            for block in _with_progress(_separated(separator, song, exact_seconds), song):
-                stems.write(_named(cfg, targets, *block))
-        seconds = song.num_samples / song.rate
-        speed = seconds / (time.perf_counter() - started)
-        log.info(
-            "%s: %.1f s, %.1f times real time -> %s", song.path, seconds, speed, ", ".join(map(str, paths.values()))
-        )
-
-
-def _separated(separator: Separator, song: Song, exact_seconds: float) -> Iterator[tuple[Tensor, Tensor]]:
+def _separated(
+    separator: Separator, num_targets: int, song: Song, exact_seconds: float
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Blocks of (mixture, estimates of the targets): (channels, samples) and (targets, channels, samples)."""
     file = pcm.FloatReader(song.path)
     width = separator.num_channels
@@ -95,13 +124,13 @@ def _separated(separator: Separator, song: Song, exact_seconds: float) -> Iterat
             return samples.expand(width, -1) if len(group) < width == 2 else samples
 
         at_rate: Read = resampled(read, song.num_samples, song.rate, separator.sample_rate)
-        blocks = streaming.separate(separator, at_rate, num_samples, exact_seconds=exact_seconds)
+        blocks = separator.stream(at_rate, num_samples, exact_seconds=exact_seconds)
         own_rate = resampled_blocks(
             (block.cpu() for block in blocks), separator.sample_rate, song.rate, song.num_samples
         )
         return (block.mean(dim=1, keepdim=True) if len(group) < width else block for block in own_rate)
 
-    position, num_targets = song.first, len(separator.networks)
+    position = song.first
     for parts in zip(*map(estimates_of, groups), strict=True):
         block = torch.cat([part[:num_targets] for part in parts], dim=1)
         mixture = torch.from_numpy(file(position, position + block.shape[-1]))

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from unmix.composition import CONF, compose
+from unmix.composition import CONF, Command, compose
 from unmix.experiments import pool
 from unmix.experiments.board import INTERRUPTED, Board, Row
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled
-from unmix.runs.build import count_parameters
-from unmix.training.trainer import check_arguments, num_processes
+from unmix.runs.build import count_parameters, trainer_arguments
+from unmix.training.trainer import num_processes
 
 TRAIN = CONF.parent / "src" / "train.py"
 
@@ -24,16 +24,59 @@ class JobFailed(RuntimeError):
     """A job of a sweep ended with an error."""
 
 
+def command(command: Command, cfgs: Sequence[DictConfig]) -> int:
+    """Run the jobs of a command line, each composed once, those not done also checked; returns the exit code."""
+    launcher = command.hydra.launcher
+    outcomes = run(
+        plan_all(cfgs),
+        [_with_config_dir(overrides, command.config_dir) for overrides in command.jobs],
+        slots=launcher.slots,
+        fail_fast=launcher.fail_fast,
+        sweep_dir=Path(launcher.sweep_dir),
+    )
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    if failures:
+        print(f"train: {len(failures)} of {len(outcomes)} jobs failed; {failures[0]}", file=sys.stderr)  # noqa: T201
+    return 1 if failures else 0
+
+
+def _with_config_dir(overrides: Sequence[str], config_dir: str | None) -> list[str]:
+    """Arguments of a job: its overrides, and the user's folder of configurations."""
+    return [*overrides, *([] if config_dir is None else ["--config-dir", str(Path(config_dir).resolve())])]
+
+
+def launch(
+    job_overrides: Sequence[Sequence[str]],
+    config_dir: str | None,
+    *,
+    slots: Any,
+    fail_fast: bool,
+    sweep_dir: Path,
+    first_number: int,
+) -> list[float | Exception | None]:
+    """Run jobs that a sweeper of Hydra's found; see `run`."""
+    plans = plan_all([compose("train", overrides, config_dir=config_dir) for overrides in job_overrides])
+    arguments = [_with_config_dir(overrides, config_dir) for overrides in job_overrides]
+    return run(plans, arguments, slots=slots, fail_fast=fail_fast, sweep_dir=sweep_dir, first_number=first_number)
+
+
 def run(
-    job_overrides: Sequence[Sequence[str]], *, slots: Any, fail_fast: bool, sweep_dir: Path, first_number: int
+    plans: Sequence[Plan],
+    job_arguments: Sequence[Sequence[str]],
+    *,
+    slots: Any,
+    fail_fast: bool,
+    sweep_dir: Path,
+    first_number: int = 0,
 ) -> list[float | Exception | None]:
     """Run all jobs of a sweep that are not done yet.
 
     Args:
-        job_overrides: of each job.
+        plans: of the jobs.
+        job_arguments: command line of each.
         slots: jobs at a time, or `auto`.
         fail_fast: start no further job after one failed.
-        sweep_dir: logs of the jobs, and jobs.jsonl, a line a change.
+        sweep_dir: logs of the jobs, and jobs.jsonl, one line per change.
         first_number: of the first job.
     Returns:
         By job the best val/loss, None when it did not get to one, or why it failed.
@@ -41,20 +84,19 @@ def run(
         ValueError: on more slots than the GPUs allow.
         Interrupted: when a signal ended it; the same command goes on.
     """
-    plans = plan_all([compose("train", list(overrides)) for overrides in job_overrides])
     devices = Devices(plans, slots)
     rows = [
-        Row(number, _label(overrides, job_overrides), one.run, one.cfg.trainer.max_epochs, count_parameters(one.cfg))
-        for number, (one, overrides) in enumerate(zip(plans, job_overrides, strict=True), start=first_number + 1)
+        Row(number, _label(given, job_arguments), one.run, one.cfg.trainer.max_epochs, count_parameters(one.cfg))
+        for number, (one, given) in enumerate(zip(plans, job_arguments, strict=True), start=first_number + 1)
     ]
     jobs = [
         pool.Job(
-            command=[sys.executable, str(TRAIN), *overrides, "hydra.mode=RUN"],
+            command=[sys.executable, str(TRAIN), *given, "hydra.mode=RUN"],
             log=sweep_dir / f"{row.number:03d}-{one.run.name}.log",
             environment=partial(devices.environment, one.experiment),
             is_needed=partial(_is_needed, one.cfg),
         )
-        for one, overrides, row in zip(plans, job_overrides, rows, strict=True)
+        for one, given, row in zip(plans, job_arguments, rows, strict=True)
     ]
     with Board(rows, jobs, sweep_dir / "jobs.jsonl") as board:
         pool.run(jobs, slots=devices.slots, fail_fast=fail_fast, tick=board.update)
@@ -128,5 +170,5 @@ class Devices:
 
 
 def _gpus_of(cfg: DictConfig) -> int:
-    arguments = check_arguments(**{str(name): value for name, value in cfg.trainer.items() if name != "_target_"})
+    arguments = trainer_arguments(cfg)
     return num_processes(arguments) // int(arguments["num_nodes"]) if arguments["accelerator"] == "gpu" else 0

@@ -1,31 +1,32 @@
-"""python src/train.py: one target of one experiment; the same command again goes on with it."""
+"""python src/train.py: one run of one experiment; the same command again goes on with it."""
 
 import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ProgressBar
 
-from unmix import errors
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
 from unmix.experiments import signals
 from unmix.experiments.hold import Held, check_owner, hold, move_aside
 from unmix.experiments.pool import LAUNCHER
 from unmix.experiments.status import Status
-from unmix.models import checkpoint
-from unmix.models.checkpoint import Checkpoint
+from unmix.identity import check_targets, run_name
 from unmix.plans import Plan, plan, requested_length, settled
 from unmix.runs import evaluate
 from unmix.runs.build import (
     build_module,
+    check_model,
+    configure_loggers,
+    find_initial,
     leave_process_group,
     load_weights,
     make_datamodule,
@@ -34,35 +35,133 @@ from unmix.runs.build import (
     plain,
     quiet_lightning,
     rank,
+    trainer_arguments,
 )
 from unmix.runs.provenance import derived, record, say_what_begins, say_what_came_out, write_provenance
 from unmix.training.callbacks import StatusUpdates
 from unmix.training.checkpoints import BEST, LAST, find_resumable
 from unmix.training.loggers import Job
-from unmix.training.trainer import check_arguments, num_processes
+from unmix.training.module import SeparationModule
+from unmix.training.trainer import num_processes
+from unmix.weights import checkpoint
+from unmix.weights.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
 
 IN_PROCESS_LAUNCHERS = ("basic", "joblib", "ray")
 
 
-def check(cfg: DictConfig) -> None:
-    """Refuse an unknown target, missing GPUs, sizes that do not fit, a foreign folder and unusable data."""
-    if cfg.target not in cfg.data.sources:
-        raise ValueError(errors.unknown("target", cfg.target, cfg.data.sources))
-    arguments = check_arguments(**{str(name): value for name, value in cfg.trainer.items() if name != "_target_"})
-    with torch.device("meta"):  # no memory, no numbers
-        build_module(cfg)
+@dataclass(frozen=True)
+class TrainJob:
+    """A checked training.
+
+    Args:
+        plan: what there is to do.
+        datamodule: its data, scanned where nothing had to be made first.
+        initial: weights to start from, when the run is new and `init_from` names some.
+    """
+
+    plan: Plan
+    datamodule: SeparationDataModule
+    initial: Checkpoint | None
+
+    def run(self) -> float | None:
+        """Train; evaluate the experiment when it was the last run. Returns the best val/loss.
+
+        Raises:
+            ValueError: on a run that failed before (`retry=true`), or whose checkpoints or data do not fit.
+            Busy: when another process is at it and `on_busy=fail`.
+            Interrupted: when a signal stopped it, after a checkpoint.
+        """
+        quiet_lightning()
+        run, cfg = self.plan.run, self.plan.cfg
+        if rank() != 0:  # its first rank holds the folder, and started this one
+            self._fit(lambda **_: None)
+            return None
+        if cfg.fresh and (aside := move_aside(run)):
+            log.info("fresh: moved the old run to %s", aside)
+        with hold(run, self.plan.experiment, on_busy=cfg.on_busy, wanted=_wanted(cfg)) as held:
+            if held is not None:
+                with _log_file(run / "train.log"):
+                    self._train(held)
+        planned = plan(settled(cfg))
+        if held is None:
+            log.info("%s", planned)
+        evaluate.after_training(planned)
+        return None if planned.previous is None else planned.previous.best
+
+    def _train(self, held: Held) -> None:
+        self._fit(held.update)
+        checkpoints = self.plan.run / "checkpoints"
+        last, best = checkpoint.read(checkpoints / LAST).record, checkpoint.read(checkpoints / BEST)
+        held.update(
+            state="done",
+            epoch=last["position"][0],
+            step=last["step"],
+            best=best.record["best_score"],
+            length=requested_length(self.plan.cfg),
+            stopped_early=last["stopped_early"],
+            weights=checkpoint.digest(best.state),
+            targets=best.targets,
+            activity="",
+        )
+        say_what_came_out(self.plan, held.status)
+
+    def _fit(self, update: Callable[..., None]) -> None:
+        """Everything that all ranks do."""
+        keep_freed_memory()
+        planned, datamodule = self.plan, self.datamodule
+        datamodule.prepare_data()
+        datamodule.check_training()
+        for warning in datamodule.library.scan.warnings:
+            log.warning("%s", warning)
+        start = find_resumable(planned.run / "checkpoints")
+        if start is not None:
+            _check_same_data(start, datamodule)
+            if start.record["stopped_early"]:
+                return  # killed after its last epoch, before it could say so
+            datamodule.start_at(*start.record["position"])
+        config = plain(planned.cfg, datamodule)
+        module = make_module(planned.cfg, datamodule)
+        if self.initial is not None and start is None:
+            load_weights(module, self.initial)
+        trainer = _make_trainer(planned, config, datamodule, module, update)
+        if trainer.is_global_zero:
+            say_what_begins(planned, start, trainer, datamodule, module)
+            write_provenance(planned.run, config, start)
+        with signals.deferred():
+            trainer.fit(module, datamodule=datamodule, ckpt_path=start.path if start else None, weights_only=True)
+        leave_process_group()
+
+
+def prepare(cfg: DictConfig) -> TrainJob:
+    """Check targets, devices, model, objective, folder and data of a training, and find what it starts from.
+
+    Raises:
+        ValueError: on an unknown target, missing GPUs, a model or objective that does not suit, a folder of another
+            experiment, weights that do not fit, or unusable data.
+    """
+    check_targets(cfg.target, cfg.data.sources)
+    arguments = trainer_arguments(cfg)
+    if (cfg.callbacks or {}).get("checkpoints") is None:
+        raise ValueError(
+            "callbacks.checkpoints: got null, but a run is saved and resumed by it; "
+            "checkpoint.every_minutes sets how often it saves"
+        )
+    check_model(cfg)
     planned = plan(cfg)
     check_owner(planned.run, planned.previous, planned.experiment)
+    initial = None
     if cfg.init_from and (planned.previous is None or cfg.fresh):
-        load_weights(build_module(cfg), cfg)
+        initial = find_initial(cfg)
+        load_weights(build_module(cfg), initial)
     datamodule = make_datamodule(cfg.data)
     if datamodule.library.is_prepared:
         datamodule.check_training()
         datamodule.check_ranks(num_processes(arguments))
         if not cfg.fresh and (start := find_resumable(planned.run / "checkpoints")):
             _check_same_data(start, datamodule)
+    return TrainJob(planned, datamodule, initial)
 
 
 def check_single_process(cfg: DictConfig, launcher: str) -> None:
@@ -71,7 +170,7 @@ def check_single_process(cfg: DictConfig, launcher: str) -> None:
     Raises:
         ValueError: with the way out.
     """
-    arguments = check_arguments(**{str(name): value for name, value in cfg.trainer.items() if name != "_target_"})
+    arguments = trainer_arguments(cfg)
     if num_processes(arguments) > 1 and launcher in IN_PROCESS_LAUNCHERS:
         raise ValueError(
             f"hydra/launcher: {launcher} runs jobs within one process, where each of the "
@@ -80,101 +179,33 @@ def check_single_process(cfg: DictConfig, launcher: str) -> None:
         )
 
 
-def run(cfg: DictConfig) -> float | None:
-    """Train one target; evaluate the experiment when it was the last one. Returns the best val/loss.
-
-    Raises:
-        ValueError: on a run that failed before (`retry=true`), or whose checkpoints or data do not fit.
-        Busy: when another process is at it and `on_busy=fail`.
-        Interrupted: when a signal stopped it, after a checkpoint.
-    """
-    quiet_lightning()
-    planned = plan(cfg)
-    if rank() != 0:  # its first rank holds the folder, and started this one
-        _fit(planned, lambda **_: None)
-        return None
-    if cfg.fresh and (aside := move_aside(planned.run)):
-        log.info("fresh: moved the old run to %s", aside)
-    with hold(planned.run, planned.experiment, on_busy=cfg.on_busy, wanted=_wanted(cfg)) as held:
-        if held is not None:
-            with _log_file(planned.run / "train.log"):
-                _train(planned, held)
-    planned = plan(settled(cfg))
-    if held is None:
-        log.info("%s", planned)
-    evaluate.after_training(planned)
-    return None if planned.previous is None else planned.previous.best
-
-
 def _wanted(cfg: DictConfig) -> Callable[[Status | None], bool]:
     def is_wanted(previous: Status | None) -> bool:
-        found = Plan(cfg, "", Path(cfg.run_dir), previous)
-        if found.state == "failed":
-            raise ValueError(str(found))
-        return found.state != "done"
+        planned = Plan(cfg, "", Path(cfg.run_dir), previous)
+        if planned.state == "failed":
+            raise ValueError(str(planned))
+        return planned.state != "done"
 
     return is_wanted
 
 
-def _train(planned: Plan, held: Held) -> None:
-    _fit(planned, held.update)
-    checkpoints = planned.run / "checkpoints"
-    last, best = checkpoint.read(checkpoints / LAST).record, checkpoint.read(checkpoints / BEST)
-    held.update(
-        state="done",
-        epoch=last["position"][0],
-        step=last["step"],
-        best=best.record["best_score"],
-        length=requested_length(planned.cfg),
-        stopped_early=last["stopped_early"],
-        weights=checkpoint.digest(best.state),
-        activity="",
-    )
-    say_what_came_out(planned, held.status)
-
-
-def _fit(planned: Plan, update: Callable[..., None]) -> None:
-    """Everything that all ranks do."""
-    keep_freed_memory()
-    cfg = planned.cfg
-    datamodule = make_datamodule(cfg.data)
-    datamodule.prepare_data()
-    datamodule.check_training()
-    for warning in datamodule.library.scan.warnings:
-        log.warning("%s", warning)
-    start = find_resumable(planned.run / "checkpoints")
-    if start is not None:
-        _check_same_data(start, datamodule)
-        if start.record["stopped_early"]:
-            return  # killed after its last epoch, before it could say so
-        datamodule.start_at(*start.record["position"])
-    config = plain(cfg, datamodule)
-    module = make_module(cfg, datamodule)
-    if cfg.init_from and start is None:
-        load_weights(module, cfg)
-    trainer = _make_trainer(planned, config, datamodule, update)
-    if trainer.is_global_zero:
-        say_what_begins(planned, start, trainer, datamodule, module)
-        write_provenance(planned.run, config, start)
-    with signals.deferred():
-        trainer.fit(module, datamodule=datamodule, ckpt_path=start.path if start else None, weights_only=True)
-    leave_process_group()
-
-
 def _make_trainer(
-    planned: Plan, config: dict[str, Any], datamodule: SeparationDataModule, update: Callable[..., None]
+    planned: Plan,
+    config: dict[str, Any],
+    datamodule: SeparationDataModule,
+    module: SeparationModule,
+    update: Callable[..., None],
 ) -> Trainer:
     callbacks = instantiate(planned.cfg.callbacks)
-    callbacks["checkpoints"].record = record(planned, config, datamodule)
+    callbacks["checkpoints"].record = record(planned, config, datamodule, module.targets)
     callbacks["status"] = StatusUpdates(update, callbacks["checkpoints"])
     loggers = make_loggers(planned.cfg.logger, _job(planned))
     facts = derived(planned.cfg, datamodule)
-    for logger in loggers:
-        logger.log_configuration({**config, "derived": facts})
+    configure_loggers(loggers, {**config, "derived": facts})
     trainer: Trainer = instantiate(
         planned.cfg.trainer,
         logger=loggers or False,
-        callbacks=[one for one in callbacks.values() if one is not None],
+        callbacks=[callback for callback in callbacks.values() if callback is not None],
         enable_progress_bar=isinstance(callbacks.get("progress"), ProgressBar),
     )
     return trainer
@@ -183,7 +214,8 @@ def _make_trainer(
 def _job(planned: Plan) -> Job:
     cfg = planned.cfg
     kind = "sweep" if LAUNCHER in os.environ else "train"
-    return Job(planned.experiment, f"{cfg.target}-s{cfg.seed}", kind, planned.run, (cfg.target, cfg.name))
+    name = run_name(cfg.target, cfg.seed, planned.sources)
+    return Job(planned.experiment, name, kind, planned.run, (*planned.targets, cfg.name))
 
 
 def _check_same_data(start: Checkpoint, datamodule: SeparationDataModule) -> None:

@@ -18,7 +18,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
 
 from unmix.experiments import signals
-from unmix.models import checkpoint
+from unmix.weights import checkpoint
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from unmix.experiments import folder, signals
-from unmix.models import checkpoint
+from unmix.weights import checkpoint
 
 SUMMARIES = {"val/loss": "min", "val/sdr": "max"}
 

@@ -1,69 +1,80 @@
-"""One Open-Unmix per target, its loss and its optimisation, as a LightningModule."""
+"""A model, its objective and its optimisation, as a LightningModule."""
 
 from collections.abc import Callable, Iterator
+from functools import reduce
 from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import MeanMetric, SumMetric
 from torchmetrics.functional.audio import signal_noise_ratio
 
-from unmix.dsp.stft import Stft
-from unmix.dsp.wiener import mixture_phase
+from unmix.models import contract
 from unmix.training.checkpoints import is_within_epoch
+from unmix.training.objectives import Losses, Validation
+
+Batch = dict[str, Tensor]
 
 
 class SeparationModule(LightningModule):
-    """Learns the magnitude spectrogram of one target from the mixture's.
+    """Trains any model towards any objective.
 
     Args:
-        model: magnitude (batch, channels, bins, frames) -> the target's magnitude.
-        stft: uncentred, as in UMX.
-        target: name of the source to learn.
+        model: see `contract.SourceSeparator`.
+        objective: (model, mixture, sources) -> losses by name, see `objectives`.
         optimizer: parameters -> optimiser.
-        scheduler: optimiser -> learning rate schedule, stepped once an epoch.
+        scheduler: optimiser -> learning rate schedule, stepped once per epoch.
 
     Raises:
-        ValueError: when model and STFT disagree in the number of bins.
+        ValueError: when the object is not a model, or the objective cannot serve it.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        stft: Stft,
+        objective: Callable[..., Losses],
         *,
-        target: str,
         optimizer: Callable[[Iterator[nn.Parameter]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler],
     ) -> None:
         super().__init__()
-        num_bins = getattr(model, "num_bins", stft.num_bins)
-        if num_bins != stft.num_bins:
-            raise ValueError(
-                f"model.num_bins: got {num_bins}, stft.fft_size={stft.fft_size} has {stft.num_bins} bins: set both"
-            )
-        self.model = model
-        self.stft = stft
-        self.target = target
+        contract.check(model)
+        if hasattr(objective, "check"):
+            objective.check(model)
+        self.model: Any = model
+        self.objective = objective
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
-        # "disable": a loss that is no number must be seen, not left out of the mean.
+        # "disable": a loss that is NaN must be seen, not left out of the mean.
         self.train_loss, self.val_loss, self.val_sdr = (MeanMetric(nan_strategy="disable") for _ in range(3))
         self.val_sdr_tracks = SumMetric()
 
-    def forward(self, mixture: Tensor) -> Tensor:
-        """Magnitude of the target: (batch, channels, samples) -> (batch, channels, bins, frames)."""
-        return self.model(self.stft(mixture).abs())
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the sources that the model estimates."""
+        return tuple(self.model.targets)
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        estimate = self(batch["mixture"])
-        loss = mse_loss(estimate, self.stft(batch[self.target]).abs())
+    @property
+    def validation_sources(self) -> tuple[str, ...]:
+        """Sources that validation reads: the targets, when the objective says that it looks at no others."""
+        if getattr(self.objective, "needs_targets_only", False):
+            return self.targets
+        return tuple(self.trainer.datamodule.sources)  # type: ignore[attr-defined]
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Estimate the targets: (batch, channels, samples) -> (batch, targets, channels, samples)."""
+        return self.model(mixture)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        losses = self.objective(self.model, batch["mixture"], sources_of(batch))
+        loss = total(losses)
         self.train_loss.update(loss.detach())
         self.log("train/loss_step", loss, on_step=True, on_epoch=False, prog_bar=True)
         self.log("train/loss", self.train_loss, on_step=False, on_epoch=True)
+        if len(losses) > 1:
+            self.log_dict({f"train/{name}_step": value.detach() for name, value in losses.items()})
         return loss
 
     def on_validation_start(self) -> None:
@@ -72,18 +83,31 @@ class SeparationModule(LightningModule):
             for buffer in self.model.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """One whole track: UMX's loss, and the SDR of the estimate with the mixture's phase."""
-        reference = batch[self.target]
-        mixture = self.stft(batch["mixture"])
-        estimate = self.model(mixture.abs())
-        self.val_loss.update(mse_loss(estimate, self.stft(reference).abs()))
-        waveform = self.stft.inverse_inner(mixture_phase(estimate.unsqueeze(1), mixture).squeeze(1))
-        start = self.stft.fft_size
-        inner = reference[..., start : start + waveform.shape[-1]]
-        if inner.abs().max() > 0:  # the SDR of silence is not defined
-            self.val_sdr.update(signal_noise_ratio(waveform.flatten(), inner.flatten()))
-            self.val_sdr_tracks.update(1)
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """One whole track: its loss, and the SDR of each target that sounds in it."""
+        sources = sources_of(batch)
+        losses, estimates, start = self._validated(batch["mixture"], sources)
+        self.val_loss.update(total(losses))
+        for position, target in enumerate(self.targets):
+            reference = sources[target][..., start : start + estimates.shape[-1]]
+            if reference.abs().max() > 0:  # the SDR of silence is not defined
+                self.val_sdr.update(signal_noise_ratio(estimates[:, position].flatten(), reference.flatten()))
+                self.val_sdr_tracks.update(1)
+
+    def _validated(self, mixture: Tensor, sources: Batch) -> Validation:
+        """Validate a track as the objective does, or piece by piece in bounded memory."""
+        if hasattr(self.objective, "validate"):
+            return self.objective.validate(self.model, mixture, sources)
+        num_samples, piece = mixture.shape[-1], contract.chunk_samples(self.model)
+        starts = [piece * index for index in range(max(1, num_samples // piece))]  # the last takes the rest too
+        estimates, losses, weights = [], [], []
+        for start, end in zip(starts, [*starts[1:], num_samples], strict=True):
+            part = {name: samples[..., start:end] for name, samples in sources.items()}
+            losses.append(total(self.objective(self.model, mixture[..., start:end], part)))
+            estimates.append(contract.estimate(self.model, mixture[..., start:end]))
+            weights.append((end - start) / num_samples)
+        mean = reduce(torch.add, [loss * weight for loss, weight in zip(losses, weights, strict=True)])
+        return Validation({"loss": mean}, torch.cat(estimates, dim=-1), 0)
 
     def on_validation_epoch_end(self) -> None:
         values, num_tracks = {"val/loss": self.val_loss.compute()}, self.val_sdr_tracks.compute()
@@ -128,3 +152,13 @@ class SeparationModule(LightningModule):
             scheduler.step(self.trainer.callback_metrics["val/loss"])
         elif isinstance(scheduler, torch.optim.lr_scheduler.LRScheduler):
             scheduler.step()
+
+
+def sources_of(batch: Batch) -> Batch:
+    """All sources of a batch by name; what is left is the mixture."""
+    return {name: samples for name, samples in batch.items() if name != "mixture"}
+
+
+def total(losses: Losses) -> Tensor:
+    """The sum of all losses."""
+    return reduce(torch.add, losses.values())

@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unmix.models.checkpoint import Checkpoint
+from unmix.weights.checkpoint import Checkpoint
+from unmix.weights.migration import NETWORK_PREFIX, migrated
 
 log = logging.getLogger(__name__)
 
@@ -116,30 +117,42 @@ def read_folder(folder: Path) -> list[Checkpoint]:
     return found
 
 
-def write_folder(checkpoints: Mapping[str, Checkpoint], folder: Path) -> None:
+def write_folder(checkpoints: Sequence[Checkpoint], folder: Path) -> None:
     """Write networks as Open-Unmix's training script does, for `openunmix.utils.load_separator(folder, targets)`.
 
     Args:
-        checkpoints: by target, of one STFT and sample rate.
+        checkpoints: one per target, of one STFT and sample rate.
         folder: is made; files of these names in it are replaced.
     Raises:
-        ValueError: when a network has no such form.
+        ValueError: when a model is not an Open-Unmix network.
     """
+    for checkpoint in checkpoints:
+        if f"{NETWORK_PREFIX}fc1.weight" not in checkpoint.state:
+            raise ValueError(
+                f"format: umx holds Open-Unmix networks only, {checkpoint.path} is "
+                f"{checkpoint.config['model']['_target_']}: take format=safetensors"
+            )
     folder.mkdir(parents=True, exist_ok=True)
-    for target, one in checkpoints.items():
-        config, stft = one.config, one.config["stft"]
-        nb_channels = one.state["fc1.weight"].shape[1] // one.state["input_mean"].shape[0]
-        signal = {"nfft": stft["fft_size"], "nhop": stft["hop_size"], "nb_channels": nb_channels}
-        hidden_size = one.state["fc1.weight"].shape[0]
-        is_one_way = "lstm.weight_ih_l0_reverse" not in one.state
-        if is_one_way:
-            log.warning("%s: unidirectional; openunmix 1.3.0 trains such networks, but cannot load them", target)
-        arguments = {**signal, "hidden_size": hidden_size, "unidirectional": is_one_way, "target": target}
-        about = {"args": arguments, "best_loss": one.metrics.get("val/loss"), **_progress(one)}
-        (folder / f"{target}.json").write_text(json.dumps(about, indent=4), encoding="utf-8")
-        separator = {**signal, "sample_rate": config["data"]["sample_rate"]}
-        (folder / FOLDER_FILE).write_text(json.dumps(separator, indent=4), encoding="utf-8")
-        torch.save(dict(one.state), folder / f"{target}.pth")
+    for checkpoint in checkpoints:
+        _write_network(checkpoint, folder)
+
+
+def _write_network(checkpoint: Checkpoint, folder: Path) -> None:
+    (target,), stft = checkpoint.targets, checkpoint.config["model"]["stft"]
+    state = {name.removeprefix(NETWORK_PREFIX): value for name, value in checkpoint.state.items()}
+    nb_channels = state["fc1.weight"].shape[1] // state["input_mean"].shape[0]
+    signal = {"nfft": stft["fft_size"], "nhop": stft["hop_size"], "nb_channels": nb_channels}
+    is_unidirectional = "lstm.weight_ih_l0_reverse" not in state
+    if is_unidirectional:
+        log.warning("%s: unidirectional; openunmix 1.3.0 trains such networks, but cannot load them", target)
+    hidden_size = state["fc1.weight"].shape[0]
+    arguments = {**signal, "hidden_size": hidden_size, "unidirectional": is_unidirectional, "target": target}
+    about = {"args": arguments, "best_loss": checkpoint.metrics.get("val/loss"), **_progress(checkpoint)}
+    (folder / f"{target}.json").write_text(json.dumps(about, indent=4), encoding="utf-8")
+    separator = {**signal, "sample_rate": checkpoint.sample_rate}
+    (folder / FOLDER_FILE).write_text(json.dumps(separator, indent=4), encoding="utf-8")
+    # copies, as the weights of a checkpoint are mapped from its file
+    torch.save({name: value.clone() for name, value in state.items()}, folder / f"{target}.pth")
 
 
 def _progress(one: Checkpoint) -> dict[str, Any]:
@@ -160,7 +173,7 @@ def _load(path: Path) -> dict[str, Tensor]:
 def _as_checkpoint(
     path: Path, target: str, state: dict[str, Tensor], signal: tuple[int, int, int], about: dict[str, Any]
 ) -> Checkpoint:
-    """With the configuration that the weights' shapes tell."""
+    """A checkpoint with the configuration that follows from the shapes of the weights."""
     fft_size, hop_size, sample_rate = signal
     num_bins, num_input_bins = state["output_mean"].shape[0], state["input_mean"].shape[0]
     nyquist_hz = sample_rate / 2
@@ -181,7 +194,9 @@ def _as_checkpoint(
         "data": {"sample_rate": sample_rate, "root": None},
     }
     loss = about.get("best_loss")
-    return Checkpoint(path, target, config, {} if loss is None else {"val/loss": float(loss)}, {}, state)
+    metrics = {} if loss is None else {"val/loss": float(loss)}
+    targets, config, state = migrated([target], config, state)  # schema 1 was made after these files
+    return Checkpoint(path, tuple(targets), config, metrics, {}, state)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ each other.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -16,9 +16,14 @@ from torch.nn import functional
 
 from unmix.dsp import wiener
 from unmix.dsp.overlap_add import Read, spectrograms, waveforms
-from unmix.models import blockwise
-from unmix.models.open_unmix import OpenUnmix
-from unmix.models.separator import EPS, Separator
+from unmix.models.open_unmix import blockwise
+from unmix.models.open_unmix.network import OpenUnmix
+
+if TYPE_CHECKING:
+    from unmix.models.open_unmix.separator import Separator
+
+# UMX's published scores come from norbert in double precision; so do ours, whatever the precision of the networks.
+EPS = torch.finfo(torch.float64).eps
 
 # Of a block: EM holds them as complex doubles, for every source and channel. A GPU wants few large steps.
 FRAMES, FRAMES_ON_GPU = 64, 1024
@@ -27,7 +32,7 @@ SEGMENT_SECONDS = 300.0  # of what is cut, at most
 
 
 @torch.no_grad()
-def separate(separator: Separator, read: Read, num_samples: int, *, exact_seconds: float = 900.0) -> Iterator[Tensor]:
+def separate(separator: "Separator", read: Read, num_samples: int, *, exact_seconds: float = 900.0) -> Iterator[Tensor]:
     """Estimates of a track, in blocks.
 
     Args:
@@ -86,7 +91,7 @@ def _joined(segments: list["_Segment"], overlap: int, fade: int) -> Iterator[Ten
 class _Segment:
     """A stretch of a track that is separated exactly."""
 
-    separator: Separator
+    separator: "Separator"
     read: Read
     first: int
     num_samples: int

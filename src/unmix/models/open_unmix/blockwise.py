@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from unmix.models.open_unmix import OpenUnmix
+from unmix.models.open_unmix.network import OpenUnmix
 
 FRAMES = 1024  # of a block
 

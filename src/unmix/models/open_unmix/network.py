@@ -46,6 +46,7 @@ class OpenUnmix(nn.Module):
         if bidirectional and hidden_size % 2:
             raise ValueError(f"hidden_size: got {hidden_size}, an even number is needed when bidirectional=True")
         self.hidden_size = hidden_size
+        self.num_channels = num_channels
         self.num_bins = num_bins
         self.num_input_bins = bandwidth_to_bins(bandwidth_hz, num_bins=num_bins, sample_rate=sample_rate)
         self.input_mean = nn.Parameter(torch.zeros(self.num_input_bins), requires_grad=trainable_statistics)

@@ -1,0 +1,135 @@
+"""The contract of a model: everything that training, evaluation and separation know about one.
+
+A model needs no base class. It may also have any of these, which are looked up by name:
+
+    chunk_seconds           length in which long tracks are cut for it; 10 s when it does not say
+    prepare(data, device)   called once before training, with `TrainingData`
+    join(models, ...)       class method: a separator of several models of one family; see `joined.join`
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+DEFAULT_CHUNK_SECONDS = 10.0
+
+# Samples start .. stop - 1 of a track, (channels, samples).
+Read = Callable[[int, int], Tensor]
+
+
+class SourceSeparator(Protocol):
+    """Estimates one or several sources of a mixture: waveforms in, waveforms out.
+
+    Args:
+        targets: names of the sources it estimates, in the order of its output.
+        sample_rate: Hz.
+        num_channels: audio channels.
+    """
+
+    targets: tuple[str, ...]
+    sample_rate: int
+    num_channels: int
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """(batch, channels, samples) -> (batch, targets, channels, samples)."""
+
+
+@runtime_checkable
+class Separator(Protocol):
+    """Models joined so that they separate tracks of any length; see `joined.join`."""
+
+    targets: tuple[str, ...]
+    sample_rate: int
+    num_channels: int
+
+    def __call__(self, mixture: Tensor) -> Tensor:
+        """(batch, channels, samples) -> (batch, sources, channels, samples)."""
+
+    def stream(self, read: Read, num_samples: int, *, exact_seconds: float = 900.0) -> Iterator[Tensor]:
+        """Estimates of a track in blocks, (sources, channels, samples) each, in bounded memory."""
+
+
+class TrainingData(Protocol):
+    """What a model may ask of the training data before it is trained."""
+
+    def magnitude_statistics(self, stft: nn.Module, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each frequency bin over all training mixtures, (bins,) each."""
+
+
+def check(model: Any, name: str = "model") -> None:
+    """Check that an object is a model.
+
+    Raises:
+        ValueError: when an attribute of the contract is missing or has another type.
+    """
+    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    if not isinstance(model, nn.Module) or type(model).forward is nn.Module.forward:
+        raise ValueError(f"{name}: {kind} is not a model: it needs to be a torch.nn.Module with forward(mixture)")
+    for attribute, needed in (("targets", "a tuple of names"), ("sample_rate", "Hz"), ("num_channels", "a number")):
+        if not hasattr(model, attribute):
+            raise ValueError(f"{name}: {kind} is not a model: it has no attribute `{attribute}` ({needed})")
+    targets: Any = model.targets
+    if isinstance(targets, str) or not targets or not all(isinstance(target, str) for target in targets):
+        raise ValueError(f"{name}: {kind}.targets is {targets!r}, a tuple of names is needed")
+    if len(set(targets)) < len(targets):
+        raise ValueError(f"{name}: {kind}.targets names a source twice: {', '.join(targets)}")
+    for attribute in ("sample_rate", "num_channels"):
+        value = getattr(model, attribute)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name}: {kind}.{attribute} is {value!r}, a whole number above 0 is needed")
+
+
+@torch.no_grad()
+def check_output(model: nn.Module, name: str = "model") -> None:
+    """Run a model on a second of noise and check what comes out; costs one forward pass on its device.
+
+    Raises:
+        ValueError: when the output has another shape than the contract says, or is not finite.
+    """
+    separator: Any = model
+    was_training, generator = model.training, torch.Generator().manual_seed(0)
+    weight = next(model.parameters(), torch.empty(0))
+    mixture = torch.rand(1, separator.num_channels, separator.sample_rate, generator=generator) - 0.5
+    try:
+        estimates = estimate(model.eval(), mixture.to(weight.device), name)
+    finally:
+        model.train(was_training)
+    if not bool(estimates.isfinite().all()):
+        raise ValueError(f"{name}: {type(model).__qualname__} returned NaN or infinity for a second of noise")
+
+
+def estimate(model: Any, mixture: Tensor, name: str = "model") -> Tensor:
+    """Run a model: (batch, channels, samples) -> (batch, targets, channels, samples).
+
+    Raises:
+        ValueError: when the output has another shape.
+    """
+    batch, channels, samples = mixture.shape
+    estimates = model(mixture)
+    needed = (batch, len(model.targets), channels, samples)
+    shape = tuple(estimates.shape) if isinstance(estimates, Tensor) else type(estimates).__name__
+    if shape != needed:
+        raise ValueError(
+            f"{name}: {type(model).__qualname__} returned {shape} for a mixture of {tuple(mixture.shape)}; "
+            f"(batch, targets, channels, samples) = {needed} is needed, targets: {', '.join(model.targets)}"
+        )
+    return estimates
+
+
+def chunk_samples(model: Any) -> int:
+    """Length in samples in which long tracks are cut for a model."""
+    return round(getattr(model, "chunk_seconds", DEFAULT_CHUNK_SECONDS) * model.sample_rate)
+
+
+def check_alike(models: Sequence[Any]) -> None:
+    """Check that models can separate one mixture together.
+
+    Raises:
+        ValueError: when they differ in sample rate or number of channels.
+    """
+    settings = {", ".join(model.targets): (model.sample_rate, model.num_channels) for model in models}
+    if len(set(settings.values())) > 1:
+        described = "; ".join(f"{name}: {rate} Hz, {count} channels" for name, (rate, count) in settings.items())
+        raise ValueError(f"ckpt: these models differ in sample rate or channels and cannot be joined: {described}")

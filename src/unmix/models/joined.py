@@ -1,0 +1,223 @@
+"""Separators made of several models: of one family by its own rule, of any others side by side."""
+
+from collections.abc import Iterator, Sequence
+from tempfile import TemporaryFile
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unmix.dsp.overlap_add import spectrograms, waveforms
+from unmix.dsp.stft import Stft
+from unmix.dsp.wiener import wiener
+from unmix.models import chunked, contract
+from unmix.models.contract import Read, Separator
+
+RESIDUAL = "residual"
+EM_FFT_SIZE, EM_HOP_SIZE, EM_FRAMES = (
+    4096,
+    1024,
+    300,
+)  # the Wiener filter of waveform models, over 7-s blocks at 44.1 kHz
+# Settings of `join` that only a family with its own rule understands, with the values that change nothing.
+FAMILY_SETTINGS = {"softmask": False, "wiener": "torch", "window": "whole"}
+
+
+def join(
+    models: Sequence[nn.Module],
+    *,
+    targets: Sequence[str] | None = None,
+    niter: int | None = None,
+    residual: bool = False,
+    chunk_seconds: float | None = None,
+    overlap: float = 0.25,
+    chunk_batch: int = 1,
+    **family_settings: Any,
+) -> Separator:
+    """Join models into one separator.
+
+    Args:
+        models: see `contract.SourceSeparator`; each estimates at least one target that no earlier one does.
+        targets: sources that are wanted, in this order; None is all that the models estimate.
+        niter: EM passes of the Wiener filter; None is 1 for Open-Unmix networks and 0 for all others.
+        residual: adds a last source, what the targets leave of the mixture.
+        chunk_seconds: length in which long tracks are cut for models without a streaming of their own; None is what
+            the model says, or 10.
+        overlap: share of a chunk that the next one covers too.
+        chunk_batch: chunks that are separated at once.
+        family_settings: `softmask`, `wiener`, `window`, see `open_unmix.Separator`.
+    Raises:
+        ValueError: when the models differ in sample rate or channels, or a setting does not apply to them.
+    """
+    for model in models:
+        contract.check(model, "ckpt")
+    contract.check_alike(models)
+    family = type(models[0])
+    if all(type(model) is family for model in models) and hasattr(family, "join"):
+        ordered = models if targets is None else sorted(models, key=lambda model: list(targets).index(_first(model)))
+        return cast(Any, family).join(ordered, niter=niter, residual=residual, **family_settings)
+    for name, neutral in FAMILY_SETTINGS.items():
+        if family_settings.pop(name, neutral) != neutral:
+            raise ValueError(f"separator.{name}: only Open-Unmix networks know it; leave it at {neutral!r}")
+    wanted = list(targets or dict.fromkeys(target for model in models for target in cast(Any, model).targets))
+    return JoinedSeparator(
+        models,
+        wanted,
+        niter=niter or 0,
+        residual=residual,
+        chunk_seconds=chunk_seconds,
+        overlap=overlap,
+        chunk_batch=chunk_batch,
+    )
+
+
+def _first(model: Any) -> str:
+    return str(model.targets[0])
+
+
+class JoinedSeparator(nn.Module):
+    """Models side by side: each target comes from the first model that estimates it.
+
+    Args:
+        models, niter, residual, chunk_seconds, overlap, chunk_batch: see `join`.
+        wanted: targets, in the order of the output.
+
+    Shape:
+        mixture (batch, channels, samples) -> (batch, sources, channels, samples), sources in the order of `targets`.
+
+    Raises:
+        ValueError: when no model estimates a wanted target, or EM has one source alone to refine.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[nn.Module],
+        wanted: Sequence[str],
+        *,
+        niter: int = 0,
+        residual: bool = False,
+        chunk_seconds: float | None = None,
+        overlap: float = 0.25,
+        chunk_batch: int = 1,
+    ) -> None:
+        super().__init__()
+        self.models = nn.ModuleList(models)
+        first: Any = models[0]
+        self.sample_rate, self.num_channels = int(first.sample_rate), int(first.num_channels)
+        estimated = [target for model in models for target in cast(Any, model).targets]
+        for target in wanted:
+            if target not in estimated:
+                raise ValueError(f"targets: got {target!r}, the models estimate {', '.join(estimated)}")
+        if niter < 0:
+            raise ValueError(f"separator.niter: got {niter}, allowed 0 or more")
+        if niter and len(wanted) + residual < 2:
+            raise ValueError(
+                f"separator.niter: got {niter} with the single target {wanted[0]!r}; the Wiener filter shares the "
+                "mixture among sources: residual=true gives it a second one, separator.niter=0 does without"
+            )
+        if chunk_seconds is not None and not chunk_seconds > 0:
+            raise ValueError(f"separator.chunk_seconds: got {chunk_seconds!r}, a number above 0 or null is needed")
+        self.positions = [estimated.index(target) for target in wanted]
+        self.targets = (*wanted, *([RESIDUAL] if residual else []))
+        self.niter, self.residual = niter, residual
+        self.chunk_seconds, self.overlap, self.chunk_batch = chunk_seconds, overlap, chunk_batch
+        self.stft = Stft(EM_FFT_SIZE, EM_HOP_SIZE, center=True)
+
+    @torch.no_grad()
+    def forward(self, mixture: Tensor) -> Tensor:
+        _, _, num_samples = mixture.shape
+        parts = [contract.estimate(model, mixture, "ckpt") for model in self.models]
+        estimates = self._with_residual(torch.cat(parts, dim=1)[:, self.positions], mixture)
+        if not self.niter:
+            return estimates
+        padding = max(0, self.stft.fft_size - num_samples)
+        padded, spectrogram = (self.stft(nn.functional.pad(x, (0, padding))) for x in (estimates, mixture))
+        blocks = [
+            self._refine(magnitudes, x)
+            for magnitudes, x in zip(
+                padded.abs().split(EM_FRAMES, dim=-1), spectrogram.split(EM_FRAMES, dim=-1), strict=True
+            )
+        ]
+        refined = self.stft.inverse(torch.cat(blocks, dim=-1), num_samples=num_samples + padding)
+        return refined[..., :num_samples]
+
+    def _refine(self, magnitudes: Tensor, mixture: Tensor) -> Tensor:
+        """EM over a block of frames; shapes as `unmix.wiener`."""
+        return wiener(magnitudes, mixture, iterations=self.niter, eps=torch.finfo(torch.float64).eps)
+
+    def _with_residual(self, estimates: Tensor, mixture: Tensor) -> Tensor:
+        """Append what the estimates leave of the mixture, where that is a source."""
+        if not self.residual:
+            return estimates
+        rest = mixture.unsqueeze(-3) - estimates.sum(dim=-3, keepdim=True)
+        return torch.cat([estimates, rest], dim=-3)
+
+    @torch.no_grad()
+    def stream(self, read: Read, num_samples: int, *, exact_seconds: float = 900.0) -> Iterator[Tensor]:
+        """Estimates of a track in blocks, (sources, channels, samples) each.
+
+        Args:
+            read: samples of the track at `sample_rate`.
+            num_samples: length of the track.
+            exact_seconds: for models with a streaming of their own, see `open_unmix.streaming.separate`.
+        """
+        blocks = self._estimates(read, num_samples, exact_seconds)
+        return self._refined(read, num_samples, blocks) if self.niter else blocks
+
+    def _estimates(self, read: Read, num_samples: int, exact_seconds: float) -> Iterator[Tensor]:
+        """Estimates of all models, in blocks that end where all of them have got to."""
+        streams = [self._stream_of(model, read, num_samples, exact_seconds) for model in self.models]
+        pending: list[Tensor | None] = [None] * len(streams)
+        position = 0
+        while position < num_samples:
+            for i, stream in enumerate(streams):
+                if pending[i] is None:
+                    pending[i] = next(stream)
+            held = cast(list[Tensor], pending)
+            length = min(block.shape[-1] for block in held)
+            estimates = torch.cat([block[..., :length] for block in held])[self.positions]
+            yield self._with_residual(estimates, read(position, position + length).to(estimates.device))
+            pending = [block[..., length:] if block.shape[-1] > length else None for block in held]
+            position += length
+
+    def _stream_of(self, model: Any, read: Read, num_samples: int, exact_seconds: float) -> Iterator[Tensor]:
+        if hasattr(type(model), "join"):
+            own: Separator = type(model).join([model], niter=0)
+            return own.stream(read, num_samples, exact_seconds=exact_seconds)
+        chunk = (
+            contract.chunk_samples(model)
+            if self.chunk_seconds is None
+            else round(self.chunk_seconds * model.sample_rate)
+        )
+        return chunked.separate(
+            model, read, num_samples, chunk_samples=chunk, overlap=self.overlap, batch_size=self.chunk_batch
+        )
+
+    def _refined(self, read: Read, num_samples: int, blocks: Iterator[Tensor]) -> Iterator[Tensor]:
+        """Wiener filter over blocks of frames; the estimates wait in a temporary file."""
+        device, padded = self.stft.window.device, max(num_samples, self.stft.fft_size)
+        sources, channels = len(self.targets), self.num_channels
+        with TemporaryFile(prefix="unmix-") as file:
+            for block in blocks:
+                block.permute(2, 0, 1).cpu().float().contiguous().numpy().tofile(file)
+            file.flush()
+            stored = np.memmap(file, np.float32, mode="r", shape=(num_samples, sources * channels))
+
+            def stored_block(start: int, stop: int) -> Tensor:
+                return torch.from_numpy(np.ascontiguousarray(stored[start : min(stop, num_samples)].T))
+
+            def padded_to(source: Read, start: int, stop: int) -> Tensor:
+                samples = source(min(start, num_samples), min(stop, num_samples)).to(device)
+                return nn.functional.pad(samples, (0, stop - start - samples.shape[-1]))
+
+            pairs = zip(
+                spectrograms(self.stft, lambda *span: padded_to(stored_block, *span), padded, EM_FRAMES),
+                spectrograms(self.stft, lambda *span: padded_to(read, *span), padded, EM_FRAMES),
+                strict=True,
+            )
+            refined = (self._refine(y.abs().unflatten(0, (sources, channels))[None], x[None])[0] for y, x in pairs)
+            left = num_samples
+            for block in waveforms(self.stft, refined, padded):
+                yield block[..., :left]
+                left -= min(left, block.shape[-1])

@@ -1,0 +1,6 @@
+"""Open-Unmix: its network, the model around it, its separator with the Wiener filter, its exact streaming."""
+
+from unmix.models.open_unmix.model import UMX
+from unmix.models.open_unmix.network import OpenUnmix, bandwidth_to_bins
+
+__all__ = ["UMX", "OpenUnmix", "bandwidth_to_bins"]

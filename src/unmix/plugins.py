@@ -1,0 +1,84 @@
+"""Which packages configurations and checkpoints may name classes of: ours, our libraries', and the user's plugins."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+TRUSTED = ("unmix", "hydra_plugins", "hydra", "torch", "pytorch_lightning", "torchmetrics", "torchaudio")
+
+
+def check(plugins: Iterable[str] | None) -> tuple[str, ...]:
+    """Check that plugins can be imported; a package in the working directory can, as with `python -m`.
+
+    Args:
+        plugins: names of importable packages.
+    Returns:
+        The same names.
+    Raises:
+        ValueError: when a name is not that of a package.
+    """
+    names = [plugins] if isinstance(plugins, str) else list(plugins or ())
+    for name in names:
+        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+            raise ValueError(f"plugins: got {name!r}, names of packages are needed, as plugins=[my_package]")
+        spec = _find(name)
+        if spec is None:
+            raise ValueError(
+                f"plugins: there is no package {name!r} in the working directory, on PYTHONPATH or installed"
+            )
+        if spec.submodule_search_locations is None:
+            raise ValueError(f"plugins: {name!r} is a module, not a package: move it into a folder of that name")
+    return tuple(names)
+
+
+def _find(name: str) -> Any:
+    try:
+        if (spec := find_spec(name)) is None and str(Path.cwd()) not in sys.path:
+            sys.path.append(str(Path.cwd()))
+            spec = find_spec(name)
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"plugins: {name!r} cannot be imported: {error}") from error
+    return spec
+
+
+def is_allowed(target: str, plugins: Sequence[str]) -> bool:
+    """Whether a class of this dotted name may be imported because a file names it."""
+    return any(target.startswith(f"{package}.") for package in (*TRUSTED, *plugins))
+
+
+def locate(target: object, name: str, plugins: Sequence[str]) -> Any:
+    """Import what a `_target_` names.
+
+    Args:
+        target: dotted name of a class or function.
+        name: of the key or file that holds it, for messages.
+        plugins: packages of the user's, beside `TRUSTED`.
+    Raises:
+        ValueError: when its package is not allowed, or holds nothing of that name.
+    """
+    text = str(target)
+    package = text.partition(".")[0]
+    if not is_allowed(text, plugins):
+        raise ValueError(
+            f"{name}: got the class {text!r}, allowed are those of {', '.join(TRUSTED[:1] + tuple(plugins))} and of "
+            f"the libraries in use; if you trust the package, add 'plugins=[{package}]'"
+        )
+    module, _, attribute = text.rpartition(".")
+    try:
+        return _attribute(module, attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{name}: there is no {text!r} ({error})") from error
+
+
+def _attribute(module: str, attribute: str) -> Any:
+    """An attribute of a module, or of a class in one, as `package.module.Class.make`."""
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        owner, _, name = module.rpartition(".")
+        if error.name != module or not owner:
+            raise
+        return getattr(getattr(import_module(owner), name), attribute)

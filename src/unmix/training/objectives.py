@@ -1,0 +1,136 @@
+"""Objectives: what is learned, as losses of a model's estimates against the true sources.
+
+An objective is called as `objective(model, mixture, sources)` and returns losses by name, scalars whose sum is
+minimised: `mixture` is (batch, channels, samples), `sources` every source of the data by name, each of that shape. Any
+callable will do; it may also have
+
+    check(model)                          refuses a model that it cannot serve, before anything is written
+    validate(model, mixture, sources)     a `Validation` of a whole track in one forward pass; without it, whole tracks
+                                          are cut into pieces of `contract.chunk_samples`
+    needs_targets_only                    True where it looks at the model's targets alone, so that validation need
+                                          not read the other sources
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss, mse_loss
+
+from unmix.dsp.stft import Stft
+from unmix.dsp.wiener import mixture_phase
+from unmix.models import contract
+
+Sources = Mapping[str, Tensor]
+Losses = dict[str, Tensor]
+
+
+class Validation(NamedTuple):
+    """What a track gives: losses by name, and estimates for its SDR.
+
+    Args:
+        losses: as an objective returns them.
+        estimates: (batch, targets, channels, samples).
+        start: sample of the track that the estimates begin with.
+    """
+
+    losses: Losses
+    estimates: Tensor
+    start: int
+
+
+def references(sources: Sources, targets: Sequence[str]) -> Tensor:
+    """True sources in the order of a model's output, (batch, targets, channels, samples)."""
+    if len(targets) == 1:
+        return sources[targets[0]].unsqueeze(1)  # a view; `stack` would copy
+    return torch.stack([sources[target] for target in targets], dim=1)
+
+
+class MagnitudeMse:
+    """Mean squared error of magnitude spectrograms, Open-Unmix's loss.
+
+    For models that have `stft`, uncentred, and `magnitudes(spectrogram)`.
+
+    Source:
+        open-unmix-pytorch v1.3.0, scripts/train.py.
+    """
+
+    needs_targets_only = True
+
+    def check(self, model: Any) -> None:
+        """Check that a model estimates magnitudes; raises ValueError when it does not."""
+        if not (hasattr(model, "magnitudes") and hasattr(model, "stft")):
+            raise ValueError(
+                f"objective: magnitude_mse needs a model with `stft` and `magnitudes(spectrogram)`, "
+                f"{type(model).__qualname__} lacks them; "
+                "take objective=waveform_l1, complex_rmse or multi_resolution_stft"
+            )
+
+    def __call__(self, model: Any, mixture: Tensor, sources: Sources) -> Losses:
+        estimates = model.magnitudes(model.stft(mixture))
+        return {"magnitude_mse": mse_loss(estimates, model.stft(references(sources, model.targets)).abs())}
+
+    def validate(self, model: Any, mixture: Tensor, sources: Sources) -> Validation:
+        """Loss and waveforms, with the mixture's phase, of one forward pass; the ends of the track are left out."""
+        spectrogram = model.stft(mixture)
+        estimates = model.magnitudes(spectrogram)
+        loss = mse_loss(estimates, model.stft(references(sources, model.targets)).abs())
+        waveforms = model.stft.inverse_inner(mixture_phase(estimates, spectrogram))
+        return Validation({"magnitude_mse": loss}, waveforms, model.stft.fft_size)
+
+
+class WaveformL1:
+    """Mean absolute error of waveforms."""
+
+    needs_targets_only = True
+
+    def __call__(self, model: Any, mixture: Tensor, sources: Sources) -> Losses:
+        estimates = contract.estimate(model, mixture)
+        return {"waveform_l1": l1_loss(estimates, references(sources, model.targets))}
+
+
+class ComplexRmse(nn.Module):
+    """Root of the mean squared error of complex spectrograms, for each example and source; then their mean.
+
+    Args:
+        fft_size, hop_size: of a centred STFT with a Hann window.
+
+    Source:
+        W. Tong et al., "SCNet", arXiv 2401.13276.
+    """
+
+    needs_targets_only = True
+
+    def __init__(self, fft_size: int = 4096, hop_size: int = 1024) -> None:
+        super().__init__()
+        self.stft = Stft(fft_size, hop_size, center=True)
+
+    def forward(self, model: Any, mixture: Tensor, sources: Sources) -> Losses:
+        error = contract.estimate(model, mixture) - references(sources, model.targets)
+        power = torch.view_as_real(self.stft(error)).square().mean(dim=(2, 3, 4, 5))  # (batch, targets)
+        # 1e-12 keeps the gradient of the root finite where an estimate is exact
+        return {"complex_rmse": (power + 1e-12).sqrt().mean()}
+
+
+class MultiResolutionStft(nn.Module):
+    """Mean absolute error of waveforms plus that of complex spectrograms at several resolutions.
+
+    Args:
+        fft_sizes: of the resolutions.
+        hop_size: of all of them. Band-split RoFormer takes 147; 128 also fits a window of 256.
+
+    Source:
+        W.-T. Lu et al., "Music source separation with band-split RoPE transformer", arXiv 2309.02612.
+    """
+
+    needs_targets_only = True
+
+    def __init__(self, fft_sizes: Sequence[int] = (4096, 2048, 1024, 512, 256), hop_size: int = 128) -> None:
+        super().__init__()
+        self.stfts = nn.ModuleList([Stft(fft_size, hop_size, center=True) for fft_size in fft_sizes])
+
+    def forward(self, model: Any, mixture: Tensor, sources: Sources) -> Losses:
+        estimates, true = contract.estimate(model, mixture), references(sources, model.targets)
+        spectra = [(stft(estimates) - stft(true)).abs().mean() for stft in self.stfts]
+        return {"waveform_l1": l1_loss(estimates, true), "spectral_l1": torch.stack(spectra).sum()}

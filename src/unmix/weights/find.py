@@ -1,0 +1,154 @@
+"""`ckpt=...` -> the checkpoints it names -> a separator."""
+
+import glob
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from unmix import errors
+from unmix import plugins as packages
+from unmix.models.contract import Separator
+from unmix.models.joined import join
+from unmix.weights import checkpoint, open_unmix_release, safetensors, wandb
+from unmix.weights.checkpoint import Checkpoint
+
+log = logging.getLogger(__name__)
+
+
+def load_separator(
+    ckpt: str | Path | Sequence[str | Path],
+    device: str | torch.device | None = None,
+    targets: Sequence[str] | None = None,
+    niter: int | None = None,
+    *,
+    softmask: bool = False,
+    residual: bool = False,
+    wiener: str = "torch",
+    window: int | Literal["whole"] = "whole",
+    plugins: Sequence[str] = (),
+    **chunks: Any,
+) -> Separator:
+    """Load trained models as one separator.
+
+    Args:
+        ckpt: experiment folder, run folder, checkpoint file, `.safetensors` file, folder of Open-Unmix's, a pattern
+            of any of these, `umx`, `umxhq`, `umxl`, `umxse`, `wandb:entity/project/name:best`, or a list.
+        device: where it computes; None is the GPU if there is one.
+        targets: which sources, in which order; None is all that are found.
+        niter, softmask, residual, wiener, window: see `open_unmix.Separator`; `niter=None` is 1 for Open-Unmix
+            networks, and 0 for other models.
+        plugins: packages outside this project whose model classes the checkpoints may name.
+        chunks: `chunk_seconds`, `overlap`, `chunk_batch` for other models, see `models.joined.join`.
+    Raises:
+        FileNotFoundError: when nothing is there.
+        ValueError: when a target is not among the checkpoints, they cannot be joined, or name a class elsewhere.
+    """
+    located = find_checkpoints(ckpt)
+    names = tuple(located) if targets is None else tuple(targets)
+    for name in names:
+        if name not in located:
+            raise ValueError(f"{errors.unknown('targets', name, located)} (found in {_listed(ckpt)})")
+    settings = {"softmask": softmask, "residual": residual, "wiener": wiener, "window": window, **chunks}
+    return load({name: located[name] for name in names}, device, niter=niter, plugins=plugins, **settings)
+
+
+def load(
+    located: Mapping[str, Checkpoint],
+    device: str | torch.device | None = None,
+    *,
+    plugins: Sequence[str] = (),
+    **settings: Any,
+) -> Separator:
+    """Load checkpoints that `find_checkpoints` found, by target and in the order of the output.
+
+    Args:
+        located: checkpoint per target; one that estimates several stands under each.
+        device: where it computes; None is the GPU if there is one.
+        plugins: see `load_separator`.
+        settings: see `models.joined.join`.
+    Raises:
+        ValueError: as `load_separator`.
+    """
+    trusted = packages.check(plugins)
+    models = [checkpoint.build_model(item, trusted) for item in distinct(located.values())]
+    separator: Any = join(models, targets=list(located), **settings)
+    return separator.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+
+
+def distinct(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
+    """Each checkpoint once, in order; a file may hold several."""
+    return list({(item.path, item.targets): item for item in checkpoints}.values())
+
+
+def find_checkpoints(ckpt: str | Path | Sequence[str | Path]) -> dict[str, Checkpoint]:
+    """Find checkpoints by target, in the usual order, without reading their weights.
+
+    Of several for one target, one that estimates fewer others is taken, as losses over other targets do not compare;
+    of those, the one with the lowest val/loss.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_separator`.
+    """
+    by_target: dict[str, list[Checkpoint]] = {}
+    for item in dict.fromkeys([ckpt] if isinstance(ckpt, str | Path) else ckpt):
+        for candidate in _read(item):
+            for target in candidate.targets:
+                by_target.setdefault(target, []).append(candidate)
+    best = {}
+    for target in sorted(by_target, key=_usual_order):
+        candidates = by_target[target]
+        best[target] = min(
+            candidates, key=lambda candidate: (len(candidate.targets), candidate.metrics.get("val/loss", math.inf))
+        )
+        if len(candidates) > 1:
+            log.info("%s: %s has the lowest val/loss of %d", target, best[target].path, len(candidates))
+    return best
+
+
+def _usual_order(target: str) -> tuple[int, str]:
+    """musdb's order of sources, others behind it by name; as separated stems are usually listed."""
+    usual = ("vocals", "drums", "bass", "other")
+    return (usual.index(target) if target in usual else len(usual), target)
+
+
+def _read(item: str | Path) -> list[Checkpoint]:
+    """All models that one entry of `ckpt` names."""
+    if str(item).startswith(wandb.PREFIX):
+        return [checkpoint.read(wandb.fetch(str(item)))]
+    path = Path(item).expanduser()
+    if path.exists():
+        return _read_path(path)
+    if matches := sorted(glob.glob(str(path))):  # noqa: PTH207 - Path.glob takes no absolute pattern
+        return [candidate for match in matches for candidate in _read_path(Path(match))]
+    if str(item) in open_unmix_release.RELEASES:
+        return open_unmix_release.read_release(str(item))
+    raise FileNotFoundError(
+        f"ckpt: {item} does not exist; give an experiment folder, a .ckpt or .safetensors file, a pattern, a folder of "
+        f"Open-Unmix's, or one of its releases: {', '.join(open_unmix_release.RELEASES)}"
+    )
+
+
+def _read_path(path: Path) -> list[Checkpoint]:
+    if path.is_file() and path.suffix == safetensors.ENDING:
+        return safetensors.read(path)
+    if (path / open_unmix_release.FOLDER_FILE).is_file():
+        return open_unmix_release.read_folder(path)
+    return [checkpoint.read(file) for file in _files_of(path)]
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Checkpoint files of an experiment, of a run, or the file itself."""
+    if path.is_file():
+        return [path]
+    for pattern in ("*/checkpoints/best.ckpt", "checkpoints/best.ckpt", "best.ckpt", "*.ckpt"):
+        if files := sorted(path.glob(pattern)):
+            return files
+    raise FileNotFoundError(f"ckpt: no checkpoint in {path}: looked for */checkpoints/best.ckpt and *.ckpt")
+
+
+def _listed(ckpt: object) -> str:
+    return ", ".join(map(str, ckpt)) if isinstance(ckpt, list | tuple) else str(ckpt)

@@ -1,0 +1,43 @@
+"""Checkpoints of earlier schemas, in today's shape.
+
+Schema 1: one Open-Unmix network per file. `config.model` named the network, `config.stft` its STFT, the weights had no
+prefix, and `config.data` had a `target`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+NETWORK_PREFIX = "network."  # of the network's weights in the model around it
+UMX = "unmix.models.open_unmix.UMX"
+STFT = "unmix.dsp.stft.Stft"
+MOVED = {"unmix.data.demo.write_tree": "unmix.demo.tree.write_tree"}
+# What the data module no longer takes.
+DROPPED_OF_DATA = ("target",)
+
+
+def migrated(
+    targets: Sequence[str], config: Mapping[str, Any], state: Mapping[str, Tensor]
+) -> tuple[list[str], dict[str, Any], dict[str, Tensor]]:
+    """Targets, configuration and weights of a checkpoint of schema 1, as schema 2 has them."""
+    network = {key: value for key, value in config["model"].items() if key not in ("_target_", "num_bins")}
+    stft = {"_target_": STFT, "fft_size": config["stft"]["fft_size"], "hop_size": config["stft"]["hop_size"]}
+    data = {key: value for key, value in config["data"].items() if key not in DROPPED_OF_DATA}
+    prepare = data.get("prepare")
+    if isinstance(prepare, dict) and prepare.get("_target_") in MOVED:
+        data["prepare"] = {**prepare, "_target_": MOVED[prepare["_target_"]]}
+    others = {key: value for key, value in config.items() if key != "stft"}
+    known_class = config["model"]["_target_"]
+    model = {"_target_": _model_class(known_class), "targets": list(targets), "stft": stft, **network}
+    return list(targets), {**others, "model": model, "data": data}, with_prefix(state)
+
+
+def _model_class(network_class: str) -> str:
+    """Schema 1 knew one class; another is left as it is, and refused where it is looked up."""
+    return UMX if network_class == "unmix.models.open_unmix.OpenUnmix" else network_class
+
+
+def with_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of an Open-Unmix network as weights of the model around it."""
+    return {f"{NETWORK_PREFIX}{name}": value for name, value in state.items()}
