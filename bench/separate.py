@@ -16,9 +16,8 @@ from openunmix import model as theirs
 from torch import nn
 
 from unmix.dsp.stft import Stft
-from unmix.models import streaming
-from unmix.models.open_unmix import OpenUnmix
-from unmix.models.separator import Separator
+from unmix.models.open_unmix import OpenUnmix, streaming
+from unmix.models.open_unmix.separator import Separator
 
 TARGETS, RATE = ("vocals", "drums", "bass", "other"), 44100
 NOISE = 0.1 * torch.randn(2, 30 * RATE, generator=torch.Generator().manual_seed(0))

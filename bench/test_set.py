@@ -22,7 +22,7 @@ from unmix.evaluation.callback import Museval, evaluate
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.separation import NetworksTest
 from unmix.models.open_unmix import OpenUnmix
-from unmix.models.separator import Separator
+from unmix.models.open_unmix.separator import Separator
 from unmix.training.trainer import make_trainer
 
 CUDA = torch.cuda.is_available()

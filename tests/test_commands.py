@@ -15,7 +15,7 @@ import torch
 
 import unmix
 from unmix.data.tracks import SOURCES
-from unmix.models import checkpoint
+from unmix.weights import checkpoint
 
 
 def test_training_writes_a_self_contained_run_folder(trained):

@@ -13,8 +13,8 @@ import torch
 
 from unmix.composition import compose
 from unmix.experiments import status
-from unmix.models import checkpoint
 from unmix.runs.build import build_module, make_datamodule
+from unmix.weights import checkpoint
 
 TRAIN = Path(__file__).parents[2] / "src" / "train.py"
 VALID = ["Actions - One Minute Smile", "Leaf - Summerghost", "Meaxic - Take A Step"]  # do not divide by two

@@ -145,7 +145,7 @@ def test_estimates_that_cannot_be_scored_are_refused_by_track(evaluate, tree, mo
     def separate(separator, mixture, num_samples, **_):
         yield spoil(mixture(0, num_samples).expand(4, -1, -1) / 4)
 
-    monkeypatch.setattr("unmix.models.streaming.separate", separate)
+    monkeypatch.setattr("unmix.models.open_unmix.streaming.separate", separate)
     code, said, where = evaluate(tree(), f"evaluation.workers={workers}")
     assert code == 2
     assert message in said

@@ -11,9 +11,10 @@ import torch
 from openunmix import utils
 
 import unmix
-from unmix.models import pretrained, sharing
 from unmix.models.open_unmix import OpenUnmix
-from unmix.models.separator import find_checkpoints
+from unmix.weights import open_unmix_release, safetensors
+from unmix.weights.checkpoint import build_model
+from unmix.weights.find import find_checkpoints
 
 TARGETS = ("vocals", "drums", "bass", "other")
 
@@ -68,16 +69,10 @@ def test_the_configuration_is_told_by_the_weights(tmp_path, bidirectional, chann
     (tmp_path / "separator.json").write_text(
         json.dumps({"nfft": 4096, "nhop": 1024, "sample_rate": 44100, "nb_channels": 2})
     )
-    (found,) = pretrained.read_folder(tmp_path)
-    assert found.target == "bass"
-    read = pretrained_network(found).state_dict()
+    (found,) = open_unmix_release.read_folder(tmp_path)
+    assert found.targets == ("bass",)
+    read = build_model(found).network.state_dict()
     assert all(torch.equal(value, read[name]) for name, value in network.state_dict().items())
-
-
-def pretrained_network(found):
-    from unmix.models.checkpoint import build_network
-
-    return build_network(found)
 
 
 @pytest.fixture
@@ -88,7 +83,9 @@ def hub(tmp_path, monkeypatch):
     content = (tmp_path / "file.pth").read_bytes()
     begin = hashlib.sha256(content).hexdigest()[:8]
     monkeypatch.setitem(
-        pretrained.RELEASES, "umxl", pretrained.Release(1, {"vocals": f"vocals-{begin}.pth"}, licence="CC X")
+        open_unmix_release.RELEASES,
+        "umxl",
+        open_unmix_release.Release(1, {"vocals": f"vocals-{begin}.pth"}, licence="CC X"),
     )
     served = {"content": content, "calls": 0}
 
@@ -124,7 +121,7 @@ def test_a_download_that_is_not_the_published_file_is_refused(hub, tmp_path, con
 
 
 def test_a_download_that_broke_off_earlier_is_refused_by_its_checksum(hub, tmp_path):
-    path = tmp_path / "hub" / "checkpoints" / pretrained.RELEASES["umxl"].files["vocals"]
+    path = tmp_path / "hub" / "checkpoints" / open_unmix_release.RELEASES["umxl"].files["vocals"]
     path.parent.mkdir(parents=True)
     path.write_bytes(hub["content"][:1000])
     with pytest.raises(ValueError, match=r"is not the published file: its SHA-256 does not begin with .*; remove it"):
@@ -140,7 +137,7 @@ def test_without_a_network_the_message_says_what_to_fetch_where(hub):
 
 
 def test_the_releases_are_those_of_openunmix():
-    for name, release in pretrained.RELEASES.items():
+    for name, release in open_unmix_release.RELEASES.items():
         source = open(openunmix.__file__).read()  # noqa: PTH123, SIM115
         assert f"def {name}_spec" in source
         for file in release.files.values():
@@ -193,13 +190,13 @@ def test_damaged_or_foreign_safetensors_are_refused(tmp_path):
     path = tmp_path / "x.safetensors"
     path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"x.safetensors is not a .safetensors file"):
-        sharing.read(path)
+        safetensors.read(path)
     save_file({"a": torch.ones(1)}, str(path))
     with pytest.raises(ValueError, match=r"was not written by unmix: its metadata have no key 'unmix'"):
-        sharing.read(path)
+        safetensors.read(path)
     save_file({"a": torch.ones(1)}, str(path), metadata={"unmix": json.dumps({"schema": 99})})
-    with pytest.raises(ValueError, match=r"has schema 99, this version reads up to 1: update unmix"):
-        sharing.read(path)
+    with pytest.raises(ValueError, match=r"has schema 99, this version reads up to 2: update unmix"):
+        safetensors.read(path)
 
 
 def test_export_refuses_what_is_there_and_an_unknown_format(exported, trained, cli, capfd, tmp_path):

@@ -5,7 +5,7 @@ from torch import nn
 
 from unmix.dsp.stft import Stft
 from unmix.models.open_unmix import OpenUnmix
-from unmix.models.separator import Separator
+from unmix.models.open_unmix.separator import Separator
 
 TARGETS = ("vocals", "drums", "bass", "other")
 

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from unmix.dsp.overlap_add import spectrograms, waveforms
 from unmix.dsp.stft import Stft
-from unmix.models import blockwise, streaming
-from unmix.models.open_unmix import OpenUnmix
-from unmix.models.separator import Separator
+from unmix.models.open_unmix import OpenUnmix, blockwise, streaming
+from unmix.models.open_unmix.separator import Separator
 
 TARGETS = ("vocals", "drums", "bass", "other")
 
