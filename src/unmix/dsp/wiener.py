@@ -14,6 +14,7 @@ spatial covariance model", IEEE TASLP 2010; A. Nugraha, A. Liutkus, E. Vincent, 
 neural networks", EUSIPCO 2016; conventions and results as norbert 0.2.1 (`norbert.wiener`).
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
@@ -79,7 +80,7 @@ def _em_of_bins(y: Tensor, x: Tensor, energy: Tensor, iterations: int, eps: floa
     y, x = to_matrices(y), to_matrices(x)
     for _ in range(iterations):
         v = power(y, energy)
-        y = posterior_mean(v, spatial_covariance(v.sum(dim=-1), outer(y, energy), eps), x, eps)
+        y = posterior_mean(v, spatial_covariance([(v, outer(y, energy))], eps), x, eps)
     return from_matrices(y)
 
 
@@ -126,8 +127,16 @@ def outer(y: Tensor, energy: Tensor) -> Tensor:
     return (y @ y.mH) / energy[:, None, None, None, None]
 
 
-def spatial_covariance(power_sum: Tensor, outer_sum: Tensor, eps: float) -> Tensor:
-    """M step: R_s = sum_n y_s y_s^H / (eps + sum_n v_s), of `power` and `outer` summed over all frames."""
+def spatial_covariance(moments: Iterable[tuple[Tensor, Tensor]], eps: float) -> Tensor:
+    """M step: R_s = sum_n y_s y_s^H / (eps + sum_n v_s), (B, F, S, C, D).
+
+    Args:
+        moments: `power` and `outer` of each block of frames, so that the track need not fit in memory.
+        eps: regularisation.
+    """
+    power_sum = outer_sum = torch.zeros(())
+    for v, products in moments:
+        power_sum, outer_sum = power_sum + v.sum(dim=-1), outer_sum + products
     return outer_sum / (eps + power_sum)[..., None, None]
 
 
