@@ -98,8 +98,8 @@ def _device(cfg: DictConfig) -> torch.device:
 def build_module(cfg: DictConfig) -> SeparationModule:
     """Model, objective and optimisation as configured."""
     return SeparationModule(
-        instantiate(cfg.model),
-        instantiate(cfg.objective),
+        instantiate(cfg.model, _convert_="all"),  # plain lists, as a checkpoint gives them to the same class
+        instantiate(cfg.objective, _convert_="all"),
         optimizer=instantiate(cfg.optimizer),
         scheduler=instantiate(cfg.scheduler),
     )
@@ -113,9 +113,7 @@ def check_model(cfg: DictConfig) -> None:
     Raises:
         ValueError: naming the key to change.
     """
-    is_plugin = str(cfg.model._target_).partition(".")[0] not in packages.TRUSTED
-    with torch.device("cpu" if is_plugin else "meta"):  # meta takes no memory, and has no numbers
-        module = build_module(cfg)
+    module = _build_to_look_at(cfg)
     targets = targets_of(cfg.target, cfg.data.sources)
     if set(module.targets) != set(targets):
         raise ValueError(
@@ -127,7 +125,7 @@ def check_model(cfg: DictConfig) -> None:
             f"model.sample_rate: got {module.model.sample_rate}, data.sample_rate is {cfg.data.sample_rate}: "
             "the two must be the same"
         )
-    if is_plugin:
+    if packages.is_plugin(cfg.model._target_):
         contract.check_output(module.model)
 
 
@@ -177,5 +175,14 @@ def configure_loggers(loggers: Sequence[Any], config: dict[str, Any]) -> None:
 
 def count_parameters(cfg: DictConfig) -> int:
     """Number of parameters that training changes."""
-    with torch.device("meta"):
-        return sum(weight.numel() for weight in build_module(cfg).parameters() if weight.requires_grad)
+    return sum(weight.numel() for weight in _build_to_look_at(cfg).parameters() if weight.requires_grad)
+
+
+def _build_to_look_at(cfg: DictConfig) -> SeparationModule:
+    """Build a module that is not trained, and leave the random numbers of this process as they are.
+
+    Models of this project go to the device `meta`, which takes no memory; those of plugins may read values of tensors
+    where they are built, and `meta` has none.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if packages.is_plugin(cfg.model._target_) else "meta"):
+        return build_module(cfg)
