@@ -9,8 +9,9 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -66,7 +67,7 @@ def main(config_name: str) -> int:
     except (ValueError, OSError, Busy, ArithmeticError, HydraException, OmegaConfBaseException) as error:
         if wants_traceback:
             raise
-        print(f"{config_name}: {explain(error, config_name)}", file=sys.stderr)  # noqa: T201
+        print(f"{config_name}: {explain(error, config_name, sys.argv[1:])}", file=sys.stderr)  # noqa: T201
         return BUSY if isinstance(error, Busy) else FAILED if isinstance(error, ArithmeticError) else USAGE_ERROR
 
 
@@ -162,8 +163,14 @@ def quote_literal(argument: str) -> str:
     return f"{key}{equals}'{escaped}'"
 
 
-def explain(error: BaseException, config_name: str) -> str:
-    """One line for one error; for a mistyped key or group the nearest that exists."""
+def explain(error: BaseException, config_name: str, arguments: Sequence[str] = ()) -> str:
+    """One line for one error; for a mistyped key or group the nearest that exists.
+
+    Args:
+        error: that ended the command.
+        config_name: of the command.
+        arguments: its command line; which groups it chooses decides which keys exist.
+    """
     text = str(error)
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return errors.one_line(error.__cause__)
@@ -173,8 +180,20 @@ def explain(error: BaseException, config_name: str) -> str:
     if isinstance(error, ConfigCompositionException):
         for beginning in ("Could not override '", "Could not append to config. ", "Could not delete from config. '"):
             if text.startswith(beginning) and "'" in text:
-                return _unknown_key(text.split("'")[1], compose(config_name, [], with_hydra=True))
+                return _unknown_key(text.split("'")[1], _base(config_name, arguments))
     return errors.one_line(error)
+
+
+def _base(config_name: str, arguments: Sequence[str]) -> DictConfig:
+    """The configuration that a command line overrides keys of: its choices of groups, each of the first job's."""
+    options = get_args_parser().parse_args(list(arguments))
+    folders = [CONF, *([Path(options.config_dir)] if options.config_dir else [])]
+    choices = []
+    for override in options.overrides:
+        group, equals, value = override.partition("=")
+        if equals and any((folder / group).is_dir() for folder in folders):
+            choices.append(f"{group}={value.partition(',')[0]}")
+    return compose(config_name, choices, with_hydra=True, config_dir=options.config_dir)
 
 
 def _unknown_key(key: str, base: DictConfig) -> str:

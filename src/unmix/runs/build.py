@@ -18,6 +18,7 @@ from unmix.identity import targets_of
 from unmix.models import contract
 from unmix.training.loggers import Job
 from unmix.training.module import SeparationModule
+from unmix.training.objectives import check_losses
 from unmix.training.trainer import check_arguments
 from unmix.weights.checkpoint import Checkpoint
 from unmix.weights.find import find_checkpoints
@@ -108,7 +109,8 @@ def build_module(cfg: DictConfig) -> SeparationModule:
 def check_model(cfg: DictConfig) -> None:
     """Check that the configured model keeps the contract, suits the data, and can be trained by the objective.
 
-    Models of plugins also separate a second of noise; those of this project are known to work.
+    Models of plugins also separate a second of noise, and where model or objective is of a plugin, the losses of noise
+    are computed; those of this project are known to work.
 
     Raises:
         ValueError: naming the key to change.
@@ -127,6 +129,9 @@ def check_model(cfg: DictConfig) -> None:
         )
     if packages.is_plugin(cfg.model._target_):
         contract.check_output(module.model)
+    if _is_plugin(cfg):
+        segment = round(cfg.data.segment_seconds * cfg.data.sample_rate)
+        check_losses(module.objective, module.model, cfg.data.sources, segment)
 
 
 def _class_of(cfg: DictConfig) -> str:
@@ -184,5 +189,10 @@ def _build_to_look_at(cfg: DictConfig) -> SeparationModule:
     Models of this project go to the device `meta`, which takes no memory; those of plugins may read values of tensors
     where they are built, and `meta` has none.
     """
-    with torch.random.fork_rng(devices=[]), torch.device("cpu" if packages.is_plugin(cfg.model._target_) else "meta"):
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if _is_plugin(cfg) else "meta"):
         return build_module(cfg)
+
+
+def _is_plugin(cfg: DictConfig) -> bool:
+    """Whether model or objective are of a user's package."""
+    return packages.is_plugin(cfg.model._target_) or packages.is_plugin(cfg.objective._target_)
