@@ -81,7 +81,7 @@ def _die_with_parent() -> None:
 
 def _run(config_name: str) -> int:
     """Prepare the jobs of this command line, then run them; returns the exit code."""
-    arguments = get_args_parser().parse_args()
+    arguments = get_args_parser().parse_intermixed_args()  # --config-dir may stand anywhere
     if arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion:
         _through_hydra(config_name, lambda _: None)
         return 0
@@ -177,6 +177,8 @@ def explain(error: BaseException, config_name: str, arguments: Sequence[str] = (
     if isinstance(error, MissingConfigException) and error.options:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         return errors.unknown(group, name, error.options)
+    if text.startswith("Config group override must be"):
+        return _nothing_chosen(arguments)
     if isinstance(error, ConfigCompositionException):
         for beginning in ("Could not override '", "Could not append to config. ", "Could not delete from config. '"):
             if text.startswith(beginning) and "'" in text:
@@ -184,16 +186,26 @@ def explain(error: BaseException, config_name: str, arguments: Sequence[str] = (
     return errors.one_line(error)
 
 
+def _nothing_chosen(arguments: Sequence[str]) -> str:
+    """`logger=null`: Hydra wants the name of a file."""
+    options = get_args_parser().parse_intermixed_args(list(arguments))
+    group = next(group for group, value in _choices(options) if value == "null")
+    names = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    return f"{group}: got null, allowed {', '.join(names)}; one entry of a group is left out as {group}.<entry>=null"
+
+
 def _base(config_name: str, arguments: Sequence[str]) -> DictConfig:
     """The configuration that a command line overrides keys of: its choices of groups, each of the first job's."""
-    options = get_args_parser().parse_args(list(arguments))
-    folders = [CONF, *([Path(options.config_dir)] if options.config_dir else [])]
-    choices = []
-    for override in options.overrides:
-        group, equals, value = override.partition("=")
-        if equals and any((folder / group).is_dir() for folder in folders):
-            choices.append(f"{group}={value.partition(',')[0]}")
+    options = get_args_parser().parse_intermixed_args(list(arguments))
+    choices = [f"{group}={value.partition(',')[0]}" for group, value in _choices(options) if value != "null"]
     return compose(config_name, choices, with_hydra=True, config_dir=options.config_dir)
+
+
+def _choices(options: Any) -> list[tuple[str, str]]:
+    """The overrides that choose a file of a group: names of both."""
+    folders = [CONF, *([Path(options.config_dir)] if options.config_dir else [])]
+    pairs = [override.partition("=")[::2] for override in options.overrides]
+    return [(group, value) for group, value in pairs if any((folder / group).is_dir() for folder in folders)]
 
 
 def _unknown_key(key: str, base: DictConfig) -> str:
