@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
+from my_package import model as model_module
 
 HERE = Path(__file__).parent
 SOURCES = ("vocals", "drums", "bass", "other")
@@ -91,3 +93,24 @@ def song(tmp_path):
     path = tmp_path / "song.wav"
     soundfile.write(path, np.random.default_rng(0).uniform(-0.3, 0.3, (44100, 2)), 44100)
     return path
+
+
+@pytest.fixture(scope="session")
+def write_checkpoint(toy_run):
+    """The function `write(path, targets, class_name="MyModel", **arguments)`; returns the path of a checkpoint.
+
+    Of a run on the same data as `toy_run`, with a model of its own and random weights.
+    """
+
+    def write(path, targets, class_name="MyModel", **arguments):
+        content = torch.load(toy_run / "checkpoints" / "best.ckpt", weights_only=True)
+        model = getattr(model_module, class_name)(targets, **{"sample_rate": RATE, **arguments})
+        node = {"_target_": f"my_package.model.{class_name}", "targets": targets, "sample_rate": RATE, **arguments}
+        content["unmix"]["config"]["model"] = node
+        content["unmix"]["targets"] = list(targets)
+        content["state_dict"] = {f"model.{name}": value for name, value in model.state_dict().items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(content, path)
+        return path
+
+    return write

@@ -135,9 +135,7 @@ def test_checkpoints_cannot_be_left_out(toy, refused):
     for option in ("callbacks.checkpoints=null", "~callbacks"):
         assert "callbacks.checkpoints: got null, but a run is saved and resumed by it" in refused("train", *toy, option)
     message = refused("train", *toy, "callbacks=null")
-    assert (
-        "callbacks: got null, allowed default, ema; one entry of a group is left out as callbacks.<entry>=" in message
-    )
+    assert "callbacks: got null, allowed default, ema; one entry of a group is left out as callbacks." in message
 
 
 def test_a_package_is_found_in_the_working_directory_alone(toy_run, tmp_path):

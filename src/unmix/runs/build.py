@@ -106,12 +106,14 @@ def build_module(cfg: DictConfig) -> SeparationModule:
     )
 
 
-def check_model(cfg: DictConfig) -> None:
+def check_model(cfg: DictConfig) -> SeparationModule:
     """Check that the configured model keeps the contract, suits the data, and can be trained by the objective.
 
     Models of plugins also separate a second of noise, and where model or objective is of a plugin, the losses of noise
     are computed; those of this project are known to work.
 
+    Returns:
+        A module to look at, not to train.
     Raises:
         ValueError: naming the key to change.
     """
@@ -131,7 +133,22 @@ def check_model(cfg: DictConfig) -> None:
         contract.check_output(module.model)
     if _is_plugin(cfg):
         segment = round(cfg.data.segment_seconds * cfg.data.sample_rate)
-        check_losses(module.objective, module.model, cfg.data.sources, segment)
+        check_losses(module.objective, module.model, cfg.data.sources, segment, str(cfg.objective._target_))
+    return module
+
+
+def check_channels(module: SeparationModule, datamodule: SeparationDataModule) -> None:
+    """Check that all tracks have the channels that a model takes.
+
+    Raises:
+        ValueError: naming the first that has others.
+    """
+    for track in (*datamodule.splits.train, *datamodule.splits.valid):
+        if track.num_channels != module.model.num_channels:
+            raise ValueError(
+                f"model.num_channels: got {module.model.num_channels}, {track.folder} has {track.num_channels}: "
+                "the two must be the same"
+            )
 
 
 def _class_of(cfg: DictConfig) -> str:
