@@ -41,8 +41,8 @@ def command(command: Command, cfgs: Sequence[DictConfig]) -> int:
 
 
 def _with_config_dir(overrides: Sequence[str], config_dir: str | None) -> list[str]:
-    """Arguments of a job: its overrides, and the user's folder of configurations."""
-    return [*overrides, *([] if config_dir is None else ["--config-dir", str(Path(config_dir).resolve())])]
+    """Arguments of a job: the user's folder of configurations, and overrides, to which more may be added."""
+    return [*([] if config_dir is None else ["--config-dir", str(Path(config_dir).resolve())]), *overrides]
 
 
 def launch(
