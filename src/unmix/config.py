@@ -90,6 +90,8 @@ def _run(config_name: str) -> int:
         _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
         return 0
     cfgs = list(command.compose_jobs())
+    if not command.is_sweep:  # before the job is prepared, which already has things to say
+        configure_log(command.hydra.job_logging, command.hydra.verbose)
     unfinished = _unfinished(cfgs) if config_name == "train" else cfgs
     jobs = [_prepare(config_name, cfg) for cfg in unfinished]
     if jobs and cfgs[0].get("dry_run"):
@@ -97,7 +99,6 @@ def _run(config_name: str) -> int:
     elif jobs and command.is_sweep:
         return _sweep(command, cfgs)
     elif jobs:
-        configure_log(command.hydra.job_logging, command.hydra.verbose)
         jobs[0].run()
     return 0
 
