@@ -1,6 +1,7 @@
 """The shape of the house: imports point one way, and no file, function or constructor outgrows its budget."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,28 @@ MAY_IMPORT = {
     "dsp": {"dsp"},
     "models": {"models", "dsp"},
     "data": {"data", "dsp"},
-    "experiments": {"experiments"},
-    "training": {"training", "models", "dsp", "data", "experiments"},
-    "evaluation": {"evaluation", "models", "dsp", "data", "experiments"},
+    "processes": {"processes"},
+    "experiments": {"experiments", "processes"},
+    "training": {"training", "models", "dsp", "data", "experiments", "processes"},
+    "evaluation": {"evaluation", "models", "dsp", "data", "experiments", "processes"},
     "errors": set(),
     "identity": set(),
     "schema": {"identity"},
     "composition": {"schema"},
     "plans": {"identity", "data", "evaluation", "experiments"},
-    "config": {"composition", "plans", "experiments"},
-    "runs": {"composition", "plans", "training", "evaluation", "models", "dsp", "data", "experiments", "runs"},
+    "config": {"composition", "plans", "experiments", "processes"},
+    "runs": {
+        "composition",
+        "plans",
+        "training",
+        "evaluation",
+        "models",
+        "dsp",
+        "data",
+        "experiments",
+        "processes",
+        "runs",
+    },
     "__init__": set(),
     "train": {"config"},
     "evaluate": {"config"},
@@ -119,6 +132,11 @@ def test_entry_points_hold_no_logic(path):
 def test_only_one_file_calls_the_short_time_fourier_transform():
     callers = {path.name for path in FILES if {"stft", "istft"} & attributes(path)}
     assert callers == {"stft.py"}
+
+
+def test_processes_need_only_the_standard_library():
+    for path in (path for path in FILES if room(path) == "processes"):
+        assert packages(path) <= {*sys.stdlib_module_names, "unmix"}
 
 
 def attributes(path: Path) -> set[str]:

@@ -8,7 +8,8 @@ The package in reading order:
     weights/      checkpoint (our file), find (ckpt=... -> separator), others' files
     training/     module (the loss), checkpoints (how a run survives), trainer, callbacks, loggers
     evaluation/   bss_eval (the ratios), scores (tracks, medians), callback (track by track), report (what people see)
-    experiments/  status, hold (one process a folder), signals, pool (processes side by side), leaderboard
+    experiments/  status, hold (one process per folder), folder, leaderboard
+    processes/    pool (child processes), signals
     config, composition, identity, plans, runs/    command line -> checked configurations -> the above
 
 Axes, always in this order and under these names:

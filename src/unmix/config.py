@@ -28,9 +28,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from unmix import errors, identity
 from unmix.composition import CONF, Command, check_targets, compose, parse
-from unmix.experiments import signals
 from unmix.experiments.hold import Busy
-from unmix.experiments.pool import LAUNCHER
+from unmix.processes import signals
+from unmix.processes.pool import LAUNCHER
 
 # Their values are file names, which Hydra's grammar would take apart.
 LITERAL_KEYS = ("input", "ckpt", "data.root", "paths.out", "paths.data", "data.cache", "init_from", "out")

@@ -19,7 +19,7 @@ from unmix.data.tracks import Track
 from unmix.evaluation import report, scores
 from unmix.evaluation.scoring import MIXTURE, EvaluationFolder, Scoring
 from unmix.evaluation.separation import MakeTest, SeparationTest
-from unmix.experiments import signals
+from unmix.processes import signals
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.table import Table
 
 from unmix.experiments import status
-from unmix.experiments.pool import Job
-from unmix.experiments.signals import Interrupted
 from unmix.experiments.status import Status
+from unmix.processes.pool import Job
+from unmix.processes.signals import Interrupted
 
 # Exit codes of a job that was told to stop: its own, and those of a Python that had not come to its handlers.
 INTERRUPTED = (75, 130, -signal.SIGINT, -signal.SIGTERM)

@@ -11,9 +11,9 @@ import torch
 from omegaconf import DictConfig
 
 from unmix.composition import CONF, Command, compose
-from unmix.experiments import pool
 from unmix.experiments.board import INTERRUPTED, Board, Row
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled
+from unmix.processes import pool
 from unmix.runs.build import count_parameters, trainer_arguments
 from unmix.training.trainer import num_processes
 

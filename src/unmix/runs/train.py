@@ -15,12 +15,12 @@ from pytorch_lightning.callbacks import ProgressBar
 
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
-from unmix.experiments import signals
 from unmix.experiments.hold import Held, check_owner, hold, move_aside
-from unmix.experiments.pool import LAUNCHER
 from unmix.experiments.status import Status
 from unmix.identity import check_targets, run_name
 from unmix.plans import Plan, plan, requested_length, settled
+from unmix.processes import signals
+from unmix.processes.pool import LAUNCHER
 from unmix.runs import evaluate
 from unmix.runs.build import (
     build_module,

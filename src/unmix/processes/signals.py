@@ -1,4 +1,4 @@
-"""Signals that end a job: within training they wait until a checkpoint is written, elsewhere they end it at once."""
+"""Handlers for the signals that stop a job: at once, or while training after the next checkpoint."""
 
 import os
 import signal
@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-TEMPORARY_FAILURE, INTERRUPTED = 75, 130  # sysexits' EX_TEMPFAIL: run me again; a shell's 128 + SIGINT
+TEMPORARY_FAILURE = 75  # EX_TEMPFAIL of <sysexits.h>: run the command again
+INTERRUPTED = 130  # a shell's exit code for Ctrl-C: 128 + SIGINT
 HANDLED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name))
 
 
 class Interrupted(SystemExit):
-    """A signal asked the process to stop; its exit code says whether to run it again (75) or a person did it (130)."""
+    """A signal asked this process to stop. Exit code: 130 for Ctrl-C, 75 (run again) for any other signal."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(INTERRUPTED if signum == signal.SIGINT else TEMPORARY_FAILURE)
@@ -23,28 +24,28 @@ class Interrupted(SystemExit):
 
 
 class _State:
-    """Of this process: signal handlers are the process's, so their state is too."""
+    """State of the signal handlers; global, because handlers belong to the process."""
 
-    owner = 0
+    owner = 0  # id of the process that installed the handlers
     is_deferred = False
-    received: int | None = None
-    raised: int | None = None
+    received: int | None = None  # deferred signal
+    raised: int | None = None  # signal that was raised as `Interrupted`
 
 
 def received() -> int | None:
-    """The signal that waits for a checkpoint, if any."""
+    """Return the deferred signal, or None when there is none."""
     return _State.received
 
 
 def install() -> None:
-    """Take the signals over, from whoever has them."""
+    """Install the handlers, replacing those of any library."""
     for signum in HANDLED:
         signal.signal(signum, _handle)
 
 
 @contextmanager
 def handled() -> Iterator[None]:
-    """Turn the signals above into `Interrupted`."""
+    """Raise `Interrupted` for signals of `HANDLED` within the block; restore the previous handlers after it."""
     previous = {signum: signal.getsignal(signum) for signum in HANDLED}
     _State.owner, _State.is_deferred, _State.received, _State.raised = os.getpid(), False, None, None
     install()
@@ -61,7 +62,10 @@ def handled() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Within the block, the first signal is only noted: who writes checkpoints asks `received`. The second one ends."""
+    """Defer the first signal within the block, so that a checkpoint can be written; raise `Interrupted` for a second.
+
+    `received` returns the deferred signal.
+    """
     _State.is_deferred = True
     try:
         yield
@@ -70,10 +74,10 @@ def deferred() -> Iterator[None]:
 
 
 def interruption(error: BaseException) -> Interrupted | KeyboardInterrupt | None:
-    """The signal behind an error, None when there is none.
+    """Return the interruption that caused an error, or None when no signal did.
 
-    `Interrupted` comes up anywhere: a cleanup on its way out (OmegaConf's of a list that is half made) may fail on what
-    it left behind, and its error takes its place.
+    `Interrupted` is raised between any two statements. Cleanup code may then fail on a half-built object (OmegaConf's
+    does), and its error replaces `Interrupted`.
     """
     if isinstance(error, Interrupted | KeyboardInterrupt):
         return error
@@ -82,20 +86,24 @@ def interruption(error: BaseException) -> Interrupted | KeyboardInterrupt | None
 
 def _handle(signum: int, frame: FrameType | None) -> None:
     if os.getpid() != _State.owner:
-        return  # a loader's worker, forked: its parent decides, and it ends with that
+        return  # a forked data loader worker: it ends with its parent
     if _State.is_deferred and _State.received is None:
         _State.received = signum
-        print("stopping at the next checkpoint; once more stops at once", file=sys.stderr, flush=True)  # noqa: T201
+        print("stopping at the next checkpoint; a second signal stops at once", file=sys.stderr, flush=True)  # noqa: T201
         return
     _State.raised = signum
     raise Interrupted(signum)
 
 
 def die_with_parent(parent: int, signum: int = signal.SIGTERM) -> None:
-    """Get a signal when the process `parent` is gone, even if that was killed (Linux; elsewhere nothing happens).
+    """Ask the kernel to signal this process when its parent ends, even by SIGKILL. Does nothing except on Linux.
+
+    Args:
+        parent: process id of the expected parent.
+        signum: signal to receive.
 
     Raises:
-        SystemExit: when it is gone already.
+        SystemExit: when the parent has ended already.
     """
     if sys.platform != "linux":
         return

@@ -1,4 +1,4 @@
-"""Processes side by side, in slots; none of them outlives this one."""
+"""A pool that runs commands as child processes, a fixed number at a time; no child outlives the pool."""
 
 import contextlib
 import os
@@ -9,24 +9,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unmix.experiments.signals import Interrupted
+from unmix.processes.signals import Interrupted
 
 TICK_SECONDS = 0.25
-# In a job's environment: the process that it must not outlive, see `signals.die_with_parent`.
+# Environment variable of a job: id of the process that it must not outlive, see `signals.die_with_parent`.
 LAUNCHER = "UNMIX_LAUNCHER"
 
 
 @dataclass
 class Job:
-    """A command and what became of it.
+    """A command, and the process that runs it.
 
     Args:
         command: program and arguments.
-        log: file for everything it prints; appended to.
-        environment: added to this process's, by slot.
-        is_needed: asked right before it would start.
-        process: once started.
-        was_skipped: not needed any more.
+        log: file that receives stdout and stderr; appended to.
+        environment: returns the variables to add to this process's environment, given the job's slot.
+        is_needed: called right before the start; False skips the job.
+        process: None until the job has started.
+        was_skipped: whether `is_needed` returned False.
+        slot: index of the slot it runs in; -1 until the job has started.
     """
 
     command: Sequence[str]
@@ -39,23 +40,26 @@ class Job:
 
     @property
     def is_running(self) -> bool:
+        """Whether the process has started and not ended."""
         return self.process is not None and self.process.poll() is None
 
     @property
     def exit_code(self) -> int | None:
-        """None before its end; negative for a signal that killed it."""
+        """Exit code of the process: None until it has ended, -N when signal N killed it."""
         return None if self.process is None else self.process.poll()
 
     @property
     def is_waiting(self) -> bool:
+        """Whether the job has neither started nor been skipped."""
         return self.process is None and not self.was_skipped
 
     @property
     def has_failed(self) -> bool:
+        """Whether the process ended with another exit code than 0."""
         return self.exit_code not in (None, 0)
 
     def start(self, slot: int) -> None:
-        """Start it in a session of its own, so that a terminal's Ctrl-C reaches this process alone."""
+        """Start the process in its own session, so that Ctrl-C in the terminal reaches only the parent."""
         self.slot = slot
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
@@ -69,11 +73,12 @@ class Job:
             )
 
     def send(self, signum: int) -> None:
+        """Send a signal to the process, if it is running."""
         if self.is_running and self.process is not None:
             self.process.send_signal(signum)
 
     def kill(self) -> None:
-        """With everything it started."""
+        """Kill the process and its children, if it is running, and wait for its end."""
         if self.is_running and self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -81,16 +86,16 @@ class Job:
 
 
 def run(jobs: Sequence[Job], *, slots: int, fail_fast: bool, tick: Callable[[], None]) -> None:
-    """Run jobs in their order, `slots` at a time.
+    """Run jobs in order, at most `slots` at a time.
 
     Args:
-        jobs: not started yet.
-        slots: at least one.
-        fail_fast: start no further job after one failed; those that run go on.
-        tick: called several times a second.
+        jobs: jobs that have not started.
+        slots: number of jobs that may run at once, at least 1.
+        fail_fast: after a failure, start no further job; running jobs go on to their end.
+        tick: called several times per second.
 
     Raises:
-        Interrupted: on a signal, after the jobs that ran were told and ended; a second one kills them.
+        Interrupted: on a signal, after it was passed on and all running jobs ended. A second signal kills them.
     """
     try:
         while any(job.is_running or job.is_waiting for job in jobs):
@@ -113,7 +118,7 @@ def run(jobs: Sequence[Job], *, slots: int, fail_fast: bool, tick: Callable[[], 
 def _fill(jobs: Sequence[Job], slots: int) -> None:
     """Start waiting jobs in free slots."""
     for job in jobs:
-        taken = {one.slot for one in jobs if one.is_running}
+        taken = {other.slot for other in jobs if other.is_running}
         free = [slot for slot in range(slots) if slot not in taken]
         if not free:
             return
@@ -125,7 +130,7 @@ def _fill(jobs: Sequence[Job], slots: int) -> None:
 
 
 def _end(jobs: Sequence[Job], signum: int, tick: Callable[[], None]) -> None:
-    """Tell the running jobs, and wait until their checkpoints are written."""
+    """Pass a signal on to the running jobs, and wait for them to write their checkpoints and end."""
     for job in jobs:
         job.send(signum)
     while any(job.is_running for job in jobs):
