@@ -12,7 +12,7 @@ from wandb_workspaces import expr, workspaces
 from wandb_workspaces.reports.v2 import interface as panels
 
 from unmix.data.tracks import SOURCES
-from unmix.evaluation.table import METRICS
+from unmix.evaluation.metrics import METRICS
 
 log = logging.getLogger(__name__)
 

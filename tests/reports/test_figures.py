@@ -3,10 +3,11 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
-from unmix.evaluation import figures, published
+from unmix.evaluation import published
+from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.passages import Passage
 from unmix.evaluation.scores import TrackScore
-from unmix.evaluation.table import METRICS
+from unmix.reports import figures
 
 TARGETS = ("vocals", "drums", "bass", "other")
 

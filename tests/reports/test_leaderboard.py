@@ -7,8 +7,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from unmix.experiments import leaderboard, leaderboard_page, status
+from unmix.experiments import status
 from unmix.experiments.status import Status
+from unmix.reports import leaderboard, leaderboard_page
 
 
 def make_run(out, experiment, run, *, state="done", best=0.5, size=256, bidirectional=True, epochs=3):
@@ -92,7 +93,7 @@ def test_damaged_folders_are_listed_and_hide_no_other(out):
     assert len(found.damaged) == 4
     assert [row["run"] for row in found.rows] == ["umx-1/drums-s1", "umx-1/vocals-s1", "m/hq-test-a"]
     text = StringIO()
-    leaderboard_page.print_board(found, found.rows, Console(file=text, width=200))
+    leaderboard_page.print_tables(found, found.rows, Console(file=text, width=200))
     assert text.getvalue().count("damaged: ") == 4
     assert leaderboard_page.to_html(found, found.rows, out).count("<li>") == 4
 
@@ -132,13 +133,13 @@ def test_a_sweep_has_curves_sizes_and_parallel_coordinates_and_the_best_is_heard
     (out / "evaluations" / "hq-test-b" / "clips" / "vocals-best.mp3").write_bytes(b"sound")
     found = leaderboard.collect(out)
     page = leaderboard_page.to_html(found, found.rows, out)
-    figures = re.findall(r"<figcaption>(.*?)</figcaption>", page)
-    assert sorted(figures) == [
-        "drums: best validation loss",
+    titles = re.findall(r">(\w+: .*?)</text>", page)
+    assert titles == [
         "drums: validation loss",
-        "vocals: best validation loss",
-        "vocals: brightest is best",
         "vocals: validation loss",
+        "drums: best validation loss",
+        "vocals: best validation loss",
+        "vocals: hyperparameters, the best in orange",
     ]
     assert "hidden_size 512, bidirectional False" in page
     assert "unidirectional, 512: 0.001953" in page

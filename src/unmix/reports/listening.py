@@ -6,10 +6,11 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from unmix.evaluation import figures, passages
+from unmix.evaluation import passages
 from unmix.evaluation.estimates import Sources
 from unmix.evaluation.passages import Passage
 from unmix.evaluation.separation import separator_of
+from unmix.reports import figures
 
 
 class Listening(Callback):

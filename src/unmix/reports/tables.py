@@ -1,4 +1,4 @@
-"""The table on the terminal; needs neither torch nor museval."""
+"""Tables of scores on the terminal; importing them needs neither torch nor museval."""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-METRICS = ("SDR", "SIR", "ISR", "SAR")
+from unmix.evaluation.metrics import METRICS
+
 ROUNDING = 120.0  # dB; what is beyond is the rounding of whoever computed it, as the mixture's SAR is
 Medians = Mapping[str, Mapping[str, Mapping[str, float]]]
 

@@ -9,9 +9,9 @@ import torch
 from matplotlib.figure import Figure
 
 from unmix.dsp.stft import Stft
+from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.passages import Passage
 from unmix.evaluation.scores import TrackScore
-from unmix.evaluation.table import METRICS
 
 # Okabe and Ito's colours, told apart by the colour-blind; one per target.
 COLORS = {"vocals": "#0072B2", "drums": "#D55E00", "bass": "#009E73", "other": "#CC79A7"}
