@@ -1,4 +1,4 @@
-"""The pictures of a report: box plots of scores, spectrograms of what was separated."""
+"""Figures of a report: box plots of scores, spectrograms of separated passages."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -13,17 +13,17 @@ from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.passages import Passage
 from unmix.evaluation.scores import TrackScore
 
-# Okabe and Ito's colours, told apart by the colour-blind; one per target.
+# Okabe and Ito's colours, which the colour-blind tell apart; one per target.
 COLORS = {"vocals": "#0072B2", "drums": "#D55E00", "bass": "#009E73", "other": "#CC79A7"}
 GREY = "#999999"
 
-RANGE = 80.0  # dB from the loudest to what is shown as nothing
-LOWEST_KHZ, HIGHEST_KHZ = 0.04, 16  # UMX hears nothing above
+RANGE = 80.0  # dB from the loudest to the darkest
+LOWEST_KHZ, HIGHEST_KHZ = 0.04, 16  # UMX estimates nothing above
 FFT_SIZE, HOP = 4096, 1024
 
 
 def png(figure: Figure, dpi: int = 110) -> bytes:
-    """The figure as a file; it is closed."""
+    """PNG file of a figure, which is closed."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     plt.close(figure)
@@ -31,7 +31,7 @@ def png(figure: Figure, dpi: int = 110) -> bytes:
 
 
 def box_plot(rows: Sequence[TrackScore], method: str, baseline: str) -> Figure:
-    """One panel a metric, one pair of boxes a target: `method` in colour, `baseline` in grey, a dot a track."""
+    """Box plot with one panel per metric, one pair of boxes per target, one dot per track; the baseline is grey."""
     targets = list(dict.fromkeys(row.target for row in rows))
     figure, panels = plt.subplots(1, len(METRICS), figsize=(13, 4.2), layout="constrained")
     for panel, metric in zip(panels, METRICS, strict=True):
@@ -51,13 +51,13 @@ def box_plot(rows: Sequence[TrackScore], method: str, baseline: str) -> Figure:
 
 
 def participants_plot(rows: Sequence[TrackScore], method: str, participants: Sequence[TrackScore]) -> Figure:
-    """One panel a target: the SDR of `method`, in colour, among the participants', in grey, by their medians."""
+    """Box plot with one panel per target: SDR of `method`, in colour, and of the participants, in order of medians."""
     ours = [TrackScore(f"{method} ", row.track, row.target, row.metrics) for row in rows if row.method == method]
     return _compared([*ours, *participants], {f"{method} "}, in_order=True)  # one of them may be called the same
 
 
 def methods_plot(rows: Sequence[TrackScore], baseline: str) -> Figure:
-    """One panel a target: the SDR of every method, in colour but for `baseline`."""
+    """Box plot with one panel per target: SDR of every method, in colour but for the baseline."""
     return _compared(rows, {row.method for row in rows} - {baseline}, in_order=False)
 
 
@@ -83,7 +83,7 @@ def _compared(rows: Sequence[TrackScore], colored: set[str], *, in_order: bool) 
 
 
 def spectrograms(passage: Passage) -> Figure:
-    """Mixture, reference, estimate and their difference, side by side on one scale."""
+    """Spectrograms of mixture, reference, estimate and error, side by side on one scale."""
     stems = {**passage.stems, "error": passage.estimate - passage.reference}
     figure, panels = plt.subplots(1, len(stems), figsize=(13, 2.8), layout="constrained", sharey=True)
     levels = _levels(stems)
@@ -102,7 +102,7 @@ def spectrograms(passage: Passage) -> Figure:
 
 
 def _levels(stems: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """dB (bins, frames), mean power of the channels."""
+    """Levels in dB, (bins, frames): mean power of the channels."""
     stft = Stft(FFT_SIZE, HOP, center=True)
     power = {name: stft(stem).abs().square().mean(dim=0) for name, stem in stems.items()}
     return {name: 10 * one.clamp_min(1e-12).log10() for name, one in power.items()}
