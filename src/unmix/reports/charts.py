@@ -20,7 +20,7 @@ GREY = "#999999"
 MARKERS = "osD^v*"
 # From the worst to the best value, different in lightness too.
 WORST_TO_BEST = LinearSegmentedColormap.from_list("worst to best", ["#4466aa", "#eeaa22"])
-SIZE = (5.4, 3.2)  # inches of 72 pixels
+WIDTH, HEIGHT = 5.4, 3.0  # inches of 96 pixels, without the legend
 MOST_TICKS = 6  # on an axis of parallel coordinates
 STYLE: Any = {
     "font.size": 9,
@@ -28,6 +28,7 @@ STYLE: Any = {
     "axes.spines.right": False,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
+    "axes.titley": 1.02,
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "unmix",  # the same chart is the same file
 }
@@ -47,34 +48,35 @@ def svg(figure: Figure) -> Markup:
     return Markup(element[element.index("<svg") :])
 
 
-def lines(title: str, series: Mapping[str, Points], *, x: str, y: str) -> Figure | None:
+def lines(title: str, series: Mapping[str, Points], *, x: str) -> Figure | None:
     """One line per name, the first ones in colour; None without a finite value."""
-    drawn = {name: [point for point in points if math.isfinite(point[1])] for name, points in series.items()}
-    drawn = {name: points for name, points in drawn.items() if points}
+    finite = {name: [point for point in points if math.isfinite(point[1])] for name, points in series.items()}
+    drawn = {name: points for name, points in finite.items() if points}
     if not drawn:
         return None
-    figure, axes = _axes(title, x, y)
-    for i, (name, points) in reversed(list(enumerate(drawn.items()))):
-        is_colored = i < len(COLORS)
-        color, width = (COLORS[i], 1.8) if is_colored else (GREY, 0.8)
-        marker = MARKERS[i % len(MARKERS)] if len(points) == 1 else ""
-        axes.plot(*zip(*points, strict=True), marker=marker, color=color, linewidth=width, gid=name)
-    handles = list(reversed(axes.lines))[: len(COLORS)]
-    names = list(drawn)[: len(COLORS)]
-    if len(drawn) > len(COLORS):
-        handles.append(axes.lines[0])
-        names.append(f"{len(drawn) - len(COLORS)} more")
-    _legend(figure, handles, names)
+    colored, others = list(drawn)[: len(COLORS)], list(drawn)[len(COLORS) :]
+    legend = [*colored, f"{len(others)} more"] if others else colored
+    figure, axes = _axes(title, x, legend)
+    for name in others:
+        axes.plot(*zip(*drawn[name], strict=True), marker=_mark(drawn[name]), color=GREY, linewidth=0.8, gid=name)
+    for name, color in zip(colored, COLORS, strict=False):
+        axes.plot(*zip(*drawn[name], strict=True), marker=_mark(drawn[name]), color=color, linewidth=1.8, gid=name)
+    _add_legend(figure, [*axes.lines[len(others) :], *axes.lines[: min(1, len(others))]], legend)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
-def groups(title: str, series: Mapping[str, Mapping[str, float]], *, x: str, y: str) -> Figure | None:
+def _mark(points: Points) -> str:
+    """Marker of a line: a single point would not be seen without one."""
+    return "o" if len(points) == 1 else ""
+
+
+def groups(title: str, series: Mapping[str, Mapping[str, float]], *, x: str) -> Figure | None:
     """One mark per name in every category, categories in order of appearance; None without a finite value."""
     values = [value for marks in series.values() for value in marks.values() if math.isfinite(value)]
     if not values:
         return None
-    figure, axes = _axes(title, x, y)
+    figure, axes = _axes(title, x, list(series) if len(series) > 1 else [])
     categories = list(dict.fromkeys(category for marks in series.values() for category in marks))
     handles: list[Any] = []
     for i, (name, marks) in enumerate(series.items()):
@@ -91,7 +93,7 @@ def groups(title: str, series: Mapping[str, Mapping[str, float]], *, x: str, y: 
     axes.set_xticks(range(len(categories)), categories)
     axes.set_xlim(-0.5, len(categories) - 0.5)
     if len(series) > 1:
-        _legend(figure, handles, list(series))
+        _add_legend(figure, handles, list(series))
     return figure
 
 
@@ -100,8 +102,9 @@ def parallel(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[st
     rows = [row for row in rows if all(row.get(column) is not None for column in columns)]
     if len(rows) < 2 or len(columns) < 2:
         return None
-    figure, axes = _axes(title, "", "")
+    figure, axes = _axes(title, "", [])
     axes.set_axis_off()
+    axes.set_xlim(0, (len(columns) - 1) * 1.12)  # room for the values of the last axis
     scales = [_positions([row[column] for row in rows]) for column in columns]
     for row in sorted(rows, key=lambda row: -row[columns[-1]]):  # the best is drawn over the others
         heights = [scale[row[column]] for column, scale in zip(columns, scales, strict=True)]
@@ -124,19 +127,26 @@ def shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
-def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
+def _axes(title: str, x: str, legend: Sequence[str]) -> tuple[Figure, Axes]:
+    """Axes above a legend of these names; margins are given, as finding them takes longer than drawing."""
+    legend_height = 0.18 * math.ceil(len(legend) / _legend_columns(legend))
+    height = HEIGHT + legend_height
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=SIZE, layout="constrained")
+        figure = Figure(figsize=(WIDTH, height))
+        figure.subplots_adjust(0.12, (0.5 + legend_height) / height, 0.97, 1 - 0.35 / height)
         axes = figure.add_subplot()
-        axes.set(title=title, xlabel=x, ylabel=y)
+        axes.set(title=title, xlabel=x)
         axes.grid(axis="y", alpha=0.3)
     return figure, axes
 
 
-def _legend(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
-    """Legend below the axes, where it hides nothing."""
-    columns = 1 if max(map(len, names)) > 32 else 2
-    figure.legend(handles, names, loc="outside lower left", ncols=columns, fontsize=8, frameon=False)
+def _add_legend(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
+    """Legend at the bottom, where it hides nothing."""
+    figure.legend(handles, names, loc="lower left", ncols=_legend_columns(names), fontsize=8, frameon=False)
+
+
+def _legend_columns(names: Sequence[str]) -> int:
+    return 1 if max(map(len, names), default=0) > 32 else 2
 
 
 def _positions(values: Sequence[Any]) -> dict[Any, float]:

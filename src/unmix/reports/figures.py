@@ -43,6 +43,7 @@ def box_plot(rows: Sequence[TrackScore], method: str, baseline: str) -> Figure:
                     panel.plot([i + offset] * len(values), values, "o", color=color, markersize=3, alpha=0.8)
         panel.set_title(metric)
         panel.set_xticks(range(len(targets)), targets)
+        panel.set_xlim(-0.5, len(targets) - 0.5)
         _clean(panel)
     panels[0].set_ylabel("dB, median over a track's windows")
     num_tracks = len({row.track for row in rows})

@@ -87,12 +87,15 @@ def _html_row(row: Row, columns: Sequence[str]) -> dict[str, Any]:
 
 
 def _curves(leaderboard: Leaderboard, rows: Sequence[Row]) -> Iterator[Figure | None]:
-    """Learning curves of the best runs, best first, one chart per target."""
+    """Learning curves of the best runs, one chart per target; settings have the same colour in each where they can."""
     runs = [row for row in rows if row["kind"] == "run" and leaderboard.curves.get(row["run"])]
     runs = sorted(runs, key=lambda row: math.inf if row["val_loss"] is None else row["val_loss"])[:MOST_CURVES]
     for target in sorted(dict.fromkeys(row["target"] for row in runs)):
-        curves = {_label(row, runs): leaderboard.curves[row["run"]] for row in runs if row["target"] == target}
-        yield charts.lines(f"{target}: validation loss", curves, x="epoch", y="val/loss")
+        own = {_label(row, runs): leaderboard.curves[row["run"]] for row in runs if row["target"] == target}
+        names = list(own)
+        names = sorted(names[: len(charts.COLORS)]) + names[len(charts.COLORS) :]
+        curves = {name: [(epoch + 1, loss) for epoch, loss in own[name]] for name in names}
+        yield charts.lines(f"{target}: validation loss", curves, x="epoch")
 
 
 def _label(row: Row, runs: Sequence[Row]) -> str:
@@ -120,7 +123,7 @@ def _sizes(rows: Sequence[Row]) -> Iterator[Figure | None]:
             if row["target"] == target:
                 marks, size = series.setdefault(DIRECTIONS[row.get(keys[1])], {}), shown(row.get(keys[0])) or "all"
                 marks[size] = min(row["val_loss"], marks.get(size, math.inf))
-        yield charts.groups(f"{target}: best validation loss", series, x="hidden size", y="val/loss")
+        yield charts.groups(f"{target}: best validation loss", series, x="hidden size")
 
 
 def _parallel(rows: Sequence[Row]) -> Iterator[Figure | None]:
