@@ -1,5 +1,6 @@
 """Figures of a report: box plots of scores, spectrograms of separated passages."""
 
+import math
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
@@ -17,6 +18,7 @@ from unmix.evaluation.scores import TrackScore
 COLORS = {"vocals": "#0072B2", "drums": "#D55E00", "bass": "#009E73", "other": "#CC79A7"}
 GREY = "#999999"
 
+MOST_SIDE_BY_SIDE = 4  # methods whose names fit below a panel of half the width
 RANGE = 80.0  # dB from the loudest to the darkest
 LOWEST_KHZ, HIGHEST_KHZ = 0.04, 16  # UMX estimates nothing above
 FFT_SIZE, HOP = 4096, 1024
@@ -64,10 +66,14 @@ def methods_plot(rows: Sequence[TrackScore], baseline: str) -> Figure:
 
 def _compared(rows: Sequence[TrackScore], colored: set[str], *, in_order: bool) -> Figure:
     targets = list(dict.fromkeys(row.target for row in rows if row.method in colored))
-    size = (13, 3.1 * len(targets))
-    figure, panels = plt.subplots(len(targets), 1, figsize=size, layout="constrained", squeeze=False)
     names = list(dict.fromkeys(row.method for row in rows))
-    for panel, target in zip(panels[:, 0], targets, strict=True):
+    num_columns = 1 if len(names) > MOST_SIDE_BY_SIDE else 2
+    num_rows = math.ceil(len(targets) / num_columns)
+    size = (13, 3.1 * num_rows)
+    figure, panels = plt.subplots(num_rows, num_columns, figsize=size, layout="constrained", squeeze=False)
+    for panel in panels.flat[len(targets) :]:
+        panel.remove()
+    for panel, target in zip(panels.flat, targets, strict=False):
         values = {name: _values(rows, name, target, "SDR") for name in names}
         order = [name for name in names if values[name]]
         if in_order:
@@ -75,7 +81,10 @@ def _compared(rows: Sequence[TrackScore], colored: set[str], *, in_order: bool) 
         for i, name in enumerate(order):
             _box(panel, values[name], i, COLORS.get(target, "black") if name in colored else GREY)
         panel.set_title(target, loc="left")
-        panel.set_xticks(range(len(order)), order, rotation=45, ha="right")
+        panel.set_xticks(range(len(order)), order)
+        if num_columns == 1:
+            panel.tick_params("x", labelrotation=45)
+            plt.setp(panel.get_xticklabels(), ha="right")
         panel.set_ylabel("SDR in dB")
         for name, label in zip(order, panel.get_xticklabels(), strict=True):
             label.set_fontweight("bold" if name in colored else "normal")
