@@ -15,10 +15,12 @@ def make_run(out, experiment, run, *, state="done", best=0.5, size=256, bidirect
     status.write(path, Status(experiment, state, epoch=epochs, best=best, pid=2**22 + 1))
     lines = [f"{i},{i * 10},{best + 0.1 * (epochs - 1 - i)},{i - 1.5}" for i in range(epochs)]
     (path / "metrics.csv").write_text("\n".join(["epoch,step,val/loss,val/sdr", *lines]) + "\n")
-    (path / "config.yaml").write_text(
-        f"target: {run}\ndata: {{root: /{run}, name: hq, target: {target}}}\n"
-        f"model: {{_target_: a, targets: [{target}], hidden_size: {size}, bidirectional: {str(bidirectional).lower()}}}\n"
-    )
+    config = {
+        "target": run,
+        "data": {"root": f"/{run}", "name": "hq", "target": target},
+        "model": {"_target_": "a", "hidden_size": size, "bidirectional": bidirectional, "targets": [target]},
+    }
+    (path / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
     return path
 
 
