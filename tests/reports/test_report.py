@@ -1,16 +1,13 @@
 import json
-import math
-from io import StringIO
 
-import pytest
 import torch
-from rich.console import Console
 
-from unmix.evaluation import published, report
+from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.passages import Passage
 from unmix.evaluation.scores import TrackScore
 from unmix.evaluation.scoring import EvaluationFolder
-from unmix.evaluation.table import METRICS, print_table, shown
+from unmix.evaluation.summary import Summary
+from unmix.reports import report
 
 TRACKS = ("A <b> - C", "D - E", "F - G")
 TARGETS = ("vocals", "drums", "bass", "other")
@@ -25,24 +22,7 @@ def make_summary():
         for shift, track in enumerate(TRACKS)
         for target in TARGETS
     ]
-    return report.Summary("ours", "mixture", rows, {"niter": 1})
-
-
-def test_table_shows_ours_beside_the_baseline():
-    text = StringIO()
-    print_table(make_summary().medians, 3, Console(file=text, width=120))
-    assert "vocals" in text.getvalue()
-    assert "7.00 [2.00]" in text.getvalue()
-
-
-def test_what_is_beyond_rounding_is_shown_as_such():
-    assert [shown(value) for value in (6.125, -3.0, 119.999, 176.79, math.nan)] == [
-        "6.12",
-        "-3.00",
-        "120.00",
-        ">120",
-        "nan",
-    ]
+    return Summary("ours", "mixture", rows, {"niter": 1})
 
 
 def test_report_is_one_page_with_escaped_names_and_players_of_what_was_saved(tmp_path):
@@ -83,28 +63,5 @@ def test_a_report_that_says_the_same_is_not_written_again(tmp_path):
     page.write_text("the old one")
     report.write(summary, where)
     assert page.read_text() == "the old one"
-    report.write(report.Summary("ours", "mixture", summary.rows, {"niter": 2}), where)
+    report.write(Summary("ours", "mixture", summary.rows, {"niter": 2}), where)
     assert page.read_text() != "the old one"
-
-
-@pytest.mark.parametrize(
-    ("sdrs", "expected"),
-    [
-        ((3.0, 1.0, 2.0), {"worst": "D - E", "best": "A <b> - C"}),
-        ((math.nan, 1.0, 2.0), {"worst": "D - E", "best": "F - G"}),
-        ((math.nan, 1.0, math.nan), {"only": "D - E"}),
-        ((math.nan,) * 3, {}),
-    ],
-)
-def test_the_worst_and_the_best_track_are_of_those_with_a_score(sdrs, expected):
-    rows = [
-        TrackScore("ours", track, "bass", dict.fromkeys(METRICS, sdr)) for track, sdr in zip(TRACKS, sdrs, strict=True)
-    ]
-    assert report.Summary("ours", "mixture", rows, {}).extremes("bass") == expected
-
-
-@pytest.mark.parametrize(("seconds", "change", "expected"), [(240, "", True), (7, "", False), (240, "?", False)])
-def test_only_the_whole_test_tracks_of_musdb_are_compared_with_sisec_s_participants(seconds, change, expected):
-    rows = [TrackScore("ours", f"{one.track}{change}", one.target, one.metrics) for one in published.sisec18()]
-    windows = {row.track: (seconds - 1, seconds) for row in rows}
-    assert report.Summary("ours", "mixture", rows, {}, windows).is_among_participants is expected

@@ -1,5 +1,6 @@
-"""The pictures of a report: box plots of scores, spectrograms of what was separated."""
+"""Figures of a report: box plots of scores, spectrograms of separated passages."""
 
+import math
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
@@ -9,21 +10,22 @@ import torch
 from matplotlib.figure import Figure
 
 from unmix.dsp.stft import Stft
+from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.passages import Passage
 from unmix.evaluation.scores import TrackScore
-from unmix.evaluation.table import METRICS
 
-# Okabe and Ito's colours, told apart by the colour-blind; one per target.
+# Okabe and Ito's colours, which the colour-blind tell apart; one per target.
 COLORS = {"vocals": "#0072B2", "drums": "#D55E00", "bass": "#009E73", "other": "#CC79A7"}
 GREY = "#999999"
 
-RANGE = 80.0  # dB from the loudest to what is shown as nothing
-LOWEST_KHZ, HIGHEST_KHZ = 0.04, 16  # UMX hears nothing above
+MOST_SIDE_BY_SIDE = 4  # methods whose names fit below a panel of half the width
+RANGE = 80.0  # dB from the loudest to the darkest
+LOWEST_KHZ, HIGHEST_KHZ = 0.04, 16  # UMX estimates nothing above
 FFT_SIZE, HOP = 4096, 1024
 
 
 def png(figure: Figure, dpi: int = 110) -> bytes:
-    """The figure as a file; it is closed."""
+    """PNG file of a figure, which is closed."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     plt.close(figure)
@@ -31,7 +33,7 @@ def png(figure: Figure, dpi: int = 110) -> bytes:
 
 
 def box_plot(rows: Sequence[TrackScore], method: str, baseline: str) -> Figure:
-    """One panel a metric, one pair of boxes a target: `method` in colour, `baseline` in grey, a dot a track."""
+    """Box plot with one panel per metric, one pair of boxes per target, one dot per track; the baseline is grey."""
     targets = list(dict.fromkeys(row.target for row in rows))
     figure, panels = plt.subplots(1, len(METRICS), figsize=(13, 4.2), layout="constrained")
     for panel, metric in zip(panels, METRICS, strict=True):
@@ -43,6 +45,7 @@ def box_plot(rows: Sequence[TrackScore], method: str, baseline: str) -> Figure:
                     panel.plot([i + offset] * len(values), values, "o", color=color, markersize=3, alpha=0.8)
         panel.set_title(metric)
         panel.set_xticks(range(len(targets)), targets)
+        panel.set_xlim(-0.5, len(targets) - 0.5)
         _clean(panel)
     panels[0].set_ylabel("dB, median over a track's windows")
     num_tracks = len({row.track for row in rows})
@@ -51,22 +54,26 @@ def box_plot(rows: Sequence[TrackScore], method: str, baseline: str) -> Figure:
 
 
 def participants_plot(rows: Sequence[TrackScore], method: str, participants: Sequence[TrackScore]) -> Figure:
-    """One panel a target: the SDR of `method`, in colour, among the participants', in grey, by their medians."""
+    """Box plot with one panel per target: SDR of `method`, in colour, and of the participants, in order of medians."""
     ours = [TrackScore(f"{method} ", row.track, row.target, row.metrics) for row in rows if row.method == method]
     return _compared([*ours, *participants], {f"{method} "}, in_order=True)  # one of them may be called the same
 
 
 def methods_plot(rows: Sequence[TrackScore], baseline: str) -> Figure:
-    """One panel a target: the SDR of every method, in colour but for `baseline`."""
+    """Box plot with one panel per target: SDR of every method, in colour but for the baseline."""
     return _compared(rows, {row.method for row in rows} - {baseline}, in_order=False)
 
 
 def _compared(rows: Sequence[TrackScore], colored: set[str], *, in_order: bool) -> Figure:
     targets = list(dict.fromkeys(row.target for row in rows if row.method in colored))
-    size = (13, 3.1 * len(targets))
-    figure, panels = plt.subplots(len(targets), 1, figsize=size, layout="constrained", squeeze=False)
     names = list(dict.fromkeys(row.method for row in rows))
-    for panel, target in zip(panels[:, 0], targets, strict=True):
+    num_columns = 1 if len(names) > MOST_SIDE_BY_SIDE else 2
+    num_rows = math.ceil(len(targets) / num_columns)
+    size = (13, 3.1 * num_rows)
+    figure, panels = plt.subplots(num_rows, num_columns, figsize=size, layout="constrained", squeeze=False)
+    for panel in panels.flat[len(targets) :]:
+        panel.remove()
+    for panel, target in zip(panels.flat, targets, strict=False):
         values = {name: _values(rows, name, target, "SDR") for name in names}
         order = [name for name in names if values[name]]
         if in_order:
@@ -74,7 +81,10 @@ def _compared(rows: Sequence[TrackScore], colored: set[str], *, in_order: bool) 
         for i, name in enumerate(order):
             _box(panel, values[name], i, COLORS.get(target, "black") if name in colored else GREY)
         panel.set_title(target, loc="left")
-        panel.set_xticks(range(len(order)), order, rotation=45, ha="right")
+        panel.set_xticks(range(len(order)), order)
+        if num_columns == 1:
+            panel.tick_params("x", labelrotation=45)
+            plt.setp(panel.get_xticklabels(), ha="right")
         panel.set_ylabel("SDR in dB")
         for name, label in zip(order, panel.get_xticklabels(), strict=True):
             label.set_fontweight("bold" if name in colored else "normal")
@@ -83,7 +93,7 @@ def _compared(rows: Sequence[TrackScore], colored: set[str], *, in_order: bool) 
 
 
 def spectrograms(passage: Passage) -> Figure:
-    """Mixture, reference, estimate and their difference, side by side on one scale."""
+    """Spectrograms of mixture, reference, estimate and error, side by side on one scale."""
     stems = {**passage.stems, "error": passage.estimate - passage.reference}
     figure, panels = plt.subplots(1, len(stems), figsize=(13, 2.8), layout="constrained", sharey=True)
     levels = _levels(stems)
@@ -102,7 +112,7 @@ def spectrograms(passage: Passage) -> Figure:
 
 
 def _levels(stems: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """dB (bins, frames), mean power of the channels."""
+    """Levels in dB, (bins, frames): mean power of the channels."""
     stft = Stft(FFT_SIZE, HOP, center=True)
     power = {name: stft(stem).abs().square().mean(dim=0) for name, stem in stems.items()}
     return {name: 10 * one.clamp_min(1e-12).log10() for name, one in power.items()}

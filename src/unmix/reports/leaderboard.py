@@ -1,4 +1,4 @@
-"""Every run, job and evaluation below a folder, read from their files alone."""
+"""Rows of the leaderboard: every run, job and evaluation below a folder, read from their files alone."""
 
 import csv
 import json
@@ -16,21 +16,29 @@ from unmix import errors
 from unmix.experiments import status
 
 Row = dict[str, Any]
-# Of these, more is better; all other columns sort upwards.
+# Columns where more is better; all others sort upwards.
 DESCENDING = ("sdr", "val_sdr")
-# Keys of a configuration that tell where or how a run was made, not what it is.
+# Keys of a configuration that say where or how a run was made, not what it is; no columns.
 UNINTERESTING = ("target", "seed", "run_dir", "sweep_name", "paths", "logger", "callbacks", "separator", "evaluation")
-UNINTERESTING_DATA = ("data.root", "data.cache", "data.target", "data.seed", "data.prepare", "trainer.gpus")
+UNINTERESTING_NESTED = (
+    "data.root",
+    "data.cache",
+    "data.seed",
+    "data.prepare",
+    "trainer.gpus",
+    "model.targets",
+    "data.target",  # in runs of before 2026-12
+)
 
 
 @dataclass
 class Leaderboard:
-    """What was found.
+    """Everything that was read.
 
     Args:
-        rows: one each.
-        damaged: folder and reason of what cannot be read.
-        curves: by run, (epoch, val/loss).
+        rows: one per run, job without a run, and evaluation.
+        damaged: folder and reason of everything that cannot be read.
+        curves: by run, (epoch, val/loss) of every epoch.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -39,52 +47,52 @@ class Leaderboard:
 
 
 def collect(out: Path, name: str | None = None, group: str | None = None) -> Leaderboard:
-    """One row a run, a job that has not begun, an evaluation, with the columns that apply to it.
+    """Read all runs, jobs that have not begun, and evaluations; each row has the columns that apply to it.
 
     Args:
-        out: folder.
-        name: pattern that experiments match, as `umx*`.
-        group: identity of one experiment.
+        out: the folder that has `runs`, `sweeps` and `evaluations`.
+        name: pattern that names of experiments match, as `umx*`.
+        group: id of one experiment.
     """
-    found = Leaderboard()
+    leaderboard = Leaderboard()
     configs: dict[str, Row] = {}
     for path in sorted(out.glob(f"runs/*/*/{status.FILE}")):
         if path.parents[1].name not in ("eval", "old") and _is_wanted(path.parents[1].name, name, group):
-            _guarded(found, path.parent, partial(_add_run, found, configs, path.parent))
+            _guarded(leaderboard, path.parent, partial(_add_run, leaderboard, configs, path.parent))
     for path in sorted(out.glob("sweeps/*/jobs.jsonl")):
-        _guarded(found, path, partial(_add_jobs, found, path, name, group))
+        _guarded(leaderboard, path, partial(_add_jobs, leaderboard, path, name, group))
     for path in sorted([*out.glob("runs/*/eval/*/summary.json"), *out.glob("evaluations/*/summary.json")]):
-        _guarded(found, path.parent, partial(_add_evaluation, found, path, out, name, group))
-    _add_what_differs(found.rows, configs)
-    return found
+        _guarded(leaderboard, path.parent, partial(_add_evaluation, leaderboard, path, out, name, group))
+    _add_what_differs(leaderboard.rows, configs)
+    return leaderboard
 
 
 def _is_wanted(experiment: str, name: str | None, group: str | None) -> bool:
     return (name is None or fnmatch(experiment, name)) and (group is None or experiment == group)
 
 
-def _guarded(found: Leaderboard, path: Path, add: Callable[[], None]) -> None:
-    """One folder that is damaged, or being moved aside in this moment, hides no other."""
+def _guarded(leaderboard: Leaderboard, path: Path, add: Callable[[], None]) -> None:
+    """Add the rows of a folder; note a damaged one, skip one that is being moved aside, and go on with the others."""
     try:
         add()
     except FileNotFoundError:
         return
     except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, OSError) as error:
-        found.damaged.append((str(path), errors.one_line(error)))
+        leaderboard.damaged.append((str(path), errors.one_line(error)))
 
 
-def _add_run(found: Leaderboard, configs: dict[str, Row], path: Path) -> None:
+def _add_run(leaderboard: Leaderboard, configs: dict[str, Row], path: Path) -> None:
     now = status.read(path)
     if now is None:
         return
     key = f"{path.parent.name}/{path.name}"
     epochs = list(_epochs(path / "metrics.csv"))
-    best = min(epochs, key=lambda one: one[1], default=None)
-    found.curves[key] = [(epoch, loss) for epoch, loss, _ in epochs]
+    best = min(epochs, key=lambda epoch: epoch[1], default=None)
+    leaderboard.curves[key] = [(epoch, loss) for epoch, loss, _ in epochs]
     if (path / "config.yaml").is_file():
         configs[key] = yaml.load((path / "config.yaml").read_text(encoding="utf-8"), Loader=_Loader)
     target, _, seed = path.name.rpartition("-s")
-    found.rows.append(
+    leaderboard.rows.append(
         {
             "kind": "run",
             "run": key,
@@ -103,7 +111,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _epochs(path: Path) -> Iterator[tuple[int, float, float | None]]:
-    """Epoch, val/loss and val/sdr of every whole line."""
+    """Epoch, val/loss and val/sdr of every complete line."""
     if not path.is_file():
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -112,27 +120,29 @@ def _epochs(path: Path) -> Iterator[tuple[int, float, float | None]]:
             yield int(row["epoch"]), float(row["val/loss"]), float(row["val/sdr"]) if row.get("val/sdr") else None
 
 
-def _add_jobs(found: Leaderboard, path: Path, name: str | None, group: str | None) -> None:
-    """Jobs without a run: they wait, or failed before they began one."""
+def _add_jobs(leaderboard: Leaderboard, path: Path, name: str | None, group: str | None) -> None:
+    """Add jobs without a run: they wait, or failed before they began one."""
     last: dict[str, Row] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.endswith("}"):
             change = json.loads(line)
             last[change["run"]] = change
-    known = {row["run"] for row in found.rows}
+    known = {row["run"] for row in leaderboard.rows}
     for run, change in last.items():
         key = "/".join(Path(run).parts[-2:])
         if key not in known and change["state"] != "done" and _is_wanted(Path(run).parent.name, name, group):
-            found.rows.append({"kind": "job", "run": key, "state": change["state"], "experiment": key.split("/")[0]})
+            leaderboard.rows.append(
+                {"kind": "job", "run": key, "state": change["state"], "experiment": key.split("/")[0]}
+            )
 
 
-def _add_evaluation(found: Leaderboard, path: Path, out: Path, name: str | None, group: str | None) -> None:
+def _add_evaluation(leaderboard: Leaderboard, path: Path, out: Path, name: str | None, group: str | None) -> None:
     summary = json.loads(path.read_text(encoding="utf-8"))
     method, *_ = summary["medians"]
     if not _is_wanted(method, name, group):
         return
     sdr = {f"sdr.{target}": scores["SDR"] for target, scores in summary["medians"][method].items()}
-    found.rows.append(
+    leaderboard.rows.append(
         {
             "kind": "evaluation",
             "run": f"{method}/{path.parent.name}",
@@ -146,19 +156,20 @@ def _add_evaluation(found: Leaderboard, path: Path, out: Path, name: str | None,
 
 
 def _add_what_differs(rows: Sequence[Row], configs: dict[str, Row]) -> None:
-    """Hyperparameters that not all runs share, as columns of their own."""
+    """Add a column for every hyperparameter that not all runs share."""
     flat = {key: dict(_flat(config)) for key, config in configs.items()}
-    names = dict.fromkeys(name for one in flat.values() for name in one)
-    differing = [name for name in names if len({repr(one.get(name)) for one in flat.values()}) > 1]
+    names = dict.fromkeys(name for settings in flat.values() for name in settings)
+    differing = [name for name in names if len({repr(settings.get(name)) for settings in flat.values()}) > 1]
     for row in rows:
-        if (one := flat.get(row["run"])) is not None:
-            row.update({name: one.get(name) for name in differing})
+        if (settings := flat.get(row["run"])) is not None:
+            row.update({name: settings.get(name) for name in differing})
 
 
 def _flat(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted name and value of every interesting setting."""
     for key, value in config.items():
         name = f"{prefix}{key}"
-        if name in UNINTERESTING or name in UNINTERESTING_DATA or str(key).startswith("_"):
+        if name in UNINTERESTING or name in UNINTERESTING_NESTED or str(key).startswith("_"):
             continue
         if isinstance(value, dict):
             yield from _flat(value, f"{name}.")
@@ -167,7 +178,7 @@ def _flat(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def sort_rows(rows: Sequence[Row], by: str) -> list[Row]:
-    """Best first; rows that lack the column come last.
+    """Sort rows, best first; rows that lack the column come last.
 
     Raises:
         ValueError: when no row has the column.
@@ -186,12 +197,13 @@ def _is_better_high(column: str) -> bool:
 
 
 def columns_of(rows: Sequence[Row]) -> list[str]:
-    """All columns, those of scores last."""
+    """Names of all columns, those of scores and the report last."""
     names = dict.fromkeys(name for row in rows for name in row)
     return sorted(names, key=lambda name: (name == "report", name.startswith("sdr")))
 
 
 def to_csv(rows: Sequence[Row]) -> str:
+    """CSV of all columns."""
     text = StringIO()
     writer = csv.DictWriter(text, columns_of(rows), lineterminator="\n")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""Clips and spectrograms of a network that learns, for whoever watches."""
+"""Clips and spectrograms of a model in training, for loggers that take them."""
 
 from typing import Any, cast
 
@@ -6,21 +6,22 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from unmix.evaluation import figures, passages
+from unmix.evaluation import passages
 from unmix.evaluation.estimates import Sources
 from unmix.evaluation.passages import Passage
 from unmix.evaluation.separation import separator_of
+from unmix.reports import figures
 
 
 class Listening(Callback):
-    """Shows a few seconds of validation tracks every few epochs, in every logger that takes sound.
+    """Logs a few seconds of validation tracks every few epochs, to every logger that takes sound.
 
-    For each track and target these are the five seconds in which the target is loudest: mixture and reference once,
-    the estimate and a picture of all three and the error every time.
+    A clip is the five seconds of a track in which the target is loudest. Mixture and reference are logged once, the
+    estimate and spectrograms of all three and the error every time.
 
     Args:
-        every_n_epochs: the first, and every so many; 0 is never.
-        num_clips: the first tracks of the validation set.
+        every_n_epochs: epochs from one time to the next, starting with the first epoch; 0 is never.
+        num_clips: number of validation tracks, the first ones.
 
     Raises:
         ValueError: on negative numbers.
@@ -60,7 +61,7 @@ class Listening(Callback):
 
 
 def loudest(track: Any, target: str) -> tuple[Tensor, Tensor, int]:
-    """Mixture and target where the target is loudest, `passages.SECONDS` long; and the rate."""
+    """Find the `passages.SECONDS` seconds in which the target is loudest: mixture, target, sample rate."""
     length = min(track.num_samples, round(passages.SECONDS * track.sample_rate))
     reader = Sources(track, ["mixture", target])
     starts = range(0, track.num_samples - length + 1, length)
@@ -71,6 +72,6 @@ def loudest(track: Any, target: str) -> tuple[Tensor, Tensor, int]:
 
 @torch.no_grad()
 def separate(module: LightningModule, mixture: Tensor) -> Tensor:
-    """Estimates of all targets, (targets, channels, samples)."""
+    """Separate a mixture with the model in training, into (targets, channels, samples)."""
     separator = separator_of(module, niter=0)
     return separator(mixture.unsqueeze(0).to(module.device))[0].cpu()

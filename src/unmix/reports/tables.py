@@ -1,4 +1,4 @@
-"""The table on the terminal; needs neither torch nor museval."""
+"""Tables of scores on the terminal; importing them needs neither torch nor museval."""
 
 import math
 from collections.abc import Mapping
@@ -6,23 +6,24 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-METRICS = ("SDR", "SIR", "ISR", "SAR")
-ROUNDING = 120.0  # dB; what is beyond is the rounding of whoever computed it, as the mixture's SAR is
+from unmix.evaluation.metrics import METRICS
+
+ROUNDING = 120.0  # dB; values beyond are rounding errors, as the SAR of the mixture
 Medians = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 def shown(decibels: float) -> str:
-    """With two decimals, as far as they mean anything."""
+    """Two decimals of a value, or that it is beyond rounding errors."""
     return f">{ROUNDING:.0f}" if decibels > ROUNDING else f"{decibels:.2f}"
 
 
 def print_table(medians: Medians, num_tracks: int, console: Console | None = None) -> None:
-    """Print the medians of a method, those of its baseline beside them.
+    """Print the medians of a method beside those of its baseline.
 
     Args:
         medians: method -> target -> metric -> dB, the method first, its baseline second.
-        num_tracks: that they are medians of.
-        console: where to; the terminal when None.
+        num_tracks: number of tracks that the medians are of.
+        console: to print on; the terminal when None.
     """
     method, baseline = medians
     title = f"{method}: median of windows, then of {num_tracks} tracks, in dB"
@@ -37,7 +38,7 @@ def print_table(medians: Medians, num_tracks: int, console: Console | None = Non
 
 
 def print_methods(medians: Medians, num_tracks: int, console: Console | None = None) -> None:
-    """Print the SDR of several methods, one below the other; `medians` as `print_table`, of any number."""
+    """Print the SDR of several methods, one per row; arguments as of `print_table`, with any number of methods."""
     table = Table(title=f"SDR: median of windows, then of {num_tracks} tracks, in dB", title_justify="left")
     targets = list(dict.fromkeys(target for method in medians.values() for target in method))
     for name in ("method", *targets):
@@ -62,7 +63,7 @@ def print_comparison(
     name: str,
     console: Console | None = None,
 ) -> None:
-    """Print ours, what was published as `name`, and the difference; both target -> metric -> dB."""
+    """Print our medians, those published as `name`, and the difference; both are target -> metric -> dB."""
     title = f"ours / {name} as published / difference, in dB"
     table = Table(title=title, title_justify="left")
     table.add_column("target")

@@ -3,10 +3,11 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
-from unmix.evaluation import figures, published
+from unmix.evaluation import published
+from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.passages import Passage
 from unmix.evaluation.scores import TrackScore
-from unmix.evaluation.table import METRICS
+from unmix.reports import figures
 
 TARGETS = ("vocals", "drums", "bass", "other")
 
@@ -56,3 +57,15 @@ def test_spectrograms_show_a_tone_at_its_pitch_and_no_error_of_a_perfect_estimat
 def test_a_picture_is_a_file_and_its_figure_is_closed():
     assert figures.png(plt.figure()).startswith(b"\x89PNG")
     assert not plt.get_fignums()
+
+
+def test_a_few_methods_are_compared_in_two_columns_and_many_in_one():
+    few = figures.methods_plot(make_rows(), "mixture")
+    many = figures.methods_plot(
+        [TrackScore(f"m{i}", row.track, row.target, row.metrics) for i in range(6) for row in make_rows()], "m0"
+    )
+    for figure, num_columns in ((few, 2), (many, 1)):
+        assert [panel.get_title("left") for panel in figure.axes] == list(TARGETS)
+        assert figure.axes[0].get_gridspec().ncols == num_columns
+    three = figures.methods_plot([row for row in make_rows() if row.target != "other"], "mixture")
+    assert len(three.axes) == 3
