@@ -13,6 +13,7 @@ MAY_IMPORT = {
     "dsp": {"dsp"},
     "models": {"models", "dsp"},
     "data": {"data", "dsp"},
+    "demo": {"demo", "data"},
     "experiments": {"experiments"},
     "training": {"training", "models", "dsp", "data", "experiments"},
     "evaluation": {"evaluation", "models", "dsp", "data", "experiments"},
