@@ -157,7 +157,7 @@ def test_crashed_build_leaves_no_root_and_the_next_call_succeeds(
 
 
 def test_removes_what_a_killed_build_left_behind(tmp_path: Path) -> None:
-    leftover = tmp_path / ".tree.partial-dead" / "tree" / "train"
+    leftover = tmp_path / ".tree.partial" / "train"
     leftover.mkdir(parents=True)
     tree_module.write_tree(tmp_path / "tree", num_tracks=1, seconds=1)
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["tree"]

@@ -6,13 +6,10 @@ The same arguments give the same bytes, whatever the number of processes. A mixt
 """
 
 import argparse
-import glob
 import math
 import multiprocessing
 import os
-import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -29,6 +26,7 @@ from unmix.data.tracks import MUSDB_VALIDATION_TRACKS
 from unmix.demo import instruments
 from unmix.demo.instruments import SAMPLE_RATE, Waveform
 from unmix.demo.songs import compose
+from unmix.files import replacing
 
 _PEAK = 0.8  # of full scale: no clipping, and headroom for gains on read
 _FADE_SECONDS = 0.03
@@ -76,18 +74,12 @@ def write_tree(root: Path, *, num_tracks: int = 24, seconds: float = 20.0, seed:
     if root.exists():
         return
     root.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{root.name}.partial-"
     with FileLock(root.parent / f".{root.name}.lock"):
         if root.exists():
             return
-        for leftover in root.parent.glob(glob.escape(prefix) + "*"):
-            shutil.rmtree(leftover)  # left by a process that was killed: we hold the lock
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=root.parent) as partial:
-            tree = Path(partial) / root.name  # one level down: the outer folder is private to this user
-            tracks = plan_tracks(num_tracks)
-            num_samples = round(seconds * SAMPLE_RATE)
-            _write_tracks([_Order(tree / track, num_samples, seed, index) for index, track in enumerate(tracks)])
-            tree.rename(root)
+        tracks, num_samples = plan_tracks(num_tracks), round(seconds * SAMPLE_RATE)
+        with replacing(root) as partial:
+            _write_tracks([_Order(partial / track, num_samples, seed, index) for index, track in enumerate(tracks)])
 
 
 def plan_tracks(num_tracks: int) -> list[Path]:
