@@ -1,7 +1,7 @@
-"""Four synthetic instruments for the demo songs of `unmix.data.demo`: drums, bass, other (pad and pluck), vocals.
+"""Four synthetic instruments: drums, bass, other (a pad and a plucked string), vocals.
 
-Every instrument turns `Notes` into a stereo waveform, (channels, samples), float64, at `SAMPLE_RATE`. Oscillators run
-through the whole track and the envelope comes last: a filter never rings down into denormal numbers, which are slow.
+Each turns `Notes` into a stereo waveform, (channels, samples), float64, at `SAMPLE_RATE`. Oscillators run through the
+whole track and envelopes are applied last, so that no filter decays into denormal numbers, which are slow.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _VOWELS = (
 
 @dataclass(frozen=True)
 class Notes:
-    """The notes of one line in order of time: starts and stops in samples, pitches as MIDI numbers, gains linear."""
+    """Notes of one line, ordered in time: starts and stops in samples, pitches as MIDI numbers, linear gains."""
 
     starts: Steps
     stops: Steps
@@ -36,18 +36,18 @@ class Notes:
 
 
 def level(waveform: Waveform) -> Waveform:
-    """The waveform scaled to an RMS of 1."""
+    """Scale a waveform to an RMS of 1."""
     return waveform / np.sqrt(np.mean(waveform**2))
 
 
 def pan(mono: Waveform, position: float) -> Waveform:
-    """A constant-power placement of (samples,) between left, -1, and right, +1, as (channels, samples)."""
+    """Place a mono signal between left, -1, and right, +1, at constant power: (samples,) -> (channels, samples)."""
     angle = (position + 1) * np.pi / 4
     return np.stack([np.cos(angle) * mono, np.sin(angle) * mono])
 
 
 def room(rng: np.random.Generator, waveform: Waveform, *, decay_seconds: float, wet_db: float) -> Waveform:
-    """Adds a stereo reverberation of decaying noise, so that no channel is a multiple of the other."""
+    """Add a stereo reverberation of decaying noise, so that no channel is a multiple of the other."""
     channels, samples = waveform.shape
     times = np.arange(int(6 * decay_seconds * SAMPLE_RATE)) / SAMPLE_RATE
     response = rng.standard_normal((channels, times.size)) * np.exp(-times / decay_seconds)
@@ -129,14 +129,14 @@ def _low_pass(waveform: Waveform, *, cutoff_hz: float, order: int) -> Waveform:
 
 
 def _smooth(values: Waveform, *, seconds: float) -> Waveform:
-    """A one-pole average with this time constant that starts settled at its first value."""
+    """Low-pass values with one pole of this time constant, settled at the first value from the start."""
     pole = np.exp(-1 / (seconds * SAMPLE_RATE))
     smoothed, _ = signal.lfilter([1 - pole], [1, -pole], values, zi=[pole * values[0]])
     return smoothed
 
 
 def _hold(notes: Notes, values: npt.NDArray[np.generic], *, num_samples: int) -> Waveform:
-    """One value per note -> (samples,): each lasts until the next note starts."""
+    """Hold each note's value until the next note starts: one value per note -> (samples,)."""
     edges = np.concatenate(([0], notes.starts[1:], [num_samples]))
     return np.repeat(values, np.diff(edges)).astype(np.float64)
 
@@ -144,7 +144,7 @@ def _hold(notes: Notes, values: npt.NDArray[np.generic], *, num_samples: int) ->
 def _envelope(
     notes: Notes, *, num_samples: int, attack_seconds: float, decay_seconds: float, release_seconds: float = 0.03
 ) -> Waveform:
-    """(samples,): a cosine attack, an exponential decay, and after each stop a cosine release."""
+    """Loudness of a line, (samples,): cosine attack, exponential decay, and a cosine release after each stop."""
     attack, release = int(attack_seconds * SAMPLE_RATE), int(release_seconds * SAMPLE_RATE)
     rise = 0.5 - 0.5 * np.cos(np.pi * np.arange(attack) / attack)
     fall = 0.5 + 0.5 * np.cos(np.pi * np.arange(release) / release)
@@ -160,7 +160,7 @@ def _envelope(
 
 
 def _add(line: Waveform, hit: Waveform, *, start: int) -> None:
-    """Adds the hit to the line in place, cut where the line ends."""
+    """Add a hit to a line in place; what lies beyond the end of the line is dropped."""
     target = line[..., start : start + hit.shape[-1]]
     target += hit[..., : target.shape[-1]]
 
@@ -173,7 +173,7 @@ def _kick(rng: np.random.Generator) -> list[Waveform]:
 
 
 def _snare(rng: np.random.Generator) -> list[Waveform]:
-    """Six hits of one tone under different noise."""
+    """Six hits of one snare drum, which differ in their noise."""
     times = np.arange(int(0.25 * SAMPLE_RATE)) / SAMPLE_RATE
     tone = np.sin(2 * np.pi * rng.uniform(170, 240) * times) * np.exp(-times / 0.04)
     band = signal.butter(2, [rng.uniform(700, 1500), 9000], btype="bandpass", fs=SAMPLE_RATE, output="sos")
@@ -182,7 +182,7 @@ def _snare(rng: np.random.Generator) -> list[Waveform]:
 
 
 def _hat(rng: np.random.Generator) -> list[Waveform]:
-    """Eight hits of different noise."""
+    """Eight hits of one hi-hat, which differ in their noise."""
     times = np.arange(int(0.12 * SAMPLE_RATE)) / SAMPLE_RATE
     band = signal.butter(4, rng.uniform(6500, 9000), btype="highpass", fs=SAMPLE_RATE, output="sos")
     noise = signal.sosfilt(band, rng.standard_normal((8, times.size)))
@@ -190,7 +190,7 @@ def _hat(rng: np.random.Generator) -> list[Waveform]:
 
 
 def _pad(rng: np.random.Generator, chords: list[Notes], *, num_samples: int) -> Waveform:
-    """Two saws per chord tone and channel, detuned by up to 12 cents, through a filter that opens and closes."""
+    """Pad of two detuned saws (12 cents at most) per chord tone and channel, under a filter that opens and closes."""
     sweep_hz, bright_hz = rng.uniform(0.1, 0.3), rng.uniform(1800, 3500)
     opening = 0.5 - 0.5 * np.cos(2 * np.pi * sweep_hz * np.arange(num_samples) / SAMPLE_RATE)
     envelope = _envelope(
@@ -209,7 +209,7 @@ def _pad(rng: np.random.Generator, chords: list[Notes], *, num_samples: int) -> 
 
 
 def _plucks(rng: np.random.Generator, notes: Notes, *, num_samples: int) -> Waveform:
-    """Plucked strings, alternating between left and right: eight harmonics, the upper ones dying first."""
+    """Plucked strings, alternately left and right, of eight harmonics of which the upper ones decay first."""
     times = np.arange(int(0.7 * SAMPLE_RATE)) / SAMPLE_RATE
     order = np.arange(1, 9)[:, None]
     damping, brightness = rng.uniform(3, 6), rng.uniform(0.8, 1.4)
@@ -227,7 +227,7 @@ def _plucks(rng: np.random.Generator, notes: Notes, *, num_samples: int) -> Wave
 
 
 def _sung_pitch(rng: np.random.Generator, notes: Notes, *, num_samples: int) -> Waveform:
-    """The MIDI pitch of a sung line, (samples,): slides between notes, vibrato on long ones, never quite steady."""
+    """MIDI pitch of a sung line, (samples,), with slides between notes, vibrato on long notes, and jitter."""
     slide = _smooth(_hold(notes, notes.pitches, num_samples=num_samples), seconds=rng.uniform(0.02, 0.05))
     seconds = np.arange(num_samples) / SAMPLE_RATE
     held_seconds = seconds - _hold(notes, notes.starts, num_samples=num_samples) / SAMPLE_RATE
@@ -237,7 +237,7 @@ def _sung_pitch(rng: np.random.Generator, notes: Notes, *, num_samples: int) -> 
 
 
 def _formants(source: Waveform, vowel: tuple[tuple[int, ...], ...], *, scale: float) -> Waveform:
-    """The source through one vowel's resonances in parallel, their signs alternating so that none cancels the next."""
+    """Filter a source by the resonances of a vowel, in parallel; alternating signs keep neighbours from cancelling."""
     voice = np.zeros_like(source)
     for index, (centre_hz, level_db, bandwidth_hz) in enumerate(zip(*vowel, strict=True)):
         numerator, denominator = signal.iirpeak(scale * centre_hz, centre_hz / bandwidth_hz, fs=SAMPLE_RATE)

@@ -1,6 +1,6 @@
-"""Writes the demo songs of `unmix.data.demo`: tempo, key, chords, sections, and from them the notes of every line.
+"""Compose songs: tempo, key, chords, sections, and from them the notes of every line.
 
-Time is counted in steps, sixteenth notes. A pattern is a string of steps that repeats through the song: `x` starts a
+Time is counted in steps of a sixteenth note. A pattern is a string of steps that repeats through the song: `x` starts a
 note, `-` holds it, `.` rests. A stem left out of a section is silent there, so estimates are also scored on silence.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from unmix.data.instruments import SAMPLE_RATE, Notes, Steps
+from unmix.demo.instruments import SAMPLE_RATE, Notes, Steps
 
 STEPS_PER_BAR = 16
 
@@ -28,7 +28,7 @@ _PAD = "x---------------"
 _PROGRESSIONS = ((0, 4, 5, 3), (0, 5, 3, 4), (5, 3, 0, 4), (0, 3, 4, 3), (0, 2, 3, 4))
 _MAJOR, _MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
 
-# Where each section ends, as a fraction of the song, and who plays in it. Every stem plays in 70 % or more of a form.
+# End of each section, as a fraction of the song, and the stems that play in it. Every stem plays in 70 % or more.
 _FORMS = (
     ((0.15, "drums bass other"), (0.45, "all"), (0.6, "bass other vocals"), (0.88, "all"), (1, "other vocals")),
     ((0.12, "other vocals"), (0.42, "all"), (0.6, "drums bass other"), (0.88, "all"), (1, "drums bass")),
@@ -39,7 +39,7 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class Song:
-    """The notes of every line: drums has the keys kick, snare and hat; chords is one line per chord tone."""
+    """Notes of every line; `drums` has the keys kick, snare and hat, `chords` has one line per chord tone."""
 
     num_samples: int
     drums: dict[str, Notes]
@@ -51,26 +51,34 @@ class Song:
 
 @dataclass(frozen=True)
 class _Frame:
-    """What the lines of a song share: samples per step, MIDI pitch of the key, scale, one degree per bar, sections."""
+    """What all lines of a song share.
+
+    Args:
+        step_samples: samples per step.
+        key: MIDI pitch.
+        scale: semitones above the key.
+        progression: degree of the chord of each bar.
+        sections: by stem, for each step whether it plays.
+    """
 
     num_samples: int
     step_samples: float
     key: int
     scale: tuple[int, ...]
     progression: tuple[int, ...]
-    sections: dict[str, npt.NDArray[np.bool_]]  # stem -> (steps,): does it play
+    sections: dict[str, npt.NDArray[np.bool_]]
 
     def pitches(self, degrees: Steps) -> Steps:
-        """MIDI pitches of degrees of the scale, counted from the key over as many octaves as needed."""
+        """MIDI pitches of degrees of the scale; degree 7 is an octave above the key."""
         return self.key + 12 * (degrees // 7) + np.take(self.scale, degrees % 7)
 
     def chord_degrees(self, steps: Steps) -> Steps:
-        """The degree of the chord that sounds at each step."""
+        """Degree of the chord at each step."""
         return np.take(self.progression, steps // STEPS_PER_BAR % len(self.progression))
 
 
 def compose(rng: np.random.Generator, num_samples: int) -> Song:
-    """A random song of this length."""
+    """Compose a random song of this length."""
     frame = _draw_frame(rng, num_samples)
     chords, arpeggio = _accompaniment(rng, frame)
     return Song(
@@ -108,7 +116,7 @@ def _sections(form: tuple[tuple[float, str], ...], num_steps: int) -> dict[str, 
 
 
 def _onsets(pattern: str, playing: npt.NDArray[np.bool_]) -> tuple[Steps, Steps]:
-    """The steps at which notes start and stop: at each `x`, and where a section enters in the middle of a note."""
+    """Steps at which notes start and stop; a section that begins in the middle of a note starts it anew."""
     marks = np.resize(np.array(list(pattern)), playing.size)
     sounding = playing & (marks != ".")
     entering = sounding & ~np.concatenate(([False], sounding[:-1]))
@@ -119,7 +127,7 @@ def _onsets(pattern: str, playing: npt.NDArray[np.bool_]) -> tuple[Steps, Steps]
 
 
 def _notes(rng: np.random.Generator, frame: _Frame, *, starts: Steps, stops: Steps, pitches: Steps) -> Notes:
-    """Steps to samples, with a random loudness of each note."""
+    """Notes in samples, each with a random loudness."""
     return Notes(
         starts=np.floor(starts * frame.step_samples).astype(np.int64),
         stops=np.floor(stops * frame.step_samples).astype(np.int64),
@@ -142,14 +150,14 @@ def _drum_parts(rng: np.random.Generator, frame: _Frame) -> dict[str, Notes]:
 
 
 def _bass_line(rng: np.random.Generator, frame: _Frame) -> Notes:
-    """Chord roots between 41 and 78 Hz, every sixth note or so an octave up."""
+    """Chord roots between 41 and 78 Hz; about every sixth note is an octave higher."""
     starts, stops = _onsets(_BASSES[rng.integers(len(_BASSES))], frame.sections["bass"])
     roots = 28 + (frame.pitches(frame.chord_degrees(starts)) - 28) % 12
     return _notes(rng, frame, starts=starts, stops=stops, pitches=roots + 12 * (rng.random(starts.size) < 0.17))
 
 
 def _accompaniment(rng: np.random.Generator, frame: _Frame) -> tuple[list[Notes], Notes]:
-    """The pad, three voices of one triad per bar, and an arpeggio over the same triads an octave up."""
+    """Three voices of a pad, one triad per bar, and an arpeggio over the same triads an octave higher."""
     starts, stops = _onsets(_PAD, frame.sections["other"])
     pad = frame.chord_degrees(starts)
     voices = [
@@ -163,7 +171,7 @@ def _accompaniment(rng: np.random.Generator, frame: _Frame) -> tuple[list[Notes]
 
 
 def _melody(rng: np.random.Generator, frame: _Frame) -> Notes:
-    """A random walk on the scale, folded into nine degrees; a note on a strong beat is a chord tone."""
+    """Random walk on the scale within nine degrees; notes on strong beats are chord tones."""
     starts, stops = _onsets(_MELODIES[rng.integers(len(_MELODIES))], frame.sections["vocals"])
     walk = np.cumsum(rng.choice([-2, -1, -1, 0, 1, 1, 2], size=starts.size)) + 5
     degrees = np.abs((walk + 8) % 16 - 8)  # mirrored at 0 and at 8

@@ -1,18 +1,15 @@
-"""Writes a MUSDB18-HQ tree of synthetic music: real enough to train on, and nothing to download.
+"""Write a data set of synthetic music in MUSDB18-HQ's layout.
 
-    python -m unmix.data.demo --tracks 24 --seconds 20 OUT
+    python -m unmix.demo.tree --tracks 24 --seconds 20 OUT
 
 The same arguments give the same bytes, whatever the number of processes. A mixture is the exact sum of its stems.
 """
 
 import argparse
-import glob
 import math
 import multiprocessing
 import os
-import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -25,10 +22,11 @@ import numpy.typing as npt
 import soundfile
 from filelock import FileLock
 
-from unmix.data import instruments
-from unmix.data.instruments import SAMPLE_RATE, Waveform
-from unmix.data.songs import compose
 from unmix.data.tracks import MUSDB_VALIDATION_TRACKS
+from unmix.demo import instruments
+from unmix.demo.instruments import SAMPLE_RATE, Waveform
+from unmix.demo.songs import compose
+from unmix.files import replacing
 
 _PEAK = 0.8  # of full scale: no clipping, and headroom for gains on read
 _FADE_SECONDS = 0.03
@@ -47,7 +45,7 @@ _TITLES = (
 
 
 class _Order(NamedTuple):
-    """One track to make: everything a worker process needs."""
+    """Everything a worker process needs to know to make one track."""
 
     folder: Path
     num_samples: int
@@ -56,16 +54,17 @@ class _Order(NamedTuple):
 
 
 def write_tree(root: Path, *, num_tracks: int = 24, seconds: float = 20.0, seed: int = 0) -> None:
-    """Makes `root/{train,test}/<track>/{mixture,drums,bass,other,vocals}.wav`, 44.1 kHz stereo PCM_16, at one stroke.
+    """Write `root/{train,test}/<track>/{mixture,drums,bass,other,vocals}.wav`, 44.1 kHz, stereo, 16 bits.
 
-    Does nothing where root exists: it appears, complete, by a rename. Of several processes that call, one builds.
-    Starts worker processes, so a script that calls it needs `if __name__ == "__main__"`.
+    Does nothing when `root` exists. The tree is complete before it appears under that name. When several processes call
+    this at once, one writes and the others wait. Worker processes are started, so a script that calls this needs
+    `if __name__ == "__main__"`.
 
     Args:
-        root: the folder to make; its parents are made too.
-        num_tracks: tracks in all; see `plan_tracks` for their names and splits.
+        root: folder to create, with its parents.
+        num_tracks: number of tracks in all splits together; see `plan_tracks` for their names and splits.
         seconds: length of every track.
-        seed: other seeds give other music under the same names.
+        seed: another seed gives other music under the same names.
     Raises:
         ValueError: when num_tracks or seconds is below 1, or seed below 0.
     """
@@ -75,25 +74,19 @@ def write_tree(root: Path, *, num_tracks: int = 24, seconds: float = 20.0, seed:
     if root.exists():
         return
     root.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{root.name}.partial-"
     with FileLock(root.parent / f".{root.name}.lock"):
         if root.exists():
             return
-        for leftover in root.parent.glob(glob.escape(prefix) + "*"):
-            shutil.rmtree(leftover)  # of a build that was killed: we hold the lock
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=root.parent) as partial:
-            tree = Path(partial) / root.name  # one level down: the outer folder is private to this user
-            tracks = plan_tracks(num_tracks)
-            num_samples = round(seconds * SAMPLE_RATE)
-            _write_tracks([_Order(tree / track, num_samples, seed, index) for index, track in enumerate(tracks)])
-            tree.rename(root)
+        tracks, num_samples = plan_tracks(num_tracks), round(seconds * SAMPLE_RATE)
+        with replacing(root) as partial:
+            _write_tracks([_Order(partial / track, num_samples, seed, index) for index, track in enumerate(tracks)])
 
 
 def plan_tracks(num_tracks: int) -> list[Path]:
-    """The tracks as `<train or test>/<name>`, without repetition.
+    """Relative paths `train/<name>` and `test/<name>` of all tracks; no name occurs twice.
 
-    From 6 tracks on a sixth (14 at most) bears the names by which musdb knows its validation tracks, a quarter is for
-    test. Below that there is no validation track, and one test track if there are two tracks.
+    With 6 tracks or more, a sixth of them (14 at most) have the names of musdb's validation tracks, and a quarter is
+    for testing. With fewer there is no validation track, and one test track when there are at least two.
     """
     if num_tracks < 6:
         num_valid, num_test = 0, min(num_tracks - 1, 1)
@@ -105,7 +98,7 @@ def plan_tracks(num_tracks: int) -> list[Path]:
 
 
 def _invent_name(index: int) -> str:
-    """Artist - Title; the 320 pairs are used up before one returns with a number."""
+    """Name of the form `Artist - Title`; from the 321st on, a number is appended."""
     verse, artist = divmod(index, len(_ARTISTS))
     volume, title = divmod(verse, len(_TITLES))
     # Title runs through all 20 as verse does, so no pair returns within a volume; artist shifts it for variety.
@@ -126,7 +119,7 @@ def _write_tracks(orders: list[_Order]) -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would otherwise wait for work forever."""
+    """Make a worker process exit when its parent was killed; it would wait for work forever."""
     threading.Thread(target=_exit_after_parent, daemon=True).start()
 
 
@@ -145,14 +138,15 @@ def _write_track(order: _Order) -> None:
 
 
 def _mix(stems: dict[str, npt.NDArray[np.int16]]) -> npt.NDArray[np.int16]:
-    """The exact sum; it fits, because `render_stems` leaves headroom."""
+    """The exact sum of the stems, which fits into 16 bits because `render_stems` leaves headroom."""
     return np.stack(list(stems.values())).sum(axis=0, dtype=np.int32).astype(np.int16)
 
 
 def render_stems(num_samples: int, *, seed: int, index: int) -> dict[str, npt.NDArray[np.int16]]:
-    """The stems of track `index`, each (channels, samples) int16, silent passages exactly zero; their sum peaks at 0.8.
+    """Stems of track `index`, int16, (channels, samples) each; their sum peaks at 0.8 of full scale.
 
-    Random numbers depend on seed and index alone, so a track is the same in a tree of any size.
+    Silent passages are exactly zero. Random numbers depend on seed and index alone, so a track is the same in a tree of
+    any size.
     """
     rng = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, index]))
     song = compose(rng, num_samples)
@@ -168,7 +162,7 @@ def render_stems(num_samples: int, *, seed: int, index: int) -> dict[str, npt.ND
 
 
 def _finish(rng: np.random.Generator, stem: Waveform) -> Waveform:
-    """Equal loudness give or take 3 dB, and a short fade so that the track does not end in a click."""
+    """Bring a stem to a common loudness (plus or minus 3 dB), and fade it out so that it does not end in a click."""
     gain = 10 ** (rng.uniform(-3, 3) / 20)
     fade = int(_FADE_SECONDS * SAMPLE_RATE)
     stem = gain * instruments.level(stem)
@@ -177,16 +171,16 @@ def _finish(rng: np.random.Generator, stem: Waveform) -> Waveform:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises instead of printing the usage and exiting."""
+    """Argument parser that raises ValueError instead of printing the usage and exiting."""
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Command line -> exit code: 0, or 2 after one line about what was wrong."""
-    parser = _Parser(prog="python -m unmix.data.demo", description="Write a MUSDB18-HQ tree of synthetic music.")
-    parser.add_argument("out", metavar="OUT", type=Path, help="the folder to make")
+    """Run the command line and return its exit code: 0, or 2 after a one-line error message."""
+    parser = _Parser(prog="python -m unmix.demo.tree", description="Write a MUSDB18-HQ tree of synthetic music.")
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder to create")
     parser.add_argument("--tracks", type=int, default=24, metavar="N")
     parser.add_argument("--seconds", type=float, default=20.0, metavar="S", help="length of every track")
     parser.add_argument("--seed", type=int, default=0, metavar="K")
@@ -197,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise FileExistsError(f"{options.out} exists already")
         write_tree(options.out, num_tracks=options.tracks, seconds=options.seconds, seed=options.seed)
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"unmix.data.demo: {error}\n")
+        sys.stderr.write(f"unmix.demo.tree: {error}\n")
         return 2
     megabytes = sum(file.stat().st_size for file in options.out.rglob("*.wav")) / 1e6
     seconds_taken = time.monotonic() - started
