@@ -10,7 +10,7 @@ from unmix.data.datamodule import SeparationDataModule
 if __name__ == "__main__":
     root, storage, workers = sys.argv[1:]
     module = SeparationDataModule(
-        root, name="m", target="bass", storage=storage, num_workers=int(workers), segment_seconds=0.1, batch_size=4
+        root, name="m", storage=storage, num_workers=int(workers), segment_seconds=0.1, batch_size=4
     )
     loader = iter(module.train_dataloader())
     for _ in itertools.islice(loader, 8):

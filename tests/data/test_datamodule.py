@@ -21,7 +21,7 @@ SEGMENT = 441
 
 
 def make_module(root, **changes):
-    settings = {"name": "tiny", "target": "vocals", "segment_seconds": 0.01, "samples_per_track": 5, "batch_size": 4}
+    settings = {"name": "tiny", "segment_seconds": 0.01, "samples_per_track": 5, "batch_size": 4}
     return SeparationDataModule(root, **(settings | changes))
 
 
@@ -57,9 +57,14 @@ def holding(module, train, valid=(), test=()):
     return module
 
 
-def fake_trainer(rank, world_size):
-    strategy = SimpleNamespace(root_device=torch.device("cpu"))
-    return SimpleNamespace(global_rank=rank, world_size=world_size, strategy=strategy)
+def fake_trainer(rank, world_size, **trained):
+    """A trainer of this rank, whose LightningModule has the attributes `trained`."""
+    return SimpleNamespace(
+        global_rank=rank,
+        world_size=world_size,
+        strategy=SimpleNamespace(root_device=torch.device("cpu")),
+        lightning_module=SimpleNamespace(**trained),
+    )
 
 
 def test_training_batch_is_int16_stems_with_gains_and_swaps(module):
@@ -192,17 +197,21 @@ def test_validation_names_can_be_chosen(musdb_tree):
     assert [track.name for track in module.splits.valid] == ["Some Band - Track"]
 
 
-def test_validation_reads_the_whole_mixture_file_and_the_target(tmp_path, write_tree):
+def test_validation_reads_the_whole_mixture_file_and_all_sources(tmp_path, write_tree):
     root = write_tree(tmp_path / "tree", ("Some Band - Track", VALIDATION), num_samples=500)
     mixture = root / "train" / VALIDATION / "mixture.wav"
     soundfile.write(mixture, np.random.default_rng(0).integers(-999, 999, (941, 2)).astype(np.int16), 44100)
-    (batch,) = make_module(root, target="bass").val_dataloader()
-    assert {stem: (samples.shape, samples.dtype) for stem, samples in batch.items()} == {
-        "mixture": ((1, 2, 941), torch.int16),
-        "bass": ((1, 2, 941), torch.int16),
-    }
-    np.testing.assert_array_equal(batch["mixture"][0], pcm.read_int16(mixture))
-    np.testing.assert_array_equal(batch["bass"][0], pcm.read_int16(mixture.with_name("bass.wav")))
+    (batch,) = make_module(root).val_dataloader()
+    assert list(batch) == ["mixture", *SOURCES]
+    for stem, samples in batch.items():
+        assert (samples.shape, samples.dtype) == ((1, 2, 941), torch.int16)
+        np.testing.assert_array_equal(samples[0], pcm.read_int16(mixture.with_name(f"{stem}.wav")))
+
+
+def test_validation_reads_only_the_sources_that_the_trained_module_names(module):
+    module.trainer = fake_trainer(0, 1, validation_sources=("bass",))
+    (batch,) = module.val_dataloader()
+    assert list(batch) == ["mixture", "bass"]
 
 
 def test_validation_gives_each_track_once_and_whole(musdb_tree):
@@ -230,7 +239,7 @@ def test_validation_batch_becomes_float_waveforms_by_name(module):
     (batch,) = module.val_dataloader()
     waveforms = module.on_after_batch_transfer(batch, 0)
     track = module.splits.valid[0]
-    assert list(waveforms) == ["mixture", "vocals"]
+    assert list(waveforms) == ["mixture", *SOURCES]
     for stem, waveform in waveforms.items():
         np.testing.assert_array_equal(waveform[0], pcm.read_float(track.path(stem)))
 
@@ -242,8 +251,14 @@ def test_batch_size_that_does_not_divide_by_the_ranks_is_refused(module, world_s
         module.train_dataloader()
 
 
-def test_check_accepts_what_can_be_trained_on(module):
+def test_check_accepts_what_can_be_trained_on_and_refuses_the_same_tree_once_a_file_is_gone(tmp_path, write_tree):
+    root = write_tree(tmp_path / "tree", ("Some Band - Track", VALIDATION), num_samples=500)
+    module = make_module(root)
+    assert module.training_errors() == []
     module.check_training()
+    (root / "train" / VALIDATION / "bass.wav").unlink()
+    with pytest.raises(ValueError, match=r"One Minute Smile lacks bass.wav"):
+        make_module(root).check_training()
 
 
 def test_check_refuses_a_tree_without_training_tracks(tmp_path, write_tree):

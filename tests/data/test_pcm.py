@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unmix.data import pcm
@@ -216,6 +216,7 @@ def test_a_converted_file_holds_what_reading_the_original_gives(tmp_path, monkey
     np.testing.assert_array_equal(pcm.read_int16(out), pcm.read_int16(path))
 
 
+@settings(deadline=None)
 @given(st.floats(-1.5, 1.5, width=32))
 def test_written_sample_is_within_one_step_or_clipped(tmp_path_factory, value):
     path = tmp_path_factory.getbasetemp() / "one_sample.wav"

@@ -40,7 +40,7 @@ def test_draws_are_arrays_of_batch_by_sources():
     assert {name: values.dtype for name, values in draws.items()} == dtypes
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(counters, counters, indices, recipes)
 def test_sample_does_not_depend_on_the_rest_of_its_batch(seed, epoch, indices, recipe):
     together = draw_small(indices, seed, epoch, recipe=recipe)
@@ -58,7 +58,7 @@ def test_draws_neither_read_nor_touch_the_global_generator():
     assert_equal(first, draw_small(range(4)))
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=2, unique=True)
 )
@@ -67,7 +67,7 @@ def test_another_seed_epoch_or_index_is_another_draw(names):
     assert (first.gains != second.gains).all()
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.integers(100, 10**7), min_size=1, max_size=200).map(np.array),
     st.integers(0, 1000),
@@ -79,7 +79,7 @@ def test_segments_lie_within_their_tracks(lengths, epoch, recipe):
     assert ((draws.starts >= 0) & (draws.starts <= lengths[draws.tracks] - 100)).all()
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(100, 10**8), min_size=1, max_size=300).map(np.array))
 def test_smallest_and_largest_random_numbers_give_the_first_and_last_segment(lengths):
     with pytest.MonkeyPatch.context() as patch:

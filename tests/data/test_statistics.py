@@ -17,7 +17,7 @@ from unmix.dsp.stft import Stft
 
 @pytest.fixture(scope="module")
 def tracks(musdb_tree):
-    return SeparationDataModule(musdb_tree, name="tiny", target="vocals").splits.train
+    return SeparationDataModule(musdb_tree, name="tiny").splits.train
 
 
 CPU = torch.device("cpu")

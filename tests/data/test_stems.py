@@ -24,7 +24,7 @@ def root(tmp_path):
 
 
 def make_module(root, tmp_path, **changes):
-    settings = {"name": "musdb18", "target": "bass", "layout": "stems", "segment_seconds": 1.0}
+    settings = {"name": "musdb18", "layout": "stems", "segment_seconds": 1.0}
     return SeparationDataModule(root, cache=tmp_path / "cache", **(settings | changes))
 
 

@@ -24,7 +24,7 @@ DEVICES = [CPU, *([torch.device("cuda")] if torch.cuda.is_available() else [])]
 
 @pytest.fixture(scope="module")
 def tracks(musdb_tree):
-    return SeparationDataModule(musdb_tree, name="tiny", target="vocals").splits.train
+    return SeparationDataModule(musdb_tree, name="tiny").splits.train
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def test_24_bit_files_are_copied_once_and_read_as_integers(tmp_path, write_tree)
     path = root / "train" / "A - B" / "bass.wav"
     samples, rate = soundfile.read(path, dtype="int16")
     soundfile.write(path, samples / 32768, rate, subtype="PCM_24")
-    module = SeparationDataModule(root, name="t", target="bass", segment_seconds=0.01, cache=tmp_path / "cache")
+    module = SeparationDataModule(root, name="t", segment_seconds=0.01, cache=tmp_path / "cache")
     module.prepare_data()
     (copy,) = (tmp_path / "cache" / "pcm").glob("*.wav")
     np.testing.assert_array_equal(pcm.read_int16(copy), samples.T)

@@ -1,22 +1,23 @@
-"""Files made once and used by many: whole or not there, whoever dies or runs out of disk in between."""
+"""Files that are expensive to make: built once, shared by all processes, and complete or absent."""
 
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
+from unmix.files import replacing
+
 
 def default_folder() -> Path:
-    """Where prepared data and caches lie when nothing else is said: UNMIX_DATA, or ~/.cache/unmix."""
+    """Default folder of prepared data and caches: the environment variable UNMIX_DATA, or ~/.cache/unmix."""
     return Path(os.environ.get("UNMIX_DATA") or "~/.cache/unmix").expanduser()
 
 
 def identity(files: Iterable[Path], *about: object) -> str:
-    """Sixteen hex digits of files (where, how large, how old) and what is made of them."""
+    """Cache key, 16 hex digits: identical for identical paths, sizes, modification times and `about`."""
     digest = hashlib.sha256(repr(about).encode())
     for file in files:
         stat = file.stat()
@@ -25,71 +26,42 @@ def identity(files: Iterable[Path], *about: object) -> str:
 
 
 def build_once(path: Path, build: Callable[[Path], object]) -> Path:
-    """Return `path`; when it is not there, have it made under another name, stored, and renamed.
+    """Return `path`, a file or folder; build it first when it does not exist.
 
-    Of several processes that ask at once, one builds and the others wait.
+    When several processes ask for it at once, one builds it and the others wait.
 
     Args:
         path: file or folder.
-        build: makes a file or folder at the path it is given.
+        build: writes a file or folder at the temporary path that it is given.
     Raises:
-        OSError: naming `paths.data` when the cache cannot be written; nothing half-made is left under `path`.
+        OSError: naming `paths.data` when the cache cannot be written; nothing incomplete is left under `path`.
     """
     if path.exists():
         return path
-    with _told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock")):
-            if not path.exists():
-                _build(path, build)
+    with _locked(path):
+        if not path.exists():
+            with replacing(path, is_durable=True) as partial:
+                build(partial)
     return path
 
 
 def replace(path: Path, build: Callable[[Path], object]) -> None:
-    """The same for a file that may be there: the last one to build it wins. Raises what `build_once` does."""
-    with _told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock")):
-            _build(path, build)
+    """Build a file or folder whether there is one or not; the last process wins. Raises what `build_once` does."""
+    with _locked(path), replacing(path, is_durable=True) as partial:
+        build(partial)
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Say of which folder the system speaks, and what to do."""
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a path, and name the setting to change when its folder cannot be written."""
     try:
-        yield
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            yield
     except OSError as error:
         if error.errno is None:
-            raise  # one of ours, that says it all
+            raise  # one of this project's, which says what to do
         raise OSError(
             f"paths.data: {path} cannot be written ({error.strerror}); "
             "make room there, or set UNMIX_DATA to a folder that can be written"
         ) from error
-
-
-def _build(path: Path, build: Callable[[Path], object]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    _remove(partial)  # of a process that was killed: the lock is ours, nobody else is at it
-    try:
-        build(partial)
-        for file in sorted(partial.iterdir()) if partial.is_dir() else [partial]:
-            _store(file)
-        partial.replace(path)
-    finally:
-        _remove(partial)
-
-
-def _store(file: Path) -> None:
-    """On the disk itself: a name must not survive a power cut that its bytes do not."""
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -9,19 +9,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from unmix.files import replacing
+
 PACKAGES = ("torch", "torchaudio", "pytorch-lightning", "hydra-core", "numpy", "museval", "norbert", "unmix")
 
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path, is_shared=True) as partial:
         partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError:  # the disk is full: nothing of it stays
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unmix import errors
 from unmix.data import pcm
+from unmix.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +48,21 @@ class Stems:
         self.num_clipped = 0
 
     def __enter__(self) -> "Stems":
-        self.open = ExitStack()
         self.files: dict[str, soundfile.SoundFile] = {}
         try:
-            for name, path in self.paths.items():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                kind = path.suffix[1:].upper()
-                file = soundfile.SoundFile(
-                    str(_partial(path)), "w", self.rate, self.channels, self.subtype, format=kind
-                )
-                self.files[name] = self.open.enter_context(file)
+            with ExitStack() as stack:
+                partials = {}
+                for name, path in self.paths.items():  # first all names, then all files: renamed when all are closed
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    partials[name] = stack.enter_context(replacing(path))
+                for name, path in self.paths.items():
+                    kind = path.suffix[1:].upper()
+                    file = soundfile.SoundFile(
+                        str(partials[name]), "w", self.rate, self.channels, self.subtype, format=kind
+                    )
+                    self.files[name] = stack.enter_context(file)
+                self.open = stack.pop_all()
         except (OSError, soundfile.LibsndfileError) as error:
-            self._give_up()
             raise OSError(f"out: {path} cannot be written ({error}); name another folder with out=") from error
         return self
 
@@ -79,20 +83,6 @@ class Stems:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is not None:
-            self._give_up()
-            return
-        self.open.close()
-        for path in self.paths.values():
-            _partial(path).replace(path)
-        if self.num_clipped:
+        self.open.__exit__(kind, error, traceback)
+        if error is None and self.num_clipped:
             log.warning("%d samples were clipped at full scale; bits=float keeps them", self.num_clipped)
-
-    def _give_up(self) -> None:
-        self.open.close()
-        for name in self.files:
-            _partial(self.paths[name]).unlink(missing_ok=True)
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.partial")

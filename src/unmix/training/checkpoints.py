@@ -6,7 +6,6 @@ score when the folder moved, and writes in place.
 
 import logging
 import math
-import os
 import time
 import zipfile
 from pathlib import Path
@@ -17,7 +16,8 @@ from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
 
-from unmix.experiments import signals
+from unmix.files import replacing
+from unmix.processes import signals
 from unmix.weights import checkpoint
 
 log = logging.getLogger(__name__)
@@ -31,17 +31,11 @@ class SafeCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
+        before = path.with_name(PREVIOUS) if path.name == LAST else None
         try:
-            with partial.open("wb") as file:
+            with replacing(path, is_durable=True, keep_as=before) as partial, partial.open("wb") as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            if path.name == LAST and path.exists():
-                path.replace(path.with_name(PREVIOUS))
-            partial.replace(path)
-        except (OSError, RuntimeError) as error:  # torch says RuntimeError when the disk is full
-            partial.unlink(missing_ok=True)
+        except (OSError, RuntimeError) as error:  # torch raises RuntimeError when the disk is full
             raise OSError(f"{path}: could not be written ({error}); the checkpoint before it is whole") from error
 
 

@@ -1,7 +1,6 @@
 """One `.safetensors` file for a whole separator: the weights of all targets, and their configuration as metadata."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from unmix.files import replacing
 from unmix.weights.checkpoint import KEY, SCHEMA, Checkpoint, check_schema
 from unmix.weights.migration import migrated
 
@@ -31,14 +31,8 @@ def write(checkpoints: Sequence[Checkpoint], path: Path) -> None:
     }
     about = {"schema": SCHEMA, "models": [_about(checkpoint) for checkpoint in checkpoints]}
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with replacing(path, is_durable=True) as partial:
         save_file(weights, str(partial), metadata={KEY: json.dumps(about)})
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _about(checkpoint: Checkpoint) -> dict[str, Any]:
