@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from unmix.dsp.stft import Stft
-from unmix.models.open_unmix import OpenUnmix
+from unmix.models.open_unmix import UMX
 from unmix.training.module import SeparationModule
+from unmix.training.objectives import MagnitudeMse
 
 STEPS, BATCH, SAMPLES, TARGET = 50, 4, 2 * 44100, "vocals"
 
@@ -35,16 +36,15 @@ def draw(num_batches: int, batch: int, num_samples: int, seed: int) -> list[dict
     return batches
 
 
-def make_models() -> tuple[OpenUnmix, nn.Module]:
+def make_models() -> tuple[UMX, nn.Module]:
     """Ours and the reference's, of the same weights and input scaling."""
     torch.manual_seed(0)
-    ours = OpenUnmix(512)
-    ours.input_mean.data.uniform_(-1, 0)
-    ours.input_scale.data.uniform_(0.5, 1)
-    reference = theirs.OpenUnmix(2049, 2, hidden_size=512, max_bin=ours.num_input_bins)
-    reference.load_state_dict(ours.state_dict())
-    for model in (ours, reference):
-        model.lstm.dropout = 0.0
+    ours = UMX((TARGET,), Stft(), dropout=0.0)
+    ours.network.input_mean.data.uniform_(-1, 0)
+    ours.network.input_scale.data.uniform_(0.5, 1)
+    reference = theirs.OpenUnmix(2049, 2, hidden_size=512, max_bin=ours.network.num_input_bins)
+    reference.load_state_dict(ours.network.state_dict())
+    reference.lstm.dropout = 0.0
     return ours, reference
 
 
@@ -58,12 +58,11 @@ class Losses(Callback):
         self.steps.append(outputs["loss"].item())
 
 
-def train_ours(model: OpenUnmix, batches: list[dict[str, Tensor]], tracks: list[dict[str, Tensor]]) -> list[float]:
+def train_ours(model: UMX, batches: list[dict[str, Tensor]], tracks: list[dict[str, Tensor]]) -> list[float]:
     """Losses of the steps, then of validation."""
     module = SeparationModule(
         model,
-        Stft(),
-        target=TARGET,
+        MagnitudeMse(),
         optimizer=partial(torch.optim.Adam, lr=1e-3, weight_decay=1e-5),
         scheduler=partial(torch.optim.lr_scheduler.ReduceLROnPlateau, factor=0.3, patience=80),
     )
@@ -118,7 +117,7 @@ def main() -> None:
     weights = reference.state_dict()
     differences = [
         float((value - weights[name]).abs().max())
-        for name, value in ours.state_dict().items()
+        for name, value in ours.network.state_dict().items()
         if value.is_floating_point()
     ]
     print("| largest difference | |\n|---|---|")

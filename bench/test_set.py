@@ -20,7 +20,7 @@ from unmix.data.tracks import SOURCES, Track
 from unmix.dsp.stft import Stft
 from unmix.evaluation.callback import Museval, evaluate
 from unmix.evaluation.scoring import EvaluationFolder
-from unmix.evaluation.separation import NetworksTest
+from unmix.evaluation.separation import ModelsTest
 from unmix.models.open_unmix import OpenUnmix
 from unmix.models.open_unmix.separator import Separator
 from unmix.training.trainer import make_trainer
@@ -42,7 +42,7 @@ def write_tree(root: Path) -> list[Track]:
         (root / "test" / f"Track {i:02d}").mkdir()
         for path in first.iterdir():
             os.link(path, root / "test" / f"Track {i:02d}" / path.name)
-    data = SeparationDataModule(root, name="noise", target="vocals", validation_tracks=(), cache=root / "cache")
+    data = SeparationDataModule(root, name="noise", validation_tracks=(), cache=root / "cache")
     return list(data.splits.test)
 
 
@@ -55,7 +55,7 @@ def seconds(tracks: list[Track], where: Path, workers: int) -> float:
         None, logger=False, callbacks=[scorer], enable_checkpointing=False, enable_progress_bar=False
     )
     started = time.perf_counter()
-    evaluate(lambda *arguments: NetworksTest(separator, *arguments), scorer, trainer)
+    evaluate(lambda *arguments: ModelsTest(separator, *arguments), scorer, trainer)
     return time.perf_counter() - started
 
 

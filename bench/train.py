@@ -24,8 +24,9 @@ from torch.utils.data import DataLoader
 
 from unmix.data.memory import keep_freed_memory
 from unmix.dsp.stft import Stft
-from unmix.models.open_unmix import OpenUnmix
+from unmix.models.open_unmix import UMX
 from unmix.training.module import SeparationModule
+from unmix.training.objectives import MagnitudeMse
 
 BATCH, SAMPLES, TARGET, TURNS, STEPS = 16, 6 * 44100, "vocals", 3, 4
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -56,12 +57,11 @@ class Times(Callback):
         self.stamps.append(now())
 
 
-def ours(model: OpenUnmix, batch: dict[str, Tensor]) -> list[float]:
+def ours(model: UMX, batch: dict[str, Tensor]) -> list[float]:
     """Seconds of steps after the first."""
     module = SeparationModule(
         model,
-        Stft(),
-        target=TARGET,
+        MagnitudeMse(),
         optimizer=partial(torch.optim.Adam, lr=1e-3, weight_decay=1e-5),
         scheduler=partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0),
     )
@@ -118,11 +118,11 @@ def steps(name: str) -> list[float]:
     torch.manual_seed(0)
     stems = 0.1 * torch.randn(2, BATCH, 2, SAMPLES, device=DEVICE)
     batch = {"mixture": stems.sum(dim=0), TARGET: stems[0]}
-    model = OpenUnmix(512).to(DEVICE)
+    model = UMX((TARGET,), Stft()).to(DEVICE)
     if name == "unmix":
         return ours(model, batch)
-    peer = theirs.OpenUnmix(2049, 2, hidden_size=512, max_bin=model.num_input_bins).to(DEVICE)
-    peer.load_state_dict(model.state_dict())
+    peer = theirs.OpenUnmix(2049, 2, hidden_size=512, max_bin=model.network.num_input_bins).to(DEVICE)
+    peer.load_state_dict(model.network.state_dict())
     return reference(peer, batch)
 
 

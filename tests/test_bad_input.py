@@ -86,7 +86,7 @@ def test_truncated_wav_is_named(train, tree):
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("target=vocal", "target: got 'vocal', allowed vocals, drums, bass, other; did you mean 'vocals'?"),
+        ("target=vocal", "target: got 'vocal', allowed vocals, drums, bass, other, all; did you mean 'vocals'?"),
         ("modle.hidden_size=8", "did you mean 'model'?"),
         ("model.hiden_size=8", "did you mean 'hidden_size'?"),
         ("+model.hiden_size=8", "did you mean 'hidden_size'?"),

@@ -31,7 +31,7 @@ def test_training_writes_a_self_contained_run_folder(trained):
     }
     for name in ("best", "last"):
         content = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)
-        assert content["unmix"]["target"] == "drums"
+        assert content["unmix"]["targets"] == ["drums"]
         assert content["unmix"]["config"]["model"]["hidden_size"] == 16
         assert content["unmix"]["metrics"]["val/loss"] > 0
         assert content["unmix"]["data_fingerprint"]
@@ -108,7 +108,7 @@ def test_mixture_row_is_the_mixture_divided_by_the_number_of_sources(evaluation,
 
 def test_a_second_evaluation_separates_nothing_again(evaluation, trained, cli, monkeypatch):
     stamps = {path: path.stat().st_mtime_ns for path in (evaluation / "tracks").glob("*.json")}
-    monkeypatch.setattr("unmix.runs.candidates.load_separator", None)  # would raise if called
+    monkeypatch.setattr("unmix.runs.candidates.load", None)  # would raise if called
     assert cli("evaluate", f"ckpt={trained}") == 0
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
 

@@ -67,17 +67,23 @@ def test_a_run_is_done_at_its_length_and_below(reached, asked, name):
     assert not plans.is_done(found, unlimited)
 
 
+def finish(plan, name, **changes):
+    """Write the status of a finished run of the same experiment."""
+    folder = plan.run.with_name(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    status.write(folder, done(**changes))
+
+
 def test_an_evaluation_counts_only_for_exactly_these_weights(planned):
     plan = planned(done())
-    for target in plan.targets:
-        plan.sibling(target).mkdir(parents=True, exist_ok=True)
-        status.write(plan.sibling(target), done(weights=target))
+    for source in plan.sources:
+        finish(plan, f"{source}-s42", weights=source, targets=(source,))
     assert plan.wants_evaluation
     assert not plan.is_finished
     where = plan.run.parent / "eval" / "hq-test-abc"
     where.mkdir(parents=True)
     summary = {
-        "weights": {target: target for target in plan.targets},
+        "weights": {source: source for source in plan.sources},
         "subset": "test",
         "separator": dict(plan.cfg.separator),
     }
@@ -89,11 +95,28 @@ def test_an_evaluation_counts_only_for_exactly_these_weights(planned):
 
 def test_three_targets_are_not_evaluated(planned):
     plan = planned(done())
-    for target in plan.targets[:3]:
-        plan.sibling(target).mkdir(parents=True, exist_ok=True)
-        status.write(plan.sibling(target), done())
+    for source in plan.sources[:3]:
+        finish(plan, f"{source}-s42", targets=(source,))
+    finish(plan, f"{plan.sources[3]}-s43", targets=(plan.sources[3],))  # of another seed
     assert not plan.wants_evaluation
     assert plan.is_finished
+
+
+def test_one_run_of_all_targets_is_evaluated(planned):
+    plan = planned(None, "target=all")
+    assert plan.run.name == "all-s42"
+    finish(plan, "all-s42", weights="w", targets=tuple(plan.sources))
+    assert plan.weights == dict.fromkeys(plan.sources, "w")
+    assert plan.wants_evaluation
+
+
+def test_of_several_runs_of_a_source_the_one_with_fewest_others_then_the_best_counts(planned):
+    plan = planned()
+    finish(plan, "all-s42", weights="all", targets=tuple(plan.sources), best=0.1)
+    finish(plan, "vocals+drums-s42", weights="two", targets=("vocals", "drums"), best=0.9)
+    finish(plan, "drums+bass-s42", weights="better two", targets=("drums", "bass"), best=0.8)
+    finish(plan, "vocals-s42", weights="one", best=2.0)  # a file that does not say its targets: its folder's name does
+    assert plan.weights == {"vocals": "one", "drums": "better two", "bass": "better two", "other": "all"}
 
 
 def test_a_configuration_that_changed_while_a_job_waited_is_refused(planned, monkeypatch):

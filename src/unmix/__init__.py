@@ -7,8 +7,10 @@ The package in reading order:
     models/       contract (what a model is), open_unmix/ (network, Wiener separator), joined, chunked (any others)
     weights/      checkpoint (our file), find (ckpt=... -> separator), others' files
     training/     module (the loss), checkpoints (how a run survives), trainer, callbacks, loggers
-    evaluation/   bss_eval (the ratios), scores (tracks, medians), callback (track by track), report (what people see)
-    experiments/  status, hold (one process a folder), signals, pool (processes side by side), leaderboard
+    evaluation/   bss_eval (the ratios), metrics, scores (tracks, medians), callback (track by track)
+    reports/      what people look at: tables, figures, pages, leaderboard, clips
+    experiments/  status, hold (one process per folder), folder
+    processes/    pool (child processes), signals
     config, composition, identity, plans, runs/    command line -> checked configurations -> the above
 
 Axes, always in this order and under these names:

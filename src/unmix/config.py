@@ -9,8 +9,9 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -27,9 +28,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from unmix import errors, identity
 from unmix.composition import CONF, Command, check_targets, compose, parse
-from unmix.experiments import signals
 from unmix.experiments.hold import Busy
-from unmix.experiments.pool import LAUNCHER
+from unmix.processes import signals
+from unmix.processes.pool import LAUNCHER
 
 # Their values are file names, which Hydra's grammar would take apart.
 LITERAL_KEYS = ("input", "ckpt", "data.root", "paths.out", "paths.data", "data.cache", "init_from", "out")
@@ -66,7 +67,7 @@ def main(config_name: str) -> int:
     except (ValueError, OSError, Busy, ArithmeticError, HydraException, OmegaConfBaseException) as error:
         if wants_traceback:
             raise
-        print(f"{config_name}: {explain(error, config_name)}", file=sys.stderr)  # noqa: T201
+        print(f"{config_name}: {explain(error, config_name, sys.argv[1:])}", file=sys.stderr)  # noqa: T201
         return BUSY if isinstance(error, Busy) else FAILED if isinstance(error, ArithmeticError) else USAGE_ERROR
 
 
@@ -80,7 +81,7 @@ def _die_with_parent() -> None:
 
 def _run(config_name: str) -> int:
     """Prepare the jobs of this command line, then run them; returns the exit code."""
-    arguments = get_args_parser().parse_args()
+    arguments = get_args_parser().parse_intermixed_args()  # --config-dir may stand anywhere
     if arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion:
         _through_hydra(config_name, lambda _: None)
         return 0
@@ -89,6 +90,8 @@ def _run(config_name: str) -> int:
         _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
         return 0
     cfgs = list(command.compose_jobs())
+    if not command.is_sweep:  # before the job is prepared, which already has things to say
+        configure_log(command.hydra.job_logging, command.hydra.verbose)
     unfinished = _unfinished(cfgs) if config_name == "train" else cfgs
     jobs = [_prepare(config_name, cfg) for cfg in unfinished]
     if jobs and cfgs[0].get("dry_run"):
@@ -96,7 +99,6 @@ def _run(config_name: str) -> int:
     elif jobs and command.is_sweep:
         return _sweep(command, cfgs)
     elif jobs:
-        configure_log(command.hydra.job_logging, command.hydra.verbose)
         jobs[0].run()
     return 0
 
@@ -162,19 +164,49 @@ def quote_literal(argument: str) -> str:
     return f"{key}{equals}'{escaped}'"
 
 
-def explain(error: BaseException, config_name: str) -> str:
-    """One line for one error; for a mistyped key or group the nearest that exists."""
+def explain(error: BaseException, config_name: str, arguments: Sequence[str] = ()) -> str:
+    """One line for one error; for a mistyped key or group the nearest that exists.
+
+    Args:
+        error: that ended the command.
+        config_name: of the command.
+        arguments: its command line; which groups it chooses decides which keys exist.
+    """
     text = str(error)
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return errors.one_line(error.__cause__)
     if isinstance(error, MissingConfigException) and error.options:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         return errors.unknown(group, name, error.options)
+    if text.startswith("Config group override must be"):
+        return _nothing_chosen(arguments)
     if isinstance(error, ConfigCompositionException):
         for beginning in ("Could not override '", "Could not append to config. ", "Could not delete from config. '"):
             if text.startswith(beginning) and "'" in text:
-                return _unknown_key(text.split("'")[1], compose(config_name, [], with_hydra=True))
+                return _unknown_key(text.split("'")[1], _base(config_name, arguments))
     return errors.one_line(error)
+
+
+def _nothing_chosen(arguments: Sequence[str]) -> str:
+    """`logger=null`: Hydra wants the name of a file."""
+    options = get_args_parser().parse_intermixed_args(list(arguments))
+    group = next(group for group, value in _choices(options) if value == "null")
+    names = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    return f"{group}: got null, allowed {', '.join(names)}; one entry of a group is left out as {group}.<entry>=null"
+
+
+def _base(config_name: str, arguments: Sequence[str]) -> DictConfig:
+    """The configuration that a command line overrides keys of: its choices of groups, each of the first job's."""
+    options = get_args_parser().parse_intermixed_args(list(arguments))
+    choices = [f"{group}={value.partition(',')[0]}" for group, value in _choices(options) if value != "null"]
+    return compose(config_name, choices, with_hydra=True, config_dir=options.config_dir)
+
+
+def _choices(options: Any) -> list[tuple[str, str]]:
+    """The overrides that choose a file of a group: names of both."""
+    folders = [CONF, *([Path(options.config_dir)] if options.config_dir else [])]
+    pairs = [override.partition("=")[::2] for override in options.overrides]
+    return [(group, value) for group, value in pairs if any((folder / group).is_dir() for folder in folders)]
 
 
 def _unknown_key(key: str, base: DictConfig) -> str:

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from unmix.evaluation.table import print_table
 from unmix.experiments import status
 from unmix.experiments.status import Status
 from unmix.identity import experiment_id, targets_of
+from unmix.reports.tables import print_table
 
 State = Literal["new", "continues", "done", "failed", "running"]
 LENGTHS = ("max_epochs", "max_steps", "max_time")

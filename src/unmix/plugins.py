@@ -49,6 +49,11 @@ def is_allowed(target: str, plugins: Sequence[str]) -> bool:
     return any(target.startswith(f"{package}.") for package in (*TRUSTED, *plugins))
 
 
+def is_plugin(target: object) -> bool:
+    """Whether a class of this dotted name is of a user's package, not of this project or a library in use."""
+    return str(target).partition(".")[0] not in TRUSTED
+
+
 def locate(target: object, name: str, plugins: Sequence[str]) -> Any:
     """Import what a `_target_` names.
 

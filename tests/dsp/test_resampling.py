@@ -1,4 +1,4 @@
-"""A track resampled in pieces is the track resampled in one."""
+"""Resampling in pieces gives the samples of resampling the whole track."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ RATES = st.sampled_from(
 
 @settings(deadline=None, max_examples=40)
 @given(rates=RATES, num_samples=st.integers(1, 5000), data=st.data())
-def test_any_piece_is_that_of_the_whole(rates, num_samples, data):
+def test_any_piece_equals_that_part_of_the_resampled_track(rates, num_samples, data):
     rate, new_rate = rates
     track = torch.randn(2, num_samples, generator=torch.Generator().manual_seed(num_samples))
 
@@ -23,17 +23,17 @@ def test_any_piece_is_that_of_the_whole(rates, num_samples, data):
         assert 0 <= start <= stop <= num_samples
         return track[:, start:stop]
 
-    whole = resample(track, rate, new_rate)
-    assert whole.shape[-1] == resampling.num_resampled(num_samples, rate, new_rate)
-    start = data.draw(st.integers(0, whole.shape[-1] - 1))
-    stop = data.draw(st.integers(start + 1, whole.shape[-1]))
+    expected = resample(track, rate, new_rate)
+    assert expected.shape[-1] == resampling.num_resampled(num_samples, rate, new_rate)
+    start = data.draw(st.integers(0, expected.shape[-1] - 1))
+    stop = data.draw(st.integers(start + 1, expected.shape[-1]))
     piece = resampling.resampled(read, num_samples, rate, new_rate)(start, stop)
-    torch.testing.assert_close(piece, whole[:, start:stop], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(piece, expected[:, start:stop], atol=1e-5, rtol=1e-4)
 
 
 @settings(deadline=None, max_examples=40)
 @given(rates=RATES, sizes=st.lists(st.integers(1, 3000), min_size=1, max_size=6))
-def test_blocks_come_out_as_the_whole(rates, sizes):
+def test_concatenated_blocks_equal_the_resampled_track(rates, sizes):
     rate, new_rate = rates
     track = torch.randn(4, 2, sum(sizes), generator=torch.Generator().manual_seed(len(sizes)))
     length = resampling.num_resampled(sum(sizes), rate, new_rate)

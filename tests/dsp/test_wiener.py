@@ -6,12 +6,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unmix.dsp.norbert_wiener import norbert_wiener as packaged
+from unmix.dsp.norbert_wiener import norbert_wiener
 from unmix.dsp.wiener import wiener
 
 
 def draw(shape=(1, 4, 2, 33, 20), seed=0, scale=1.0, dtype=torch.complex128):
-    """Complex sources (batch, sources, channels, bins, frames), their noisy magnitudes and their mixture."""
+    """Noisy magnitudes of random sources, (batch, sources, channels, bins, frames), and the mixture of the sources."""
     generator = torch.Generator().manual_seed(seed)
     sources = torch.randn(shape, dtype=torch.complex128, generator=generator) * scale
     noise = 0.5 + torch.rand(shape, dtype=torch.float64, generator=generator)
@@ -19,8 +19,8 @@ def draw(shape=(1, 4, 2, 33, 20), seed=0, scale=1.0, dtype=torch.complex128):
     return (sources.abs() * noise).to(torch.empty(0, dtype=dtype).real.dtype), mixture.to(dtype)
 
 
-def norbert_wiener(magnitudes, mixture, iterations, use_softmask):
-    """norbert wants (frames, bins, channels, sources), and writes into what it is given."""
+def package_wiener(magnitudes, mixture, iterations, use_softmask):
+    """Call `norbert.wiener`, whose axes are (frames, bins, channels, sources) and which overwrites its input."""
     v = magnitudes[0].permute(3, 2, 1, 0).numpy().copy()
     x = mixture[0].permute(2, 1, 0).numpy().copy()
     return torch.from_numpy(norbert.wiener(v, x, iterations, use_softmask=use_softmask)).permute(3, 2, 1, 0)[None]
@@ -33,18 +33,18 @@ def norbert_wiener(magnitudes, mixture, iterations, use_softmask):
 def test_wiener_equals_norbert_in_double_precision(iterations, initial, channels, scale):
     magnitudes, mixture = draw((1, 4, channels, 70, 20), scale=scale)
     ours = wiener(magnitudes, mixture, iterations=iterations, initial=initial)
-    theirs = norbert_wiener(magnitudes, mixture, iterations, use_softmask=initial == "softmask")
+    theirs = package_wiener(magnitudes, mixture, iterations, use_softmask=initial == "softmask")
     assert (ours - theirs).abs().max() <= 1e-6 * theirs.abs().max()
 
 
 def test_wiener_of_three_channels_equals_norbert():
     magnitudes, mixture = draw((1, 3, 3, 9, 12))
     ours = wiener(magnitudes, mixture, iterations=2)
-    theirs = norbert_wiener(magnitudes, mixture, 2, use_softmask=False)
+    theirs = package_wiener(magnitudes, mixture, 2, use_softmask=False)
     assert (ours - theirs).abs().max() <= 1e-6 * theirs.abs().max()
 
 
-def test_no_iteration_returns_magnitudes_with_the_phase_of_the_mixture():
+def test_zero_iterations_return_the_magnitudes_with_the_phase_of_the_mixture():
     magnitudes, mixture = draw()
     estimates = wiener(magnitudes, mixture, iterations=0)
     assert torch.allclose(estimates.abs(), magnitudes)
@@ -54,10 +54,10 @@ def test_no_iteration_returns_magnitudes_with_the_phase_of_the_mixture():
 @pytest.mark.parametrize("iterations", [0, 1, 2])
 @pytest.mark.parametrize("initial", ["mixture_phase", "softmask"])
 @pytest.mark.parametrize("residual", [False, True])
-def test_the_package_norbert_can_take_its_place(iterations, initial, residual):
+def test_norbert_wiener_gives_the_same_result_as_wiener(iterations, initial, residual):
     magnitudes, mixture = draw((2, 3, 2, 40, 20), scale=30.0)
     arguments = {"iterations": iterations, "initial": initial, "residual": residual}
-    ours, theirs = wiener(magnitudes, mixture, **arguments), packaged(magnitudes, mixture, **arguments)
+    ours, theirs = wiener(magnitudes, mixture, **arguments), norbert_wiener(magnitudes, mixture, **arguments)
     assert (ours - theirs).abs().max() <= 1e-6 * theirs.abs().max()
 
 
@@ -69,7 +69,7 @@ def test_wiener_equals_openunmix_in_single_precision(iterations, softmask, resid
     magnitudes, mixture = draw((1, 4, 2, 40, 30), scale=scale, dtype=torch.complex64)
     arguments = {"iterations": iterations, "residual": residual}
     ours = wiener(magnitudes, mixture, initial="softmask" if softmask else "mixture_phase", **arguments)
-    # its axes are (frames, bins, channels, sources), and (frames, bins, channels, 2) for what is complex
+    # openunmix's axes: magnitudes (frames, bins, channels, sources), mixture (frames, bins, channels, 2)
     v, x = magnitudes[0].permute(3, 2, 1, 0), torch.view_as_real(mixture[0].permute(2, 1, 0).contiguous())
     theirs = openunmix.filtering.wiener(v, x, softmask=softmask, eps=torch.finfo(torch.float32).eps, **arguments)
     theirs = torch.view_as_complex(theirs.movedim(3, -1).contiguous()).permute(3, 2, 1, 0)[None]
@@ -78,7 +78,7 @@ def test_wiener_equals_openunmix_in_single_precision(iterations, softmask, resid
 
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 10_000), iterations=st.integers(1, 3), scale=st.sampled_from([0.1, 1.0, 50.0]))
-def test_refined_estimates_add_up_to_the_mixture(seed, iterations, scale):
+def test_refined_estimates_sum_to_the_mixture(seed, iterations, scale):
     magnitudes, mixture = draw((2, 3, 2, 5, 30), seed=seed, scale=scale)
     estimates = wiener(magnitudes, mixture, iterations=iterations)
     assert (estimates.sum(dim=1) - mixture).abs().max() < 1e-5 * mixture.abs().max()
@@ -86,7 +86,7 @@ def test_refined_estimates_add_up_to_the_mixture(seed, iterations, scale):
 
 @pytest.mark.parametrize("peak", [1.0, 200.0, 3000.0])
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
-def test_dual_mono_mixture_comes_back_whole(peak, dtype):
+def test_estimates_of_a_dual_mono_mixture_are_finite_and_sum_to_it(peak, dtype):
     magnitudes, mixture = draw((1, 4, 1, 17, 40), scale=peak, dtype=dtype)
     magnitudes, mixture = magnitudes.repeat(1, 1, 2, 1, 1), mixture.repeat(1, 2, 1, 1)
     estimates = wiener(magnitudes, mixture, iterations=1)
@@ -95,25 +95,25 @@ def test_dual_mono_mixture_comes_back_whole(peak, dtype):
     assert (estimates[:, :, 0] - estimates[:, :, 1]).abs().max() < 1e-4 * mixture.abs().max()
 
 
-def test_silence_stays_silence():
+def test_silence_is_separated_to_silence():
     estimates = wiener(torch.zeros(1, 4, 2, 9, 7), torch.zeros(1, 2, 9, 7, dtype=torch.complex64), iterations=2)
     assert estimates.abs().max() == 0
 
 
-def test_a_silent_source_stays_silent_beside_the_others():
+def test_a_source_without_magnitude_stays_silent():
     magnitudes, mixture = draw()
     magnitudes[:, 2] = 0
     assert wiener(magnitudes, mixture, iterations=1)[:, 2].abs().max() == 0
 
 
-def test_tracks_of_a_batch_do_not_touch_each_other():
+def test_tracks_of_a_batch_are_separated_independently():
     quiet, loud = draw(seed=1, scale=0.1), draw(seed=2, scale=300.0)
     both = wiener(torch.cat([quiet[0], loud[0]]), torch.cat([quiet[1], loud[1]]), iterations=1)
     assert torch.allclose(both[:1], wiener(*quiet, iterations=1))
     assert torch.allclose(both[1:], wiener(*loud, iterations=1))
 
 
-def test_residual_is_what_the_estimates_leave_of_the_mixture():
+def test_the_residual_is_the_mixture_minus_the_estimates():
     magnitudes, mixture = draw()
     initial = wiener(magnitudes[:, :1], mixture, iterations=0, residual=True)
     assert initial.shape[1] == 2
@@ -153,7 +153,7 @@ def test_single_precision_stays_close_to_double():
     assert np.abs(single.numpy() - double.numpy()).max() < 1e-4 * double.abs().max()
 
 
-def test_bad_arguments_are_refused():
+def test_wiener_refuses_bad_arguments():
     magnitudes, mixture = draw()
     with pytest.raises(ValueError, match="iterations: got -1"):
         wiener(magnitudes, mixture, iterations=-1)

@@ -1,14 +1,12 @@
-"""Published scores come out of the shipped data, and stand beside ours."""
+"""Published scores come out of the shipped data."""
 
 import math
-from io import StringIO
 
 import pytest
-from rich.console import Console
 
 from unmix.evaluation import published, scores
+from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.scores import TrackScore
-from unmix.evaluation.table import METRICS, print_comparison
 
 TARGETS = ("vocals", "drums", "bass", "other")
 # SiSEC 2018's medians of SDR, SIR, ISR and SAR, as the campaign's files give them
@@ -68,12 +66,3 @@ def test_means_of_medians_are_means_over_tracks_that_have_a_score():
     ]
     assert scores.means_of_medians(rows)["ours"]["bass"]["SDR"] == pytest.approx(3.2)
     assert scores.summarize(rows)["ours"]["bass"]["SDR"] == 3.6
-
-
-def test_the_comparison_shows_ours_theirs_and_the_difference():
-    text = StringIO()
-    ours = {"bass": dict.fromkeys(METRICS, 5.5), "drums": dict.fromkeys(METRICS, 1.0)}
-    print_comparison(ours, {"bass": published.medians_of("umxl")["bass"]}, "umxl", Console(file=text, width=100))
-    assert "5.50 / 6.02 / -0.52" in text.getvalue()
-    assert "umxl as published" in text.getvalue()
-    assert "drums" not in text.getvalue()

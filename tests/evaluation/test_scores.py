@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from unmix.evaluation import scores
+from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.scores import TrackScore
-from unmix.evaluation.table import METRICS
 
 RATE = 8000
 NAMES = ("vocals", "drums")
@@ -123,24 +123,3 @@ def test_bad_input_is_refused(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(FileNotFoundError, match="engine: museval needs ffmpeg and ffprobe"):
         score(references, estimates, "museval")
-
-
-def test_the_sdr_of_a_whole_track_is_of_all_samples_and_channels_at_once():
-    references, estimates = draw(seconds=2.5)
-    references[1] = 0
-    store = score(references, estimates)
-    signal, noise = references[0].double().square().sum(), (references - estimates)[0].double().square().sum()
-    found = scores.whole_tracks([store])
-    assert found["vocals"] == pytest.approx(float(10 * torch.log10(signal / noise)), abs=1e-5)
-    assert found["drums"] < -90, "silence that something is taken for has a score"
-    other = score(*draw(seed=1))
-    both = scores.whole_tracks([store, other])
-    assert both["vocals"] == pytest.approx((found["vocals"] + scores.whole_tracks([other])["vocals"]) / 2)
-
-
-def test_long_tracks_have_the_same_sdr_read_in_blocks(monkeypatch):
-    references, estimates = draw()
-    readers = [lambda start, stop, stems=stems: stems[..., start:stop] for stems in (references, estimates)]
-    whole = scores.whole_track_sdr(*readers, references.shape[-1])
-    monkeypatch.setattr(scores, "BLOCK", 1000)
-    torch.testing.assert_close(scores.whole_track_sdr(*readers, references.shape[-1]), whole)

@@ -12,7 +12,7 @@ import pytest
 from unmix.experiments import hold as module
 from unmix.experiments import status
 from unmix.experiments.hold import Busy, hold, move_aside
-from unmix.experiments.signals import Interrupted
+from unmix.processes.signals import Interrupted
 
 HOLDER = """
 import sys, time

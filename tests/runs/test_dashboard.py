@@ -1,6 +1,5 @@
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,15 +39,6 @@ def test_without_a_login_the_specification_is_printed(cli, capfd):
         "time/waiting_for_data",
     ):
         assert f'"{name}"' in text, name
-
-
-def test_the_names_are_those_that_are_logged(cli, capfd):
-    source = Path(__file__).parents[2] / "src" / "unmix"
-    logged = "".join((source / path).read_text() for path in ("training/module.py", "training/callbacks.py"))
-    assert cli("dashboard") == 0
-    shown = set(re.findall(r'"((?:val|train|time)/\w+)"', capfd.readouterr().out))
-    assert shown
-    assert all(f'"{name}"' in logged for name in shown), shown
 
 
 def test_saving_needs_an_owner_and_a_login(cli, capfd, monkeypatch):

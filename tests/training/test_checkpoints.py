@@ -50,7 +50,7 @@ def test_a_flipped_byte_anywhere_is_recognised_or_harmless(folder, share, caplog
 
 def test_a_flipped_weight_is_recognised(folder):
     path = folder / "last.ckpt"
-    weights = torch.load(path, weights_only=True)["state_dict"]["model.fc1.weight"].numpy().tobytes()
+    weights = torch.load(path, weights_only=True)["state_dict"]["model.network.fc1.weight"].numpy().tobytes()
     flip(path, path.read_bytes().index(weights) + 1000)
     assert find_resumable(folder).path.name == "previous.ckpt"
 

@@ -27,12 +27,12 @@ def test_a_moving_average_is_saved_and_validated(cli, train_arguments, tmp_path,
     found = read(run(cli, train_arguments, tmp_path, "callbacks=ema", "callbacks.ema.decay=0.9"))
     plain = read(trained / "drums-s42")["state_dict"]
     assert all(torch.equal(value, plain[name]) for name, value in found["current_model_state"].items())
-    for name in ("model.fc1.weight", "model.bn1.running_var"):
+    for name in ("model.network.fc1.weight", "model.network.bn1.running_var"):
         assert not torch.equal(found["state_dict"][name], plain[name])
     (folder,) = (tmp_path / "runs").iterdir()
     network = load_separator(folder, "cpu", niter=0).networks["drums"]
     best = read(folder / "drums-s42", "best")["state_dict"]
-    assert torch.equal(network.fc1.weight, best["model.fc1.weight"]), "the average is what separates"
+    assert torch.equal(network.fc1.weight, best["model.network.fc1.weight"]), "the average is what separates"
 
 
 def test_a_run_with_a_moving_average_goes_on_bit_for_bit(cli, train_arguments, tmp_path):
@@ -52,8 +52,8 @@ def test_frozen_statistics_stay_those_of_the_data(cli, train_arguments, tmp_path
     first = run(cli, train_arguments, tmp_path / "moved", *arguments[1:])
     frozen, moved = read(folder)["state_dict"], read(first)["state_dict"]
     again = run(cli, train_arguments, tmp_path / "seed", *arguments, "optimizer.lr=1e-2")
-    assert torch.equal(frozen["model.input_mean"], read(again)["state_dict"]["model.input_mean"])
-    assert not torch.equal(frozen["model.input_mean"], moved["model.input_mean"])
+    assert torch.equal(frozen["model.network.input_mean"], read(again)["state_dict"]["model.network.input_mean"])
+    assert not torch.equal(frozen["model.network.input_mean"], moved["model.network.input_mean"])
 
 
 @pytest.mark.parametrize("num_batches", [8, 6, 2])

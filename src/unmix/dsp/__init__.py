@@ -1,1 +1,1 @@
-"""Signal processing on complex tensors: no configuration, no files."""
+"""Signal processing on tensors; reads no configuration and no files."""

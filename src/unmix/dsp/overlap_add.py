@@ -1,4 +1,4 @@
-"""Spectrograms and waveforms of a track that is never in memory as a whole: a centred STFT, block by block."""
+"""Centred STFT and its inverse, block by block, for tracks too long for memory."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -8,15 +8,20 @@ from torch.nn import functional
 
 from unmix.dsp.stft import Stft
 
-# Samples start .. stop - 1 of a track, (channels, samples); asked for within the track only.
+# Returns samples start .. stop - 1 of a track, (channels, samples); callers stay within the track.
 Read = Callable[[int, int], Tensor]
 
 
 def spectrograms(stft: Stft, read: Read, num_samples: int, num_frames: int) -> Iterator[Tensor]:
-    """The frames of `Stft(center=True)` of a track in blocks of at most `num_frames`: (channels, bins, frames) each.
+    """Yield the spectrogram of `Stft(center=True)` block by block.
 
     Args:
-        num_samples: of the track, at least `fft_size`.
+        stft: sizes and window.
+        read: returns samples of the track.
+        num_samples: length of the track, at least `fft_size`.
+        num_frames: frames per block.
+    Yields:
+        (channels, bins, frames), complex, with at most `num_frames` frames.
     """
     half, total = stft.fft_size // 2, 1 + num_samples // stft.hop_size
     uncentred = Stft(stft.fft_size, stft.hop_size).to(stft.window.device)
@@ -29,15 +34,16 @@ def spectrograms(stft: Stft, read: Read, num_samples: int, num_frames: int) -> I
 
 
 def waveforms(stft: Stft, blocks: Iterable[Tensor], num_samples: int) -> Iterator[Tensor]:
-    """The inverse: frames in, block by block; samples out as soon as no later frame reaches them.
+    """Invert the spectrogram of `Stft(center=True)` block by block; yield samples once no later frame overlaps them.
 
     Args:
-        blocks: complex, (sources, channels, bins, frames) each.
-        num_samples: of the track.
+        stft: sizes and window.
+        blocks: consecutive blocks of frames, (sources, channels, bins, frames), complex.
+        num_samples: length of the track.
     Yields:
-        (sources, channels, samples), together the whole track.
+        (sources, channels, samples); concatenated, `num_samples` samples.
     """
-    position, carried = -(stft.fft_size // 2), None  # half a window was reflected before the first sample
+    position, carried = -(stft.fft_size // 2), None  # the first window starts half a window early
     for spectrogram in blocks:
         shape = spectrogram.shape[:2]
         total = _overlapped(stft, spectrogram)
@@ -51,7 +57,7 @@ def waveforms(stft: Stft, blocks: Iterable[Tensor], num_samples: int) -> Iterato
 
 
 def _overlapped(stft: Stft, spectrogram: Tensor) -> Tensor:
-    """Windowed frames added up, (sources * channels + 1, samples); the last row has what to divide by."""
+    """Overlap-add windowed frames, (sources * channels + 1, samples); the last row is the sum of squared windows."""
     window = stft.window.to(spectrogram.real.dtype)
     frames = (torch.fft.irfft(spectrogram, stft.fft_size, dim=-2) * window[:, None]).flatten(end_dim=1)
     rows = torch.cat([frames, window.square()[None, :, None].expand(1, -1, frames.shape[-1])])
@@ -60,7 +66,14 @@ def _overlapped(stft: Stft, spectrogram: Tensor) -> Tensor:
 
 
 def _samples(rows: Tensor, position: int, num_samples: int, shape: torch.Size) -> Iterator[Tensor]:
-    """Those of a piece that lie within the track."""
+    """Yield the part of overlap-added rows that lies within the track, divided by the sum of squared windows.
+
+    Args:
+        rows: see `_overlapped`.
+        position: index in the track of the first sample; negative before the start.
+        num_samples: length of the track.
+        shape: sources and channels.
+    """
     low, high = max(0, -position), min(rows.shape[-1], num_samples - position)
     if low < high:
         yield (rows[:-1, low:high] / rows[-1, low:high]).reshape(*shape, -1)

@@ -1,4 +1,7 @@
-"""Another sample rate for a track that is never in memory as a whole; the same samples as in one piece."""
+"""Resampling piece by piece, for tracks too long for memory.
+
+The samples equal those of `torchaudio.functional.resample` on the whole track.
+"""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -10,33 +13,43 @@ from torchaudio.functional import resample
 
 from unmix.dsp.overlap_add import Read
 
-_LARGEST_TERM = 5000  # of the ratio of two rates in lowest terms: torchaudio's filters grow with the product
+# Limit on both terms of the reduced ratio of two rates: torchaudio's filters grow with their product.
+_LARGEST_TERM = 5000
 
 
 def ratio(rate: int, new_rate: int) -> tuple[int, int]:
-    """Both rates in lowest terms.
+    """Reduce the ratio of two sample rates to lowest terms: 48000 and 44100 Hz give 160 and 147.
 
     Raises:
-        ValueError: when they have no common divisor to speak of, as 44099 and 44100.
+        ValueError: when a term exceeds 5000, as for 44099 and 44100 Hz.
     """
     common = math.gcd(rate, new_rate)
     terms = rate // common, new_rate // common
     if max(terms) > _LARGEST_TERM:
-        raise ValueError(f"input: {rate} Hz cannot be resampled to {new_rate} Hz: write the file at a usual rate first")
+        raise ValueError(
+            f"input: {rate} Hz cannot be resampled to {new_rate} Hz: convert the file to a common rate, "
+            "such as 44100 Hz, first"
+        )
     return terms
 
 
 def num_resampled(num_samples: int, rate: int, new_rate: int) -> int:
-    """Length of a track at another rate."""
+    """Number of samples of a track after resampling."""
     return -(-num_samples * new_rate // rate)
 
 
 def resampled(read: Read, num_samples: int, rate: int, new_rate: int) -> Read:
-    """Random access to a track at another rate.
+    """Make a reader of a track at another sample rate.
 
     Args:
-        read: samples at `rate`.
-        num_samples: of the track at `rate`.
+        read: returns samples of the track at `rate`.
+        num_samples: length of the track at `rate`.
+        rate: sample rate of the track, Hz.
+        new_rate: sample rate of the result, Hz.
+    Returns:
+        A function that returns samples start .. stop - 1 at `new_rate`, (channels, samples).
+    Raises:
+        ValueError: see `ratio`.
     """
     old, new = ratio(rate, new_rate)
     if old == new:
@@ -44,7 +57,10 @@ def resampled(read: Read, num_samples: int, rate: int, new_rate: int) -> Read:
     context = _context(old, new)
 
     def read_resampled(start: int, stop: int) -> Tensor:
-        first, last = start // new * old - context, -(-stop // new) * old + context  # where both rates meet
+        first, last = (
+            start // new * old - context,
+            -(-stop // new) * old + context,
+        )  # multiples of `old`, where samples of both rates coincide
         low, high = max(first, 0), min(last, num_samples)
         piece = functional.pad(read(low, high), (low - first, last - high))
         skipped = (first + context) // old * new - context // old * new
@@ -55,7 +71,18 @@ def resampled(read: Read, num_samples: int, rate: int, new_rate: int) -> Read:
 
 
 def resampled_blocks(blocks: Iterable[Tensor], rate: int, new_rate: int, num_samples: int) -> Iterator[Tensor]:
-    """A track that comes in blocks, (..., samples), at another rate, and `num_samples` long."""
+    """Resample a track that arrives in blocks.
+
+    Args:
+        blocks: consecutive blocks of the track at `rate`, (..., samples).
+        rate: sample rate of the blocks, Hz.
+        new_rate: sample rate of the result, Hz.
+        num_samples: length of the result at `new_rate`; the rest is dropped.
+    Yields:
+        (..., samples) at `new_rate`.
+    Raises:
+        ValueError: see `ratio`.
+    """
     old, new = ratio(rate, new_rate)
     if old == new:
         yield from blocks
@@ -74,17 +101,21 @@ def resampled_blocks(blocks: Iterable[Tensor], rate: int, new_rate: int, num_sam
 
 
 def _with_silence(blocks: Iterable[Tensor], before: int, after: int) -> Iterator[Tensor]:
-    shape = None
+    """Yield the blocks with `before` zeros in front and `after` zeros behind; nothing when there is no block."""
+    last = None
     for block in blocks:
-        if shape is None:
+        if last is None:
             yield block.new_zeros(*block.shape[:-1], before)
-        shape = block
+        last = block
         yield block
-    if shape is not None:
-        yield shape.new_zeros(*shape.shape[:-1], after)
+    if last is not None:
+        yield last.new_zeros(*last.shape[:-1], after)
 
 
 def _context(old: int, new: int) -> int:
-    """Samples on either side that a resampled one depends on: torchaudio's filter is six zero crossings wide."""
+    """Number of input samples on either side that an output sample depends on, rounded up to a multiple of `old`.
+
+    torchaudio's filter is six zero crossings wide on either side, at 0.99 of the lower Nyquist frequency.
+    """
     width = math.ceil(6 * old / (0.99 * min(old, new))) + old
     return -(-width // old) * old

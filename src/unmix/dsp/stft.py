@@ -1,21 +1,24 @@
-"""Short-time Fourier transform and its inverse, on whatever device the audio is on."""
+"""Short-time Fourier transform and its inverse."""
 
 import torch
 from torch import Tensor, nn
 
 
 class Stft(nn.Module):
-    """Windowed FFT of waveforms with any leading axes.
+    """Short-time Fourier transform with a Hann window, for waveforms with any leading axes.
 
     Args:
-        fft_size: samples per window; UMX: 4096.
-        hop_size: samples from one window to the next; UMX: 1024.
-        center: False starts the first window at the first sample and drops the unfinished last one, as UMX does for
-            loss, statistics and validation. True reflects half a window at both ends, so that every sample can come
-            back: use it wherever a waveform is wanted.
+        fft_size: samples per window; Open-Unmix (UMX): 4096.
+        hop_size: samples from one window to the next, at most half a window; UMX: 1024.
+        center: False starts the first window at the first sample and drops the samples after the last full window, as
+            UMX does for loss, statistics and validation. True pads half a window by reflection at both ends, so that
+            `inverse` restores every sample.
 
     Shape:
         waveform (..., channels, samples) -> complex (..., channels, bins, frames), bins = fft_size // 2 + 1.
+
+    Raises:
+        ValueError: on a hop below 1 or above half a window.
     """
 
     window: Tensor
@@ -31,10 +34,11 @@ class Stft(nn.Module):
 
     @property
     def num_bins(self) -> int:
+        """Number of frequency bins."""
         return self.fft_size // 2 + 1
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Spectrogram of a waveform.
+        """Transform a waveform, (..., samples), to a spectrogram, (..., bins, frames), complex.
 
         Raises:
             ValueError: when the waveform is too short for one window.
@@ -44,7 +48,7 @@ class Stft(nn.Module):
         if samples < shortest:
             raise ValueError(f"waveform: got {samples} samples, at least {shortest} needed (fft_size={self.fft_size})")
         spectrogram = torch.stft(
-            waveform.reshape(-1, samples),  # torch.stft knows one leading axis
+            waveform.reshape(-1, samples),  # torch.stft takes one leading axis
             self.fft_size,
             self.hop_size,
             window=self.window.to(waveform.dtype),
@@ -54,33 +58,33 @@ class Stft(nn.Module):
         return spectrogram.reshape(*leading, *spectrogram.shape[-2:])
 
     def inverse(self, spectrogram: Tensor, *, num_samples: int) -> Tensor:
-        """Waveform of `num_samples` samples whose centred spectrogram this is.
+        """Invert a centred spectrogram, (..., bins, frames), to a waveform, (..., num_samples).
 
         Raises:
-            ValueError: when the spectrogram was not centred: its first and last samples lie under a window that is
-                zero there, and cannot come back.
+            ValueError: with `center=False`: the window is zero at the first and last samples, which are lost.
         """
         if not self.center:
             raise ValueError("inverse: got Stft(center=False), whose ends cannot be inverted; use Stft(center=True)")
         return self._overlap_add(spectrogram, num_samples)
 
     def inverse_inner(self, spectrogram: Tensor) -> Tensor:
-        """Waveform of an uncentred spectrogram without its first and last `fft_size` samples.
+        """Invert an uncentred spectrogram, without the first and last `fft_size` samples of the waveform.
 
         Shape:
-            (..., bins, frames) -> (..., samples): samples `fft_size` up to `hop_size * (frames - 1)` of the original.
+            (..., bins, frames) -> (..., samples): samples `fft_size` to `hop_size * (frames - 1)` - 1 of the original.
 
         Raises:
-            ValueError: when nothing lies between the two ends.
+            ValueError: when there are too few frames for any sample to remain.
         """
         half, frames = self.fft_size // 2, spectrogram.shape[-1]
-        # Read as centred, the frames start half a window later: that half is gone, another half goes below.
+        # istft(center=True) drops the first half window; the slice below drops another half at either end.
         num_samples = self.hop_size * (frames - 1)
         if num_samples <= self.fft_size:
             raise ValueError(f"spectrogram: got {frames} frames, more than {self.fft_size // self.hop_size + 1} needed")
         return self._overlap_add(spectrogram, num_samples)[..., half : num_samples - half]
 
     def _overlap_add(self, spectrogram: Tensor, num_samples: int) -> Tensor:
+        """Invert a spectrogram as if it were centred, (..., bins, frames) -> (..., num_samples)."""
         *leading, bins, frames = spectrogram.shape
         waveform = torch.istft(
             spectrogram.reshape(-1, bins, frames),

@@ -1,11 +1,11 @@
-"""Multichannel Wiener filter: magnitudes of the sources and the complex mixture in, complex sources out.
+"""Multichannel Wiener filter: estimates complex sources from their magnitudes and the complex mixture.
 
-The local Gaussian model: in every bin f and frame n the C channels of source s are a complex Gaussian vector,
+Local Gaussian model: in every bin f and frame n, the C channels of source s are a complex Gaussian vector,
 
     y_s(f, n) ~ N(0, v_s(f, n) R_s(f)),        x = sum_s y_s,
 
-with a power v that moves in time and a spatial covariance R that does not. EM alternates between estimating v and R
-from the current sources, and the posterior mean of the sources given the mixture and the model.
+with a power v that varies over time and a spatial covariance R that does not. EM alternates between two steps: estimate
+v and R from the current sources, then replace the sources by their posterior mean given the mixture, v and R.
 
 Letters: B batch, S sources, C and D channels, F bins, N frames; x mixture, y sources, v power, R spatial covariance.
 
@@ -14,6 +14,7 @@ spatial covariance model", IEEE TASLP 2010; A. Nugraha, A. Liutkus, E. Vincent, 
 neural networks", EUSIPCO 2016; conventions and results as norbert 0.2.1 (`norbert.wiener`).
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
@@ -21,9 +22,9 @@ from torch import Tensor
 
 Initial = Literal["mixture_phase", "softmask"]
 
-# EM treats every bin by itself, so blocks of bins bound the memory of its double precision, and change nothing.
+# EM treats every bin independently: working in blocks of bins limits memory without changing the result.
 BINS_PER_BLOCK = 128
-# norbert brings the mixture to a peak of at most 10 before EM, which fixes what `eps` means.
+# norbert scales the mixture to a peak of at most 10 before EM; the effect of `eps` depends on this scale.
 PEAK_IN_EM = 10.0
 
 
@@ -36,18 +37,18 @@ def wiener(
     initial: Initial = "mixture_phase",
     residual: bool = False,
 ) -> Tensor:
-    """Sources that add up to the mixture, from magnitudes that need not; EM runs in double precision.
+    """Estimate complex sources that sum to the mixture, from magnitudes that need not.
 
-    Single precision is not enough: with equal channels (dual-mono) the model's covariance has rank one, its
-    determinant cancels, and openunmix's float32 EM returns infinities and holes.
+    EM runs in double precision. In single precision it fails on equal channels (dual mono): the model's covariance has
+    rank one, its determinant cancels, and openunmix's float32 EM returns infinite values and zeros.
 
     Args:
-        magnitudes: initial estimates, (batch, sources, channels, bins, frames), real, >= 0.
+        magnitudes: estimated magnitudes, (batch, sources, channels, bins, frames), real, >= 0.
         mixture: complex spectrogram, (batch, channels, bins, frames).
-        iterations: EM passes; 0 returns the initial estimates.
-        eps: regularisation; None is the resolution of the mixture's dtype, as in norbert.
-        initial: how the magnitudes get their phase: `mixture_phase` (UMX) or `softmask` (norbert's default).
-        residual: add a source, what the initial estimates leave of the mixture.
+        iterations: number of EM passes; 0 returns the initial estimates, which need not sum to the mixture.
+        eps: regularisation; None is the machine epsilon of the mixture's dtype, as in norbert.
+        initial: how the initial estimates are formed: `mixture_phase` (UMX) or `softmask` (norbert's default).
+        residual: whether to append a source: the mixture minus the initial estimates.
     Returns:
         Complex estimates, (batch, sources, channels, bins, frames), in the dtype of the mixture.
     Raises:
@@ -66,92 +67,106 @@ def wiener(
 
 
 def _bins(spectrogram: Tensor, first: int) -> Tensor:
+    """View of the block of bins that starts at `first`."""
     return spectrogram.narrow(-2, first, min(BINS_PER_BLOCK, spectrogram.shape[-2] - first))
 
 
 def unit_of_energy(peak: Tensor) -> Tensor:
-    """What the model's energies are divided by, (B): norbert brings a louder peak (B) of the mixture down to 10."""
+    """Energy that scales a mixture with the given peak (B) to a peak of at most 10, as in norbert; (B)."""
     return (peak.to(torch.float64) / PEAK_IN_EM).clamp(min=1).square()
 
 
 def _em_of_bins(y: Tensor, x: Tensor, energy: Tensor, iterations: int, eps: float) -> Tensor:
-    """All EM passes over a block of bins. Only the model is scaled: the sources are linear in x."""
+    """Run all EM passes on a block of bins. Only v and R are scaled by `energy`: the posterior mean is linear in x."""
     y, x = to_matrices(y), to_matrices(x)
     for _ in range(iterations):
         v = power(y, energy)
-        y = posterior_mean(v, spatial_covariance(v.sum(dim=-1), outer(y, energy), eps), x, eps)
+        y = posterior_mean(v, spatial_covariance([(v, outer(y, energy))], eps), x, eps)
     return from_matrices(y)
 
 
 def to_matrices(spectrogram: Tensor) -> Tensor:
-    """(B, ..., C, F, N) -> (B, F, ..., C, N), double: every bin a matrix problem of its own, frames its columns."""
+    """Arrange a spectrogram as one matrix per bin, in double precision: (B, ..., C, F, N) -> (B, F, ..., C, N)."""
     return spectrogram.movedim(-2, 1).to(torch.complex128, memory_format=torch.contiguous_format)
 
 
 def from_matrices(matrices: Tensor) -> Tensor:
-    """`to_matrices` backwards, in double precision still."""
+    """Undo the axis order of `to_matrices`: (B, F, ..., C, N) -> (B, ..., C, F, N), still in double precision."""
     return matrices.movedim(1, -2)
 
 
 def initial_estimates(magnitudes: Tensor, mixture: Tensor, *, eps: float, initial: Initial, residual: bool) -> Tensor:
-    """What EM starts from; arguments and shapes as `wiener`."""
+    """Form the complex estimates that EM starts from; arguments and shapes as in `wiener`."""
     y = mixture_phase(magnitudes, mixture) if initial == "mixture_phase" else softmask(magnitudes, mixture, eps=eps)
     return append_residual(y, mixture) if residual else y
 
 
 def mixture_phase(magnitudes: Tensor, mixture: Tensor) -> Tensor:
-    """The magnitudes with the phase of the mixture, 0 where that is silent; (B, S, C, F, N) with (B, C, F, N)."""
-    phase = torch.where(mixture == 0, 1.0, mixture.sgn())  # x / |x| instead of exp(i angle(x)): no sine, no cosine
+    """Combine magnitudes (B, S, C, F, N) with the phase of the mixture (B, C, F, N), 0 where it is silent."""
+    phase = torch.where(mixture == 0, 1.0, mixture.sgn())  # x / |x| is cheaper than exp(i angle(x))
     return _times(phase.unsqueeze(1), magnitudes)
 
 
 def softmask(magnitudes: Tensor, mixture: Tensor, *, eps: float | None = None) -> Tensor:
-    """The mixture shared out in proportion to the magnitudes; shapes as `mixture_phase`."""
+    """Split the mixture in proportion to the magnitudes; shapes as in `mixture_phase`."""
     eps = torch.finfo(mixture.dtype).eps if eps is None else eps
     return mixture.unsqueeze(1) * (magnitudes / (eps + magnitudes.sum(dim=1, keepdim=True)))
 
 
 def append_residual(estimates: Tensor, mixture: Tensor) -> Tensor:
-    """One source more, the complex rest of the mixture: (B, S, C, F, N) -> (B, S + 1, C, F, N)."""
+    """Append the mixture minus all estimates as a source: (B, S, C, F, N) -> (B, S + 1, C, F, N)."""
     return torch.cat([estimates, mixture.unsqueeze(1) - estimates.sum(dim=1, keepdim=True)], dim=1)
 
 
 def power(y: Tensor, energy: Tensor) -> Tensor:
-    """v_s = mean_c |y_s|^2: (B, F, S, C, N) -> (B, F, S, N), divided by energy (B)."""
+    """Compute v_s = mean_c |y_s|^2, divided by energy (B): (B, F, S, C, N) -> (B, F, S, N)."""
     return (y.real.square() + y.imag.square()).mean(dim=3) / energy[:, None, None, None]
 
 
 def outer(y: Tensor, energy: Tensor) -> Tensor:
-    """sum_n y_s y_s^H: (B, F, S, C, N) -> (B, F, S, C, D), divided by energy (B)."""
+    """Compute sum_n y_s y_s^H, divided by energy (B): (B, F, S, C, N) -> (B, F, S, C, D)."""
     return (y @ y.mH) / energy[:, None, None, None, None]
 
 
-def spatial_covariance(power_sum: Tensor, outer_sum: Tensor, eps: float) -> Tensor:
-    """M step: R_s = sum_n y_s y_s^H / (eps + sum_n v_s), of `power` and `outer` summed over all frames."""
+def spatial_covariance(moments: Iterable[tuple[Tensor, Tensor]], eps: float) -> Tensor:
+    """M step: compute R_s = sum_n y_s y_s^H / (eps + sum_n v_s), (B, F, S, C, D).
+
+    Args:
+        moments: `power` and `outer` of each block of frames; with several blocks, the track need not fit in memory.
+        eps: regularisation.
+    """
+    power_sum = outer_sum = torch.zeros(())
+    for v, products in moments:
+        power_sum, outer_sum = power_sum + v.sum(dim=-1), outer_sum + products
     return outer_sum / (eps + power_sum)[..., None, None]
 
 
 def posterior_mean(v: Tensor, covariance: Tensor, x: Tensor, eps: float) -> Tensor:
-    """E step: y_s = v_s R_s C_x^-1 x with C_x = sum_s v_s R_s + sqrt(eps) I; x (B, F, C, N) -> (B, F, S, C, N)."""
+    """E step: compute y_s = v_s R_s (sum_s v_s R_s + sqrt(eps) I)^-1 x from x (B, F, C, N); (B, F, S, C, N)."""
     batch, bins, sources, channels, _ = covariance.shape
-    # v is real, so that the real and imaginary parts of R are a matrix product each
+    # v is real: one real matrix product for both parts of R
     parts = torch.view_as_real(covariance).permute(0, 1, 3, 4, 5, 2).reshape(batch, bins, -1, sources)
     mixed = (parts @ v).reshape(batch, bins, channels, channels, 2, -1)
-    # R_s (C_x^-1 x) instead of (R_s C_x^-1) x: one solve for all sources
+    # C^-1 x first: one solve serves all sources
     solved = _solve(mixed, x, eps)
     spread = (covariance.reshape(batch, bins, -1, channels) @ solved).reshape(batch, bins, sources, channels, -1)
     return _times(spread, v.unsqueeze(3))
 
 
 def _times(values: Tensor, factors: Tensor) -> Tensor:
-    """Complex times real, without making the real ones complex first."""
+    """Multiply complex values by real factors, without converting the factors to complex."""
     return torch.view_as_complex(torch.view_as_real(values) * factors.unsqueeze(-1))
 
 
 def _solve(mixed: Tensor, x: Tensor, eps: float) -> Tensor:
-    """(C + sqrt(eps) I)^-1 x; norbert's closed forms for one and two channels.
+    """Compute (C + sqrt(eps) I)^-1 x, with norbert's closed forms for one and two channels.
 
-    C comes as (B, F, C, D, 2, N), its real and imaginary parts; x as (B, F, C, N).
+    Args:
+        mixed: real and imaginary parts of the covariance C of the mixture, (B, F, C, D, 2, N).
+        x: mixture, (B, F, C, N).
+        eps: regularisation.
+    Returns:
+        (B, F, C, N).
     """
     channels, regular = x.shape[2], eps**0.5
     if channels == 1:
@@ -168,11 +183,12 @@ def _solve(mixed: Tensor, x: Tensor, eps: float) -> Tensor:
     return torch.linalg.solve(matrices, x.transpose(-1, -2)).transpose(-1, -2)
 
 
-def _check(sources: Tensor, mixture: Tensor, iterations: int, initial: str) -> None:
-    batch, _, channels, bins, frames = sources.shape
+def _check(magnitudes: Tensor, mixture: Tensor, iterations: int, initial: str) -> None:
+    """Raise ValueError on bad arguments of `wiener`."""
+    batch, _, channels, bins, frames = magnitudes.shape
     if mixture.shape != (batch, channels, bins, frames):
         raise ValueError(
-            f"mixture: got shape {tuple(mixture.shape)}, but the sources {tuple(sources.shape)} need "
+            f"mixture: got shape {tuple(mixture.shape)}, but magnitudes of shape {tuple(magnitudes.shape)} need "
             f"(batch, channels, bins, frames) = {(batch, channels, bins, frames)}"
         )
     if not mixture.is_complex():

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from unmix import errors
 from unmix.data.tracks import Track
-from unmix.evaluation import report, scores
+from unmix.evaluation import scores
 from unmix.evaluation.scoring import MIXTURE, EvaluationFolder, Scoring
 from unmix.evaluation.separation import MakeTest, SeparationTest
-from unmix.experiments import signals
+from unmix.evaluation.summary import Summary
+from unmix.processes import signals
 
 log = logging.getLogger(__name__)
 
@@ -122,8 +123,8 @@ class Museval(Callback):
             self.pool.shutdown(cancel_futures=True)
             self.pool = None
 
-    def finish(self) -> report.Summary:
-        """Put the scores of all tracks together: scores.csv, summary.json, boxplot.png, report.html."""
+    def finish(self) -> Summary:
+        """Put the scores of all tracks together."""
         stores = {
             method: {track.name: self.where.store(method, track.name).read_text() for track in self.tracks}
             for method in (self.method, MIXTURE)
@@ -135,13 +136,12 @@ class Museval(Callback):
             for row in scores.medians(method, track, store)
         ]
         windows = {track: scores.num_windows(store) for track, store in stores[self.method].items()}
-        whole = {method: scores.whole_tracks(list(stores[method].values())) for method in stores}
-        summary = report.Summary(self.method, MIXTURE, rows, self.settings, windows, self.compare, whole)
-        report.write(summary, self.where)
-        return summary
+        means = {method: scores.means_over_tracks(list(stores[method].values())) for method in stores}
+        return Summary(self.method, MIXTURE, rows, self.settings, windows, self.compare, means)
 
     def _is_scored(self, track: Track) -> bool:
-        return all(self.where.store(method, track.name).is_file() for method in (self.method, MIXTURE))
+        files = [self.where.store(method, track.name) for method in (self.method, MIXTURE)]
+        return all(file.is_file() and scores.is_complete(file.read_text(encoding="utf-8")) for file in files)
 
     def _log(self, done: Scoring) -> None:
         self.num_done += 1

@@ -10,9 +10,9 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from unmix.evaluation import scores
 from unmix.evaluation.estimates import RESIDUAL, Estimates, Sources
+from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.separation import ModelsTest, separator_of
-from unmix.evaluation.table import METRICS
 
 
 class MusevalInTraining(Callback):

@@ -14,8 +14,8 @@ from io import StringIO
 from pathlib import Path
 
 from unmix import errors
+from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.scores import TrackScore, summarize
-from unmix.evaluation.table import METRICS
 
 DATA = Path(__file__).parent / "data"
 # Vocals of whoever also handed in an accompaniment were scored against that, in SiSEC 2018: 0.2 dB are in this.

@@ -12,7 +12,7 @@ import logging
 import math
 import shutil
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any
@@ -22,12 +22,9 @@ from torch import Tensor
 
 from unmix import errors
 from unmix.evaluation.bss_eval import ReadStems, Scores, bss_eval_blocks
-from unmix.evaluation.table import METRICS
+from unmix.evaluation.metrics import BLOCK, METRICS, TRACK_METRICS
 
 log = logging.getLogger(__name__)
-
-BLOCK = 1 << 20  # samples
-WHOLE = "whole_track_sdr"
 
 
 @dataclass(frozen=True)
@@ -86,22 +83,7 @@ def score_track(
         ]
         reason = " and ".join(silent) + " silent throughout" if silent else "something is silent in every window"
         log.warning("%s has no score: %s", track, reason)
-    return to_json(names, scores, whole_track_sdr(references, estimates, num_samples))
-
-
-def whole_track_sdr(references: ReadStems, estimates: ReadStems, num_samples: int) -> Tensor:
-    """SDR of all samples and channels at once, dB, (sources): what the Music Demixing Challenge 2021 ranks by.
-
-    Y. Mitsufuji et al., Music Demixing Challenge 2021, Frontiers in Signal Processing 1 (2022), equation 1; its
-    10^-7 keeps silence finite.
-    """
-    signal, noise = torch.zeros(2, 1, dtype=torch.float64)
-    for start in range(0, num_samples, BLOCK):
-        span = start, min(start + BLOCK, num_samples)
-        reference = references(*span).double()
-        signal = signal + reference.square().sum(dim=(1, 2))
-        noise = noise + (reference - estimates(*span)).square().sum(dim=(1, 2))
-    return 10 * ((signal + 1e-7) / (noise + 1e-7)).log10()
+    return to_json(names, scores, {one.key: one.compute(references, estimates, num_samples) for one in TRACK_METRICS})
 
 
 def _torch(references: ReadStems, estimates: ReadStems, num_samples: int, sample_rate: int) -> Scores:
@@ -133,13 +115,19 @@ def _silent(read: ReadStems, num_samples: int) -> list[int]:
     return [i for i, one in enumerate(heard.any(dim=0).tolist()) if not one]
 
 
-def to_json(names: Sequence[str], scores: Scores, whole: Tensor) -> str:
-    """As museval writes it: five decimals, NaN for what is infinite; and beside its windows the SDR of the whole."""
+def to_json(names: Sequence[str], scores: Scores, of_track: Mapping[str, Tensor]) -> str:
+    """Scores of a track in museval's JSON: five decimals, NaN for infinite values.
+
+    Args:
+        names: of the sources.
+        scores: ratios of every window.
+        of_track: by key of a `TrackMetric`, a value per source; each stands beside the source's windows.
+    """
     values = {"SDR": scores.sdr, "SIR": scores.sir, "SAR": scores.sar, "ISR": scores.isr}
     targets = [
         {
             "name": name,
-            WHOLE: round(float(whole[i]), 5),
+            **{key: round(float(values_of_track[i]), 5) for key, values_of_track in of_track.items()},
             "frames": [
                 {
                     "time": float(window),
@@ -194,10 +182,16 @@ def means_of_medians(scores: Sequence[TrackScore]) -> dict[str, dict[str, dict[s
     return summarize(scores, over_tracks=statistics.fmean)
 
 
-def whole_tracks(stores: Sequence[str]) -> dict[str, float]:
-    """Target -> SDR of whole tracks, dB, mean over tracks as in the Music Demixing Challenge 2021."""
-    tracks = [{target["name"]: target[WHOLE] for target in json.loads(store)["targets"]} for store in stores]
-    return {name: statistics.fmean(track[name] for track in tracks) for name in tracks[0]}
+def means_over_tracks(stores: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Means of the track metrics over tracks: target -> key -> dB, from museval's JSON of every track."""
+    tracks = [{target["name"]: target for target in json.loads(store)["targets"]} for store in stores]
+    keys = [metric.key for metric in TRACK_METRICS]
+    return {name: {key: statistics.fmean(track[name][key] for track in tracks) for key in keys} for name in tracks[0]}
+
+
+def is_complete(store: str) -> bool:
+    """Whether a track's JSON has every track metric; it lacks those that were added after it was written."""
+    return all(metric.key in target for target in json.loads(store)["targets"] for metric in TRACK_METRICS)
 
 
 def windows(store: str, target: str) -> list[tuple[float, float]]:

@@ -1,1 +1,1 @@
-"""Where experiments live on disk; standard library only."""
+"""Run folders on disk: their status, and which process holds them. Imports no torch."""

@@ -15,8 +15,9 @@ from typing import Any
 from filelock import FileLock
 
 from unmix import errors
-from unmix.experiments import signals, status
+from unmix.experiments import status
 from unmix.experiments.status import Status
+from unmix.processes import signals
 
 log = logging.getLogger(__name__)
 

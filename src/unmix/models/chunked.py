@@ -36,7 +36,7 @@ def separate(
     Yields:
         (targets, channels, samples), together `num_samples`.
     Raises:
-        ValueError: on an empty track, or settings outside their range.
+        ValueError: on an empty track, settings outside their range, or estimates of another shape or not finite.
     """
     if num_samples < 1:
         raise ValueError("input: got a track without a sample")
@@ -76,4 +76,6 @@ def _estimates(
             samples = read(start, min(start + chunk_samples, num_samples))
             chunks.append(functional.pad(samples, (0, chunk_samples - samples.shape[-1])))
         mixture = torch.stack(chunks).to(weight.device)
-        yield from contract.estimate(model, mixture, "ckpt").unbind(0)
+        estimates = contract.estimate(model, mixture, "ckpt")
+        contract.check_finite(estimates, model, "ckpt")
+        yield from estimates.unbind(0)

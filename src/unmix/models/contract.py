@@ -86,18 +86,29 @@ def check_output(model: nn.Module, name: str = "model") -> None:
     """Run a model on a second of noise and check what comes out; costs one forward pass on its device.
 
     Raises:
-        ValueError: when the output has another shape than the contract says, or is not finite.
+        ValueError: when it fails, its output has another shape than the contract says, or is not finite.
     """
     separator: Any = model
     was_training, generator = model.training, torch.Generator().manual_seed(0)
     weight = next(model.parameters(), torch.empty(0))
     mixture = torch.rand(1, separator.num_channels, separator.sample_rate, generator=generator) - 0.5
     try:
-        estimates = estimate(model.eval(), mixture.to(weight.device), name)
+        check_finite(estimate(model.eval(), mixture.to(weight.device), name), model, name)
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{name}: {type(model).__qualname__} failed on a second of noise, {tuple(mixture.shape)}: "
+            f"{type(error).__name__}: {error}; HYDRA_FULL_ERROR=1 shows where"
+        ) from error
     finally:
         model.train(was_training)
+
+
+def check_finite(estimates: Tensor, model: nn.Module, name: str = "model") -> None:
+    """Raise ValueError when estimates hold NaN or infinity."""
     if not bool(estimates.isfinite().all()):
-        raise ValueError(f"{name}: {type(model).__qualname__} returned NaN or infinity for a second of noise")
+        raise ValueError(f"{name}: {type(model).__qualname__} returned NaN or infinity")
 
 
 def estimate(model: Any, mixture: Tensor, name: str = "model") -> Tensor:

@@ -3,9 +3,9 @@
 from typing import Any
 
 from unmix.evaluation import passages
-from unmix.evaluation.report import Summary
+from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.scoring import EvaluationFolder
-from unmix.evaluation.table import METRICS
+from unmix.evaluation.summary import Summary
 
 
 def show_scores(board: Any, summary: Summary, where: EvaluationFolder) -> None:

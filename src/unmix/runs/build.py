@@ -18,6 +18,7 @@ from unmix.identity import targets_of
 from unmix.models import contract
 from unmix.training.loggers import Job
 from unmix.training.module import SeparationModule
+from unmix.training.objectives import check_losses
 from unmix.training.trainer import check_arguments
 from unmix.weights.checkpoint import Checkpoint
 from unmix.weights.find import find_checkpoints
@@ -98,24 +99,25 @@ def _device(cfg: DictConfig) -> torch.device:
 def build_module(cfg: DictConfig) -> SeparationModule:
     """Model, objective and optimisation as configured."""
     return SeparationModule(
-        instantiate(cfg.model),
-        instantiate(cfg.objective),
+        instantiate(cfg.model, _convert_="all"),  # plain lists, as a checkpoint gives them to the same class
+        instantiate(cfg.objective, _convert_="all"),
         optimizer=instantiate(cfg.optimizer),
         scheduler=instantiate(cfg.scheduler),
     )
 
 
-def check_model(cfg: DictConfig) -> None:
+def check_model(cfg: DictConfig) -> SeparationModule:
     """Check that the configured model keeps the contract, suits the data, and can be trained by the objective.
 
-    Models of plugins also separate a second of noise; those of this project are known to work.
+    Models of plugins also separate a second of noise, and where model or objective is of a plugin, the losses of noise
+    are computed; those of this project are known to work.
 
+    Returns:
+        A module to look at, not to train.
     Raises:
         ValueError: naming the key to change.
     """
-    is_plugin = str(cfg.model._target_).partition(".")[0] not in packages.TRUSTED
-    with torch.device("cpu" if is_plugin else "meta"):  # meta takes no memory, and has no numbers
-        module = build_module(cfg)
+    module = _build_to_look_at(cfg)
     targets = targets_of(cfg.target, cfg.data.sources)
     if set(module.targets) != set(targets):
         raise ValueError(
@@ -127,8 +129,26 @@ def check_model(cfg: DictConfig) -> None:
             f"model.sample_rate: got {module.model.sample_rate}, data.sample_rate is {cfg.data.sample_rate}: "
             "the two must be the same"
         )
-    if is_plugin:
+    if packages.is_plugin(cfg.model._target_):
         contract.check_output(module.model)
+    if _is_plugin(cfg):
+        segment = round(cfg.data.segment_seconds * cfg.data.sample_rate)
+        check_losses(module.objective, module.model, cfg.data.sources, segment, str(cfg.objective._target_))
+    return module
+
+
+def check_channels(module: SeparationModule, datamodule: SeparationDataModule) -> None:
+    """Check that all tracks have the channels that a model takes.
+
+    Raises:
+        ValueError: naming the first that has others.
+    """
+    for track in (*datamodule.splits.train, *datamodule.splits.valid):
+        if track.num_channels != module.model.num_channels:
+            raise ValueError(
+                f"model.num_channels: got {module.model.num_channels}, {track.folder} has {track.num_channels}: "
+                "the two must be the same"
+            )
 
 
 def _class_of(cfg: DictConfig) -> str:
@@ -177,5 +197,19 @@ def configure_loggers(loggers: Sequence[Any], config: dict[str, Any]) -> None:
 
 def count_parameters(cfg: DictConfig) -> int:
     """Number of parameters that training changes."""
-    with torch.device("meta"):
-        return sum(weight.numel() for weight in build_module(cfg).parameters() if weight.requires_grad)
+    return sum(weight.numel() for weight in _build_to_look_at(cfg).parameters() if weight.requires_grad)
+
+
+def _build_to_look_at(cfg: DictConfig) -> SeparationModule:
+    """Build a module that is not trained, and leave the random numbers of this process as they are.
+
+    Models of this project go to the device `meta`, which takes no memory; those of plugins may read values of tensors
+    where they are built, and `meta` has none.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if _is_plugin(cfg) else "meta"):
+        return build_module(cfg)
+
+
+def _is_plugin(cfg: DictConfig) -> bool:
+    """Whether model or objective are of a user's package."""
+    return packages.is_plugin(cfg.model._target_) or packages.is_plugin(cfg.objective._target_)

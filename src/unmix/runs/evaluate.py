@@ -15,13 +15,14 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from unmix.data.datamodule import SeparationDataModule
-from unmix.evaluation import callback, comparison, published
-from unmix.evaluation.report import Summary
+from unmix.evaluation import callback, published
 from unmix.evaluation.scoring import EvaluationFolder
-from unmix.evaluation.table import print_comparison, print_methods, print_table
+from unmix.evaluation.summary import Summary
 from unmix.experiments import folder
 from unmix.experiments.hold import Held, hold
 from unmix.plans import Plan
+from unmix.reports import comparison, report
+from unmix.reports.tables import print_comparison, print_methods, print_table
 from unmix.runs.boards import show_scores
 from unmix.runs.build import leave_process_group, make_datamodule, make_loggers, quiet_lightning, rank
 from unmix.runs.candidates import Candidate, candidate, candidates
@@ -133,6 +134,7 @@ def _evaluate(
         if held is None:
             return None
         summary = _score(one, cfg.evaluation, tracks, where, settings, held).finish()
+        report.write(summary, where)
         held.update(state="done", activity="")
     _show(summary, where, cfg.evaluation)
     job = Job(one.method, where.path.name, "evaluate", where.path, (subset, str(datamodule.name)))

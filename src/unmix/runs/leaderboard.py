@@ -5,8 +5,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from unmix.experiments import folder, leaderboard, leaderboard_page
-from unmix.experiments.leaderboard import Leaderboard, Row
+from unmix.experiments import folder
+from unmix.reports import leaderboard, leaderboard_page
+from unmix.reports.leaderboard import Leaderboard, Row
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def prepare(cfg: DictConfig) -> LeaderboardJob:
 
 
 def _write(found: Leaderboard, rows: list[Row], out: Path) -> None:
-    leaderboard_page.print_board(found, rows)
+    leaderboard_page.print_tables(found, rows)
     folder.write_atomically(out / "leaderboard.csv", leaderboard.to_csv(rows))
     folder.write_atomically(out / "leaderboard.md", leaderboard_page.to_markdown(rows))
     folder.write_atomically(out / "leaderboard.html", leaderboard_page.to_html(found, rows, out))

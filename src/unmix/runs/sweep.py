@@ -11,9 +11,9 @@ import torch
 from omegaconf import DictConfig
 
 from unmix.composition import CONF, Command, compose
-from unmix.experiments import pool
-from unmix.experiments.board import INTERRUPTED, Board, Row
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled
+from unmix.processes import pool
+from unmix.reports.progress import INTERRUPTED, Line, Progress
 from unmix.runs.build import count_parameters, trainer_arguments
 from unmix.training.trainer import num_processes
 
@@ -41,8 +41,8 @@ def command(command: Command, cfgs: Sequence[DictConfig]) -> int:
 
 
 def _with_config_dir(overrides: Sequence[str], config_dir: str | None) -> list[str]:
-    """Arguments of a job: its overrides, and the user's folder of configurations."""
-    return [*overrides, *([] if config_dir is None else ["--config-dir", str(Path(config_dir).resolve())])]
+    """Arguments of a job: the user's folder of configurations, and overrides, to which more may be added."""
+    return [*([] if config_dir is None else ["--config-dir", str(Path(config_dir).resolve())]), *overrides]
 
 
 def launch(
@@ -86,7 +86,7 @@ def run(
     """
     devices = Devices(plans, slots)
     rows = [
-        Row(number, _label(given, job_arguments), one.run, one.cfg.trainer.max_epochs, count_parameters(one.cfg))
+        Line(number, _label(given, job_arguments), one.run, one.cfg.trainer.max_epochs, count_parameters(one.cfg))
         for number, (one, given) in enumerate(zip(plans, job_arguments, strict=True), start=first_number + 1)
     ]
     jobs = [
@@ -98,10 +98,10 @@ def run(
         )
         for one, given, row in zip(plans, job_arguments, rows, strict=True)
     ]
-    with Board(rows, jobs, sweep_dir / "jobs.jsonl") as board:
-        pool.run(jobs, slots=devices.slots, fail_fast=fail_fast, tick=board.update)
+    with Progress(rows, jobs, sweep_dir / "jobs.jsonl") as progress:
+        pool.run(jobs, slots=devices.slots, fail_fast=fail_fast, tick=progress.update)
     plans = [plan(settled(one.cfg)) for one in plans]
-    board.summarize([str(one.state) for one in plans])
+    progress.summarize([str(one.state) for one in plans])
     print_evaluations(plans)
     return [_outcome(one, job) for one, job in zip(plans, jobs, strict=True)]
 

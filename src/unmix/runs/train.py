@@ -15,15 +15,16 @@ from pytorch_lightning.callbacks import ProgressBar
 
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
-from unmix.experiments import signals
 from unmix.experiments.hold import Held, check_owner, hold, move_aside
-from unmix.experiments.pool import LAUNCHER
 from unmix.experiments.status import Status
 from unmix.identity import check_targets, run_name
 from unmix.plans import Plan, plan, requested_length, settled
+from unmix.processes import signals
+from unmix.processes.pool import LAUNCHER
 from unmix.runs import evaluate
 from unmix.runs.build import (
     build_module,
+    check_channels,
     check_model,
     configure_loggers,
     find_initial,
@@ -123,6 +124,7 @@ class TrainJob:
             datamodule.start_at(*start.record["position"])
         config = plain(planned.cfg, datamodule)
         module = make_module(planned.cfg, datamodule)
+        check_channels(module, datamodule)
         if self.initial is not None and start is None:
             load_weights(module, self.initial)
         trainer = _make_trainer(planned, config, datamodule, module, update)
@@ -148,7 +150,7 @@ def prepare(cfg: DictConfig) -> TrainJob:
             "callbacks.checkpoints: got null, but a run is saved and resumed by it; "
             "checkpoint.every_minutes sets how often it saves"
         )
-    check_model(cfg)
+    module = check_model(cfg)
     planned = plan(cfg)
     check_owner(planned.run, planned.previous, planned.experiment)
     initial = None
@@ -158,6 +160,7 @@ def prepare(cfg: DictConfig) -> TrainJob:
     datamodule = make_datamodule(cfg.data)
     if datamodule.library.is_prepared:
         datamodule.check_training()
+        check_channels(module, datamodule)
         datamodule.check_ranks(num_processes(arguments))
         if not cfg.fresh and (start := find_resumable(planned.run / "checkpoints")):
             _check_same_data(start, datamodule)

@@ -16,8 +16,8 @@ from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
 
-from unmix.experiments import signals
 from unmix.files import replacing
+from unmix.processes import signals
 from unmix.weights import checkpoint
 
 log = logging.getLogger(__name__)

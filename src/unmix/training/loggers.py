@@ -14,7 +14,8 @@ from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
-from unmix.experiments import folder, signals
+from unmix.experiments import folder
+from unmix.processes import signals
 from unmix.weights import checkpoint
 
 SUMMARIES = {"val/loss": "min", "val/sdr": "max"}

@@ -47,6 +47,40 @@ def references(sources: Sources, targets: Sequence[str]) -> Tensor:
     return torch.stack([sources[target] for target in targets], dim=1)
 
 
+@torch.no_grad()
+def check_losses(objective: Any, model: Any, sources: Sequence[str], num_samples: int, name: str) -> None:
+    """Run an objective on noise and check what comes out.
+
+    Args:
+        objective, model: on the CPU.
+        sources: of the data.
+        num_samples: length of a training segment.
+        name: of the objective, for messages.
+    Raises:
+        ValueError: when it cannot serve the model, or returns something other than finite losses by name.
+    """
+    generator = torch.Generator().manual_seed(0)
+    stems = {source: torch.rand(1, model.num_channels, num_samples, generator=generator) - 0.5 for source in sources}
+    was_training = model.training
+    try:
+        losses = objective(model.eval(), torch.stack(list(stems.values())).sum(0), stems)
+    except Exception as error:
+        raise ValueError(
+            f"objective: {name} cannot serve {type(model).__qualname__}: {type(error).__name__}: {error}; "
+            "HYDRA_FULL_ERROR=1 shows where"
+        ) from error
+    finally:
+        model.train(was_training)
+    if not isinstance(losses, Mapping) or not losses:
+        raise ValueError(f"objective: {name} returned {type(losses).__name__}, a dict of losses by name is needed")
+    for key, loss in losses.items():
+        if not isinstance(loss, Tensor) or loss.ndim > 0:
+            got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+            raise ValueError(f"objective: {name} returned {got} as the loss {key!r}, a tensor without axes is needed")
+        if not bool(loss.isfinite()):
+            raise ValueError(f"objective: {name} returned {float(loss)} as the loss {key!r} of noise")
+
+
 class MagnitudeMse:
     """Mean squared error of magnitude spectrograms, Open-Unmix's loss.
 

@@ -8,6 +8,7 @@ import hashlib
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from unmix.weights.migration import migrated, migrated_data
 
 KEY = "unmix"
 SCHEMA = 2
+# Hydra's words in a node beside `_target_`, `_args_` and `_partial_`; containers are always plain here.
+HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_")
 MODULE_PREFIX = "model."  # of the model's weights in the state of the LightningModule
 
 
@@ -112,19 +115,28 @@ def _built(node: Any, name: str, plugins: Sequence[str]) -> Any:
         return [_built(child, name, plugins) for child in node]
     if not isinstance(node, Mapping):
         return node
-    arguments = {key: _built(child, name, plugins) for key, child in node.items() if key != "_target_"}
+    arguments = {key: _built(child, name, plugins) for key, child in node.items() if key not in HYDRA_KEYS}
     if "_target_" not in node:
         return arguments
-    return packages.locate(node["_target_"], name, plugins)(**arguments)
+    make = packages.locate(node["_target_"], name, plugins)
+    positional = arguments.pop("_args_", [])
+    if node.get("_partial_"):
+        return partial(make, *positional, **arguments)
+    try:
+        return make(*positional, **arguments)
+    except TypeError as error:  # its class has changed since
+        raise ValueError(f"{name}: {node['_target_']} cannot be built as it was for training: {error}") from error
 
 
 def check_model(checkpoint: Checkpoint, plugins: Sequence[str] = ()) -> None:
     """Check that the class of a checkpoint's model may be imported, without reading its weights.
 
+    Models of this project are built without values (`torch.device("meta")`); those of plugins may read values there.
+
     Raises:
         ValueError: as `build_model`.
     """
-    with torch.device("meta"):
+    with torch.device("cpu" if packages.is_plugin(checkpoint.config["model"]["_target_"]) else "meta"):
         contract.check(build(checkpoint.config["model"], f"ckpt: {checkpoint.path}", plugins), "ckpt")
 
 

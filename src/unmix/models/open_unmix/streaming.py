@@ -164,11 +164,9 @@ class _Segment:
         """Estimates (sources, channels, bins, frames) after EM over the whole segment: a pass for each M step."""
         covariances: list[Tensor] = []
         for _ in range(self.separator.niter):
-            power_sum, outer_sum = torch.zeros((), device=energy.device), torch.zeros((), device=energy.device)
-            for y in self._after_steps(codes, covariances, energy):
-                power_sum = power_sum + wiener.power(y, energy).sum(dim=-1)
-                outer_sum = outer_sum + wiener.outer(y, energy)
-            covariances.append(wiener.spatial_covariance(power_sum, outer_sum, EPS))
+            sources = self._after_steps(codes, covariances, energy)
+            moments = ((wiener.power(y, energy), wiener.outer(y, energy)) for y in sources)
+            covariances.append(wiener.spatial_covariance(moments, EPS))
         for y in self._after_steps(codes, covariances, energy):
             yield wiener.from_matrices(y)[0].to(torch.complex64)
 

@@ -1,0 +1,1 @@
+"""Child processes and signals; needs only the standard library."""

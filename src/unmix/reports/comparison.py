@@ -1,0 +1,81 @@
+"""Several evaluations of the same tracks side by side: one page, one table of all scores."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from unmix.evaluation import scores
+from unmix.evaluation.metrics import METRICS
+from unmix.evaluation.scores import TrackScore
+from unmix.evaluation.summary import Summary
+from unmix.experiments import folder
+from unmix.reports import figures, pages
+from unmix.reports.tables import shown
+
+Medians = dict[str, dict[str, dict[str, float]]]
+
+
+def rows(summaries: Sequence[Summary]) -> list[TrackScore]:
+    """All scores; those of the baseline come once, and first.
+
+    Raises:
+        ValueError: when the evaluations are not of the same tracks, or two methods have one name.
+    """
+    first = summaries[0]
+    for i, summary in enumerate(summaries):
+        if set(summary.tracks) != set(first.tracks):
+            raise ValueError(f"{summary.method}: scored on other tracks than {first.method}; only the same compare")
+        if summary.method in [earlier.method for earlier in summaries[:i]]:
+            raise ValueError(f"{summary.method}: two of one name; every method needs one of its own")
+    baseline = [row for row in first.rows if row.method == first.baseline]
+    return baseline + [row for summary in summaries for row in summary.rows if row.method == summary.method]
+
+
+def medians(summaries: Sequence[Summary]) -> Medians:
+    """Method -> target -> metric -> dB; published scores come after our own."""
+    published = {f"{summary.compared} as published": summary.published for summary in summaries if summary.compared}
+    return scores.summarize(rows(summaries)) | published
+
+
+def write(summaries: Sequence[tuple[Summary, Path]], path: Path) -> None:
+    """Write comparison.html, scores.csv and boxplot.png.
+
+    Args:
+        summaries: each with the folder of its evaluation, which its name links to.
+        path: the folder to write into.
+    """
+    all_rows = rows([summary for summary, _ in summaries])
+    first = summaries[0][0]
+    box_plot = figures.png(figures.methods_plot(all_rows, first.baseline))
+    folder.write_atomically(path / "scores.csv", scores.to_csv(all_rows))
+    (path / "boxplot.png").write_bytes(box_plot)
+    text = pages.render(
+        "comparison.html",
+        title=f"{len(summaries)} methods, {first.num_tracks} tracks",
+        median_heads=METRICS,
+        medians=list(_median_rows(medians([summary for summary, _ in summaries]))),
+        links={summary.method: quote(os.path.relpath(own / "report.html", path)) for summary, own in summaries},
+        box_plot=box_plot,
+        methods=list(dict.fromkeys(row.method for row in all_rows)),
+        tracks=list(_track_rows(all_rows)),
+        settings=json.dumps({summary.method: summary.settings for summary, _ in summaries}, indent=2),
+    )
+    folder.write_atomically(path / "comparison.html", text)
+
+
+def _median_rows(values: Medians) -> Iterator[tuple[str, str, list[str]]]:
+    """Target, method and one cell per metric."""
+    for target in dict.fromkeys(target for of_method in values.values() for target in of_method):
+        for method, of_method in values.items():
+            if target in of_method:
+                yield target, method, [shown(of_method[target][metric]) for metric in METRICS]
+
+
+def _track_rows(all_rows: Sequence[TrackScore]) -> Iterator[tuple[str, str, list[str]]]:
+    """Track, target and one cell per method, empty where it lacks the target."""
+    methods = dict.fromkeys(row.method for row in all_rows)
+    sdr = {(row.track, row.target, row.method): shown(row.metrics["SDR"]) for row in all_rows}
+    for track, target in dict.fromkeys((row.track, row.target) for row in all_rows):
+        yield track, target, [sdr.get((track, target, method), "") for method in methods]

@@ -1,0 +1,147 @@
+"""Figures of a report: box plots of scores, spectrograms of separated passages."""
+
+import math
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.figure import Figure
+
+from unmix.dsp.stft import Stft
+from unmix.evaluation.metrics import METRICS
+from unmix.evaluation.passages import Passage
+from unmix.evaluation.scores import TrackScore
+
+# Okabe and Ito's colours, which the colour-blind tell apart; one per target.
+COLORS = {"vocals": "#0072B2", "drums": "#D55E00", "bass": "#009E73", "other": "#CC79A7"}
+GREY = "#999999"
+
+MOST_SIDE_BY_SIDE = 4  # methods whose names fit below a panel of half the width
+RANGE = 80.0  # dB from the loudest to the darkest
+LOWEST_KHZ, HIGHEST_KHZ = 0.04, 16  # UMX estimates nothing above
+FFT_SIZE, HOP = 4096, 1024
+
+
+def png(figure: Figure, dpi: int = 110) -> bytes:
+    """PNG file of a figure, which is closed."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def box_plot(rows: Sequence[TrackScore], method: str, baseline: str) -> Figure:
+    """Box plot with one panel per metric, one pair of boxes per target, one dot per track; the baseline is grey."""
+    targets = list(dict.fromkeys(row.target for row in rows))
+    figure, panels = plt.subplots(1, len(METRICS), figsize=(13, 4.2), layout="constrained")
+    for panel, metric in zip(panels, METRICS, strict=True):
+        for i, target in enumerate(targets):
+            for one, offset, color in ((method, -0.19, COLORS.get(target, "black")), (baseline, 0.19, GREY)):
+                if (one, metric) != (baseline, "SAR"):  # it has no artifacts: some 160 dB
+                    values = _values(rows, one, target, metric)
+                    _box(panel, values, i + offset, color)
+                    panel.plot([i + offset] * len(values), values, "o", color=color, markersize=3, alpha=0.8)
+        panel.set_title(metric)
+        panel.set_xticks(range(len(targets)), targets)
+        panel.set_xlim(-0.5, len(targets) - 0.5)
+        _clean(panel)
+    panels[0].set_ylabel("dB, median over a track's windows")
+    num_tracks = len({row.track for row in rows})
+    figure.suptitle(f"{method} (colour) and the {baseline} (grey), {num_tracks} tracks")
+    return figure
+
+
+def participants_plot(rows: Sequence[TrackScore], method: str, participants: Sequence[TrackScore]) -> Figure:
+    """Box plot with one panel per target: SDR of `method`, in colour, and of the participants, in order of medians."""
+    ours = [TrackScore(f"{method} ", row.track, row.target, row.metrics) for row in rows if row.method == method]
+    return _compared([*ours, *participants], {f"{method} "}, in_order=True)  # one of them may be called the same
+
+
+def methods_plot(rows: Sequence[TrackScore], baseline: str) -> Figure:
+    """Box plot with one panel per target: SDR of every method, in colour but for the baseline."""
+    return _compared(rows, {row.method for row in rows} - {baseline}, in_order=False)
+
+
+def _compared(rows: Sequence[TrackScore], colored: set[str], *, in_order: bool) -> Figure:
+    targets = list(dict.fromkeys(row.target for row in rows if row.method in colored))
+    names = list(dict.fromkeys(row.method for row in rows))
+    num_columns = 1 if len(names) > MOST_SIDE_BY_SIDE else 2
+    num_rows = math.ceil(len(targets) / num_columns)
+    size = (13, 3.1 * num_rows)
+    figure, panels = plt.subplots(num_rows, num_columns, figsize=size, layout="constrained", squeeze=False)
+    for panel in panels.flat[len(targets) :]:
+        panel.remove()
+    for panel, target in zip(panels.flat, targets, strict=False):
+        values = {name: _values(rows, name, target, "SDR") for name in names}
+        order = [name for name in names if values[name]]
+        if in_order:
+            order.sort(key=lambda name: _median(values[name]))
+        for i, name in enumerate(order):
+            _box(panel, values[name], i, COLORS.get(target, "black") if name in colored else GREY)
+        panel.set_title(target, loc="left")
+        panel.set_xticks(range(len(order)), order)
+        if num_columns == 1:
+            panel.tick_params("x", labelrotation=45)
+            plt.setp(panel.get_xticklabels(), ha="right")
+        panel.set_ylabel("SDR in dB")
+        for name, label in zip(order, panel.get_xticklabels(), strict=True):
+            label.set_fontweight("bold" if name in colored else "normal")
+        _clean(panel)
+    return figure
+
+
+def spectrograms(passage: Passage) -> Figure:
+    """Spectrograms of mixture, reference, estimate and error, side by side on one scale."""
+    stems = {**passage.stems, "error": passage.estimate - passage.reference}
+    figure, panels = plt.subplots(1, len(stems), figsize=(13, 2.8), layout="constrained", sharey=True)
+    levels = _levels(stems)
+    loudest = max(float(level.max()) for level in levels.values())
+    for panel, (name, level) in zip(panels, levels.items(), strict=True):
+        seconds = torch.arange(level.shape[1]) * HOP / passage.sample_rate
+        khz = torch.arange(level.shape[0]) * passage.sample_rate / FFT_SIZE / 1000
+        image = panel.pcolormesh(
+            seconds, khz, level, vmin=loudest - RANGE, vmax=loudest, cmap="magma", shading="nearest", rasterized=True
+        )
+        panel.set(title=name, xlabel="seconds", yscale="log", ylim=(LOWEST_KHZ, min(float(khz[-1]), HIGHEST_KHZ)))
+        panel.yaxis.set_major_formatter("{x:g}")
+    panels[0].set_ylabel("kHz")
+    figure.colorbar(image, ax=panels, label="dB", pad=0.01)
+    return figure
+
+
+def _levels(stems: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Levels in dB, (bins, frames): mean power of the channels."""
+    stft = Stft(FFT_SIZE, HOP, center=True)
+    power = {name: stft(stem).abs().square().mean(dim=0) for name, stem in stems.items()}
+    return {name: 10 * one.clamp_min(1e-12).log10() for name, one in power.items()}
+
+
+def _box(panel: Any, values: list[float], position: float, color: str) -> None:
+    panel.boxplot(
+        values,
+        positions=[position],
+        widths=0.32,
+        manage_ticks=False,
+        showfliers=False,
+        patch_artist=True,
+        boxprops={"facecolor": color, "alpha": 0.35, "edgecolor": color},
+        whiskerprops={"color": color},
+        capprops={"color": color},
+        medianprops={"color": color, "linewidth": 2},
+    )
+
+
+def _clean(panel: Any) -> None:
+    panel.grid(axis="y", alpha=0.3)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def _values(rows: Sequence[TrackScore], method: str, target: str, metric: str) -> list[float]:
+    values = [row.metrics[metric] for row in rows if (row.method, row.target) == (method, target)]
+    return [value for value in values if value == value]  # without NaN, which matplotlib would show as no box
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(torch.tensor(values, dtype=torch.float64).quantile(0.5))

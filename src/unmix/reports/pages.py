@@ -1,0 +1,39 @@
+"""HTML pages from the templates beside this file; each page is one file, light or dark as the reader's system is."""
+
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+TEMPLATES = Path(__file__).parent / "templates"
+TYPES = {"png": "image/png", "mp3": "audio/mpeg"}
+
+
+def render(template: str, **content: Any) -> str:
+    """Fill a template; every string in `content` is escaped, but for `Markup`.
+
+    Raises:
+        jinja2.UndefinedError: when the template needs something that `content` lacks.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["data_url"] = data_url
+    return environment.get_template(template).render(content)
+
+
+def data_url(content: bytes, kind: str) -> Markup:
+    """Address that holds a whole file, so that the page needs no other.
+
+    Args:
+        content: of the file.
+        kind: `png` or `mp3`.
+    """
+    return Markup(f"data:{TYPES[kind]};base64,{b64encode(content).decode()}")

@@ -1,0 +1,165 @@
+"""Progress of a sweep: a live table on the terminal, or one line per change where output goes to a file."""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from unmix.experiments import status
+from unmix.experiments.status import Status
+from unmix.processes.pool import Job
+from unmix.processes.signals import Interrupted
+
+# Exit codes of a job that was told to stop: its own, and those of a Python without our signal handlers yet.
+INTERRUPTED = (75, 130, -signal.SIGINT, -signal.SIGTERM)
+COLUMNS = {
+    "": "left",
+    "job": "left",
+    "parameters": "right",
+    "state": "left",
+    "progress": "left",
+    "best val/loss": "right",
+    "to go": "right",
+}
+
+
+@dataclass
+class Line:
+    """One job of the table.
+
+    Args:
+        number: of the job, from 1 on.
+        label: what distinguishes it from the other jobs.
+        run: its folder.
+        max_epochs: its limit, if it has one.
+        parameters: how many its model has.
+        began: time and finished epochs when it was first seen running.
+    """
+
+    number: int
+    label: str
+    run: Path
+    max_epochs: int | None
+    parameters: int
+    began: tuple[float, int] | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """What the table shows of a job at one moment."""
+
+    state: str
+    progress: str = ""
+    best: str = ""
+    to_go: str = ""
+
+
+class Progress:
+    """Shows the jobs of a sweep while they run, and appends every change of state to a file."""
+
+    def __init__(self, lines: Sequence[Line], jobs: Sequence[Job], journal: Path) -> None:
+        self.lines, self.jobs, self.journal = lines, jobs, journal
+        self.console = Console()
+        self.live = Live(console=self.console, refresh_per_second=4) if sys.stdout.isatty() else None
+        self.last: dict[int, str] = {}  # by number of the job, its last change
+
+    def __enter__(self) -> "Progress":
+        self.journal.parent.mkdir(parents=True, exist_ok=True)
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.update()
+        if self.live:
+            self.live.stop()
+        if isinstance(error, Interrupted):
+            self.console.print(f"stopped by {error}; the same command goes on")
+
+    def update(self) -> None:
+        """Read the status of every job again and show it."""
+        views = [look(line, job) for line, job in zip(self.lines, self.jobs, strict=True)]
+        for line, view in zip(self.lines, views, strict=True):
+            self._note(line, view)
+        if self.live:
+            self.live.update(self._table(views))
+
+    def summarize(self, states: Sequence[str]) -> None:
+        """Print how many jobs ended in which state."""
+        counts = {state: states.count(state) for state in dict.fromkeys(states)}
+        names = {"new": "not started", "continues": "interrupted", "running": "held by another process"}
+        self.console.print(", ".join(f"{count} {names.get(state, state)}" for state, count in counts.items()))
+
+    def _note(self, line: Line, view: View) -> None:
+        """Write a change to the journal; another batch is no change."""
+        text = f"{view.state} {view.progress.partition(', batch')[0].partition(', validating')[0]}".strip()
+        if self.last.get(line.number) == text:
+            return
+        self.last[line.number] = text
+        entry = {"time": round(time.time(), 3), "job": line.number, "run": str(line.run), "state": view.state}
+        with self.journal.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**entry, "progress": view.progress}) + "\n")
+        if not self.live and view.state != "waiting":
+            text = f"[{line.number}/{len(self.lines)}] {line.label}: {text}"
+            self.console.print(text, markup=False, soft_wrap=True)
+
+    def _table(self, views: Sequence[View]) -> Table:
+        table = Table()
+        for name, side in COLUMNS.items():
+            table.add_column(name, justify=side)  # type: ignore[arg-type]
+        for line, view in zip(self.lines, views, strict=True):
+            parameters = f"{line.parameters:,}"
+            table.add_row(str(line.number), line.label, parameters, view.state, view.progress, view.best, view.to_go)
+        return table
+
+
+def look(line: Line, job: Job) -> View:
+    """Read the status of a job."""
+    now = status.read(line.run)
+    state = _state(job, now)
+    if now is None or state == "waiting":
+        return View(state)
+    progress = f"epoch {now.epoch}/{line.max_epochs}" if line.max_epochs else f"epoch {now.epoch}"
+    if activity := _activity(line.run, now, job):
+        progress += f", {activity}"
+    best = "" if now.best is None else f"{now.best:.4f}"
+    return View(state, progress, best, _to_go(line, now) if state == "running" else "")
+
+
+def _state(job: Job, now: Status | None) -> str:
+    if job.is_running:
+        return "running"
+    if job.is_waiting:
+        return "waiting"
+    if now is None:  # it ended before it had made its folder
+        return "interrupted" if job.exit_code in INTERRUPTED else "failed"
+    return "interrupted" if now.state == "running" else now.state
+
+
+def _activity(run: Path, now: Status, job: Job) -> str:
+    """Activity of the run; once it is trained, of the evaluation that its process does."""
+    if now.state != "done" or job.process is None:
+        return now.activity
+    evaluations = (status.read(path.parent) for path in run.parent.glob(f"eval/*/{status.FILE}"))
+    return next((each.activity for each in evaluations if each is not None and each.pid == job.process.pid), "")
+
+
+def _to_go(line: Line, now: Status) -> str:
+    """Time left at the pace since the job was first seen running; early stopping may end it sooner."""
+    if line.began is None:
+        line.began = (time.monotonic(), now.epoch)
+    since, epochs = time.monotonic() - line.began[0], now.epoch - line.began[1]
+    if not epochs or not line.max_epochs or now.state == "done":
+        return ""
+    seconds = round(since / epochs * (line.max_epochs - now.epoch))
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

@@ -1,0 +1,103 @@
+"""The report of one evaluation: scores.csv, box plots, a page to read and listen to, summary.json."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from unmix.evaluation import passages, published, scores
+from unmix.evaluation.metrics import METRICS, TRACK_METRICS
+from unmix.evaluation.scoring import EvaluationFolder
+from unmix.evaluation.summary import Summary
+from unmix.experiments import folder
+from unmix.reports import figures, pages
+from unmix.reports.tables import shown
+
+
+def write(summary: Summary, where: EvaluationFolder) -> None:
+    """Write scores.csv, boxplot.png, report.html and summary.json, unless they are there already and up to date.
+
+    Passages that the report does not play are removed.
+    """
+    path, text = where.path / "summary.json", json.dumps(summary.content(), indent=2) + "\n"
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+    folder.write_atomically(where.path / "scores.csv", scores.to_csv(summary.rows))
+    box_plot = figures.png(figures.box_plot(summary.rows, summary.method, summary.baseline))
+    (where.path / "boxplot.png").write_bytes(box_plot)
+    folder.write_atomically(where.path / "report.html", render(summary, box_plot, where))
+    played = {where.passage(track, target) for target in summary.targets for track in summary.extremes(target).values()}
+    for file in set((where.path / "passages").glob("*/*.wav")) - played:
+        file.unlink()
+        if not any(file.parent.iterdir()):
+            file.parent.rmdir()
+    folder.write_atomically(path, text)  # the last: it says that all is done
+
+
+def render(summary: Summary, box_plot: bytes, where: EvaluationFolder) -> str:
+    """HTML page with medians, box plots, passages, the scores of every track with its saved stems, and the settings."""
+    return pages.render(
+        "report.html",
+        title=f"{summary.method}: {summary.num_tracks} tracks",
+        median_heads=[*METRICS, *(metric.title for metric in TRACK_METRICS)],
+        medians=list(_medians(summary)),
+        box_plot=box_plot,
+        participants=_participants(summary),
+        extremes=list(_extremes(summary, where)),
+        targets=summary.targets,
+        tracks=[_track(summary, track, where) for track in summary.tracks],
+        settings=json.dumps(summary.settings, indent=2),
+    )
+
+
+def _medians(summary: Summary) -> Iterator[tuple[str, list[str]]]:
+    """Name and cells of every row of the table of medians."""
+    methods = {**summary.medians, f"{summary.compared} as published": summary.published}
+    for target in summary.targets:
+        for method, medians in methods.items():
+            if target in medians:
+                means = summary.means.get(method, {}).get(target, {})
+                of_tracks = [shown(means[metric.key]) if metric.key in means else "" for metric in TRACK_METRICS]
+                yield f"{target}, {method}", [*(shown(medians[target][metric]) for metric in METRICS), *of_tracks]
+
+
+def _participants(summary: Summary) -> bytes | None:
+    """Box plots of all participants of SiSEC 2018 as a PNG file; None when other tracks were scored."""
+    if not summary.is_among_participants:
+        return None
+    participants = [row for row in published.sisec18() if row.target in summary.targets]
+    return figures.png(figures.participants_plot(summary.rows, summary.method, participants))
+
+
+def _extremes(summary: Summary, where: EvaluationFolder) -> Iterator[dict[str, Any]]:
+    """A few seconds of the worst and best track of every target; estimates are also written, for other pages."""
+    for target in summary.targets:
+        for which, track in summary.extremes(target).items():
+            path = where.passage(track, target)
+            second = passages.typical_second(scores.windows(where.store(summary.method, track).read_text(), target))
+            if not path.is_file() or second is None:
+                continue
+            passage = passages.read(path)
+            sounds = {name: passages.mp3(stem, passage.sample_rate) for name, stem in passage.stems.items()}
+            where.clip(target, which).parent.mkdir(exist_ok=True)
+            where.clip(target, which).write_bytes(sounds["estimate"])
+            yield {
+                "target": target,
+                "which": which,
+                "track": track,
+                "sdr": shown(summary.score(track, target)),
+                "time": f"{int(second) // 60}:{int(second) % 60:02d}",
+                "sounds": sounds,
+                "spectrograms": figures.png(figures.spectrograms(passage), dpi=80),
+            }
+
+
+def _track(summary: Summary, track: str, where: EvaluationFolder) -> dict[str, Any]:
+    """Row of a track: windows, and of every target the SDR and the address of the saved stem."""
+    counting, windows = summary.windows.get(track, (0, 0))
+    cells = []
+    for target in summary.targets:
+        path = where.estimate(track, target)
+        address = quote(path.relative_to(where.path).as_posix()) if path.is_file() else ""
+        cells.append({"sdr": shown(summary.score(track, target)), "address": address})
+    return {"name": track, "counting": counting, "windows": windows, "cells": cells}

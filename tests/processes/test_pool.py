@@ -1,0 +1,79 @@
+import signal
+import sys
+
+import pytest
+
+from unmix.processes import pool, signals
+
+
+def make_job(tmp_path, code, needed=True, log="job.log"):
+    return pool.Job([sys.executable, "-c", code], tmp_path / log, lambda slot: {"SLOT": str(slot)}, lambda: needed)
+
+
+def run(jobs, slots=2, fail_fast=False, tick=lambda: None):
+    pool.run(jobs, slots=slots, fail_fast=fail_fast, tick=tick)
+
+
+def test_at_most_as_many_jobs_run_at_once_as_there_are_slots(tmp_path):
+    code = "import os, time; time.sleep(.7); print('slot', os.environ['SLOT'])"
+    jobs = [make_job(tmp_path, code, log=f"{number}.log") for number in range(4)]
+    most = 0
+
+    def tick():
+        nonlocal most
+        most = max(most, sum(job.is_running for job in jobs))
+
+    run(jobs, tick=tick)
+    assert most == 2
+    assert [job.exit_code for job in jobs] == [0] * 4
+    assert {(tmp_path / f"{number}.log").read_text() for number in range(4)} == {"slot 0\n", "slot 1\n"}
+
+
+def test_a_failed_job_stops_the_rest_only_with_fail_fast(tmp_path):
+    jobs = [make_job(tmp_path, "raise SystemExit(3)"), *(make_job(tmp_path, "") for _ in range(3))]
+    run(jobs, slots=1)
+    assert [job.exit_code for job in jobs] == [3, 0, 0, 0]
+    jobs = [make_job(tmp_path, "raise SystemExit(3)"), *(make_job(tmp_path, "") for _ in range(3))]
+    run(jobs, slots=1, fail_fast=True)
+    assert [job.exit_code for job in jobs] == [3, None, None, None]
+
+
+def test_a_job_that_is_no_longer_needed_is_not_started(tmp_path):
+    jobs = [make_job(tmp_path, "", needed=False), make_job(tmp_path, "")]
+    run(jobs)
+    assert [job.was_skipped for job in jobs] == [True, False]
+    assert jobs[0].process is None
+
+
+def test_a_signal_is_passed_on_to_the_running_jobs_and_their_end_awaited(tmp_path):
+    code = (
+        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(75)); print('up', flush=True); time.sleep(60)"
+    )
+    jobs = [make_job(tmp_path, code), make_job(tmp_path, code), make_job(tmp_path, code)]
+
+    (tmp_path / "job.log").touch()
+    sent = []
+
+    def tick():
+        if not sent and (tmp_path / "job.log").read_text().count("up") == 2:
+            sent.append(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+
+    with signals.handled(), pytest.raises(signals.Interrupted) as ended:
+        run(jobs, tick=tick)
+    assert ended.value.code == 75
+    assert [job.exit_code for job in jobs] == [75, 75, None]
+
+
+def test_a_second_signal_kills_the_jobs(tmp_path):
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    jobs = [make_job(tmp_path, code)]
+    (tmp_path / "job.log").touch()
+
+    def tick():
+        if "up" in (tmp_path / "job.log").read_text():
+            signal.raise_signal(signal.SIGTERM)
+
+    with signals.handled(), pytest.raises(signals.Interrupted):
+        run(jobs, tick=tick)
+    assert jobs[0].exit_code == -signal.SIGKILL

@@ -1,0 +1,45 @@
+"""Folders of runs and evaluations, as commands leave them."""
+
+import json
+
+import pytest
+
+from unmix.experiments import status
+from unmix.experiments.status import Status
+
+
+def make_run(out, experiment, run, *, state="done", best=0.5, size=256, bidirectional=True, epochs=3):
+    path = out / "runs" / experiment / run
+    path.mkdir(parents=True)
+    target = run.partition("-")[0]
+    status.write(path, Status(experiment, state, epoch=epochs, best=best, pid=2**22 + 1))
+    lines = [f"{i},{i * 10},{best + 0.1 * (epochs - 1 - i)},{i - 1.5}" for i in range(epochs)]
+    (path / "metrics.csv").write_text("\n".join(["epoch,step,val/loss,val/sdr", *lines]) + "\n")
+    config = {
+        "target": run,
+        "data": {"root": f"/{run}", "name": "hq", "target": target},
+        "model": {"_target_": "a", "hidden_size": size, "bidirectional": bidirectional, "targets": [target]},
+    }
+    (path / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
+    return path
+
+
+@pytest.fixture
+def out(tmp_path):
+    """Two runs, one of them killed; one run moved aside; two evaluations."""
+    make_run(tmp_path, "umx-1", "vocals-s1")
+    make_run(tmp_path, "umx-1", "drums-s1", state="running", best=0.25)
+    (tmp_path / "runs" / "umx-1" / "old" / "vocals-s1-1").mkdir(parents=True)
+    status.write(tmp_path / "runs" / "umx-1" / "old" / "vocals-s1-1", Status("umx-1", "done"))
+    for where, sdr in (("runs/umx-1/eval/hq-test-a", 5.0), ("evaluations/hq-test-b", 7.0)):
+        ours, base = ({"vocals": {"SDR": value}, "bass": {"SDR": value - 2}} for value in (sdr, 1.0))
+        medians = {"m": ours, "mixture": base}
+        (tmp_path / where).mkdir(parents=True)
+        (tmp_path / where / "summary.json").write_text(json.dumps({"num_tracks": 50, "medians": medians}))
+    return tmp_path
+
+
+@pytest.fixture(name="make_run")
+def make_run_fixture():
+    """The function `make_run(out, experiment, run, ...)`; returns the folder of the run."""
+    return make_run

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+import torch
+from matplotlib import pyplot as plt
+
+from unmix.evaluation import published
+from unmix.evaluation.metrics import METRICS
+from unmix.evaluation.passages import Passage
+from unmix.evaluation.scores import TrackScore
+from unmix.reports import figures
+
+TARGETS = ("vocals", "drums", "bass", "other")
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def make_rows():
+    return [
+        TrackScore(method, f"track {shift}", target, dict.fromkeys(METRICS, value + shift))
+        for method, value in (("ours", 6.0), ("mixture", 1.0))
+        for shift in range(3)
+        for target in TARGETS
+    ]
+
+
+def test_box_plot_has_a_panel_a_metric_and_no_box_for_artifacts_of_the_mixture():
+    figure = figures.box_plot(make_rows(), "ours", "mixture")
+    assert [panel.get_title() for panel in figure.axes] == list(METRICS)
+    assert [len(panel.patches) for panel in figure.axes] == [8, 8, 8, 4]
+
+
+def test_ours_stands_in_colour_where_its_median_belongs_among_the_participants():
+    rows = [TrackScore("UHL2", row.track, row.target, row.metrics) for row in make_rows() if row.method == "ours"]
+    figure = figures.participants_plot(rows, "UHL2", [row for row in published.sisec18() if row.target in TARGETS])
+    for panel, target in zip(figure.axes, TARGETS, strict=True):
+        names = [label.get_text() for label in panel.get_xticklabels()]
+        colored = [i for i, box in enumerate(panel.patches) if box.get_edgecolor()[:3] != pytest.approx((0.6,) * 3)]
+        assert colored == [names.index("UHL2 ")], "theirs of the same name stays grey"
+        theirs = {name: published.medians_of(f"sisec18:{name}")[target]["SDR"] for name in names if name != "UHL2 "}
+        assert all((theirs[name] <= 7.0) == (i < colored[0]) for i, name in enumerate(names) if name in theirs)
+
+
+def test_spectrograms_show_a_tone_at_its_pitch_and_no_error_of_a_perfect_estimate():
+    tone = torch.sin(2 * np.pi * 3000 * torch.arange(16000) / 16000).expand(2, -1)
+    figure = figures.spectrograms(Passage(tone, tone, tone, 16000))
+    levels = {panel.get_title(): panel.collections[0].get_array() for panel in figure.axes[:4]}
+    assert list(levels) == ["mixture", "reference", "estimate", "error"]
+    assert levels["estimate"].shape[0] == 2049
+    assert (levels["estimate"][:, 1:-1].argmax(axis=0) == 3000 * 4096 // 16000).all()
+    assert levels["error"].max() < levels["estimate"].max() - figures.RANGE
+
+
+def test_a_picture_is_a_file_and_its_figure_is_closed():
+    assert figures.png(plt.figure()).startswith(b"\x89PNG")
+    assert not plt.get_fignums()
+
+
+def test_a_few_methods_are_compared_in_two_columns_and_many_in_one():
+    few = figures.methods_plot(make_rows(), "mixture")
+    many = figures.methods_plot(
+        [TrackScore(f"m{i}", row.track, row.target, row.metrics) for i in range(6) for row in make_rows()], "m0"
+    )
+    for figure, num_columns in ((few, 2), (many, 1)):
+        assert [panel.get_title("left") for panel in figure.axes] == list(TARGETS)
+        assert figure.axes[0].get_gridspec().ncols == num_columns
+    three = figures.methods_plot([row for row in make_rows() if row.target != "other"], "mixture")
+    assert len(three.axes) == 3

@@ -1,0 +1,75 @@
+import json
+import math
+
+from unmix.reports import leaderboard
+
+
+def collect(out, **options):
+    return leaderboard.collect(out, **options).rows
+
+
+def test_every_run_and_evaluation_has_a_row(out):
+    rows = collect(out)
+    assert [row["run"] for row in rows] == ["umx-1/drums-s1", "umx-1/vocals-s1", "m/hq-test-b", "m/hq-test-a"]
+    assert [row.get("state") for row in rows] == ["interrupted", "done", "50 tracks", "50 tracks"]
+    assert (rows[0]["target"], rows[0]["seed"], rows[0]["val_sdr"]) == ("drums", "1", 0.5)
+    assert rows[2]["sdr"] == 6.0
+    assert rows[2]["sdr.bass"] == 5.0
+    assert rows[3]["report"] == "runs/umx-1/eval/hq-test-a/report.html"
+
+
+def test_jobs_that_have_not_begun_have_a_row(out):
+    (out / "sweeps" / "now").mkdir(parents=True)
+    lines = [
+        {"run": f"elsewhere/runs/umx-1/{run}", "state": state}
+        for run, state in (("vocals-s1", "running"), ("bass-s1", "waiting"), ("other-s1", "waiting"))
+    ]
+    lines.append({"run": "elsewhere/runs/umx-1/other-s1", "state": "failed"})
+    text = "\n".join(map(json.dumps, lines)) + '\n{"run": "half a li'
+    (out / "sweeps" / "now" / "jobs.jsonl").write_text(text)
+    found = {row["run"]: row["state"] for row in collect(out) if row["kind"] == "job"}
+    assert found == {"umx-1/bass-s1": "waiting", "umx-1/other-s1": "failed"}
+
+
+def test_names_and_groups_choose(out, make_run):
+    make_run(out, "hq-2", "vocals-s1")
+    assert {row["experiment"] for row in collect(out, name="umx*")} == {"umx-1"}
+    assert {row["experiment"] for row in collect(out, group="hq-2")} == {"hq-2"}
+    assert not collect(out, group="hq")
+
+
+def test_what_runs_differ_in_is_a_column(out, make_run):
+    make_run(out, "umx-2", "vocals-s1", size=512)
+    rows = collect(out)
+    assert [row["model.hidden_size"] for row in rows if row["kind"] == "run"] == [256, 256, 512]
+    alike_or_uninteresting = {"data.root", "data.name", "data.target", "model.targets", "model.bidirectional"}
+    assert not {*alike_or_uninteresting, "model._target_"} & set(rows[0])
+
+
+def test_damaged_folders_are_listed_and_hide_no_other(out, make_run):
+    for name, file, content in (
+        ("bass-s1", "status.json", "{"),
+        ("other-s1", "metrics.csv", "epoch,step,val/loss\n0,1,x\n"),
+        ("other-s2", "config.yaml", "a: [1"),
+    ):
+        (make_run(out, "umx-1", name) / file).write_text(content)
+    (out / "evaluations" / "hq-test-b" / "summary.json").write_text("{}")
+    found = leaderboard.collect(out)
+    assert len(found.damaged) == 4
+    assert [row["run"] for row in found.rows] == ["umx-1/drums-s1", "umx-1/vocals-s1", "m/hq-test-a"]
+    assert all(reason for _, reason in found.damaged)
+
+
+def test_a_run_that_is_being_written_counts_whole_lines_only(out):
+    with (out / "runs" / "umx-1" / "vocals-s1" / "metrics.csv").open("a") as file:
+        file.write("3,40,0.")
+    assert [epoch for epoch, _ in leaderboard.collect(out).curves["umx-1/vocals-s1"]] == [0, 1, 2]
+
+
+def test_more_decibels_and_less_loss_come_first_and_rows_without_a_value_last(out):
+    rows = collect(out)
+    assert [row["run"] for row in leaderboard.sort_rows(rows, "sdr.vocals")][:2] == ["m/hq-test-b", "m/hq-test-a"]
+    assert [row["run"] for row in leaderboard.sort_rows(rows, "val_loss")][:2] == ["umx-1/drums-s1", "umx-1/vocals-s1"]
+    rows[0]["val_loss"] = math.nan
+    assert leaderboard.sort_rows(rows, "val_loss")[0]["run"] == "umx-1/vocals-s1"
+    assert leaderboard.sort_rows(rows, "state")[0]["state"] == "50 tracks"

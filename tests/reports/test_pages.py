@@ -1,0 +1,46 @@
+from html.parser import HTMLParser
+
+import pytest
+from jinja2 import UndefinedError
+
+from unmix.reports import pages
+
+PAGES = sorted(path.name for path in pages.TEMPLATES.glob("*.html") if path.name not in ("layout.html", "macros.html"))
+
+
+class Addresses(HTMLParser):
+    """Collects what a page would load."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if tag != "a" and name in ("src", "href")]
+
+
+def leaderboard(**changes):
+    content = {"title": "t", "text_columns": (), "tables": [], "clips": None, "damaged": [], "charts": []}
+    return pages.render("leaderboard.html", **{**content, **changes})
+
+
+def test_every_string_is_escaped():
+    text = leaderboard(title="<script>", damaged=[("<b>", "a & b")])
+    assert "<b>" not in text
+    assert "<title>&lt;script&gt;</title>" in text
+    assert "<li>&lt;b&gt;: a &amp; b</li>" in text
+
+
+def test_a_page_holds_its_style_script_and_sounds():
+    parser = Addresses()
+    text = leaderboard(clips={"run": "r", "sounds": {"a": b"sound"}})
+    parser.feed(text)
+    assert parser.found == ["data:audio/mpeg;base64,c291bmQ="]
+    assert "border-collapse" in text
+    assert "addEventListener" in text
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_template_refuses_missing_content(name):
+    with pytest.raises(UndefinedError):
+        pages.render(name)

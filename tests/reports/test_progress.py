@@ -1,0 +1,105 @@
+"""Progress of a sweep, from status files and processes as they stand at one moment."""
+
+import json
+import os
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from unmix.experiments import status
+from unmix.experiments.status import Status
+from unmix.processes.pool import Job
+from unmix.processes.signals import Interrupted
+from unmix.reports import progress
+from unmix.reports.progress import Line, Progress, View, look
+
+
+@pytest.fixture
+def line(tmp_path):
+    return Line(1, "lr=1", tmp_path / "runs" / "umx-1" / "vocals-s1", 10, 1234567)
+
+
+@pytest.fixture
+def job(tmp_path):
+    return Job([sys.executable], tmp_path / "log", lambda slot: {}, lambda: True)
+
+
+def give_process(job, exit_code=None):
+    """Let a job run, or have ended with an exit code."""
+    job.process = SimpleNamespace(poll=lambda: exit_code, pid=os.getpid())
+
+
+def test_a_job_waits_until_it_has_a_process(line, job):
+    assert look(line, job) == View("waiting")
+
+
+@pytest.mark.parametrize(("code", "state"), [(1, "failed"), (75, "interrupted"), (130, "interrupted")])
+def test_a_job_that_ended_without_a_folder_failed_or_was_stopped(line, job, code, state):
+    give_process(job, code)
+    assert look(line, job) == View(state)
+
+
+def test_a_running_job_shows_epochs_activity_best_and_the_time_left(line, job, monkeypatch):
+    give_process(job)
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    status.write(line.run, Status("umx-1", "running", epoch=2, activity="batch 3/9", best=0.25))
+    assert look(line, job) == View("running", "epoch 2/10, batch 3/9", "0.2500", "")
+    now[0] += 30
+    status.write(line.run, Status("umx-1", "running", epoch=5, best=0.125))
+    assert look(line, job) == View("running", "epoch 5/10", "0.1250", "0:00:50"), "10 s an epoch, five are left"
+
+
+def test_a_trained_job_shows_what_its_evaluation_does(line, job):
+    give_process(job)
+    status.write(line.run, Status("umx-1", "done", epoch=10))
+    status.write(
+        line.run.parent / "eval" / "a", Status("umx-1", "running", activity="evaluating, 1/2 tracks", pid=os.getpid())
+    )
+    assert look(line, job).progress == "epoch 10/10, evaluating, 1/2 tracks"
+
+
+def test_every_change_is_a_line_and_another_batch_is_none(line, job, tmp_path, capsys):
+    journal = tmp_path / "sweep" / "jobs.jsonl"
+    with Progress([line], [job], journal) as shown:
+        shown.update()
+        give_process(job)
+        for epoch, activity in ((0, "batch 1/9"), (0, "batch 2/9"), (1, "validating")):
+            status.write(line.run, Status("umx-1", "running", epoch=epoch, activity=activity))
+            shown.update()
+    entries = [json.loads(text) for text in journal.read_text().splitlines()]
+    assert [(entry["state"], entry["progress"]) for entry in entries] == [
+        ("waiting", ""),
+        ("running", "epoch 0/10, batch 1/9"),
+        ("running", "epoch 1/10, validating"),
+    ]
+    assert capsys.readouterr().out.splitlines() == [
+        "[1/1] lr=1: running epoch 0/10",
+        "[1/1] lr=1: running epoch 1/10",
+    ]
+
+
+def test_the_table_has_a_row_per_job(line, job, tmp_path):
+    table = Progress([line], [job], tmp_path / "jobs.jsonl")._table([View("running", "epoch 1/10", "0.5", "0:01:00")])
+    cells = {column.header: list(column.cells) for column in table.columns}
+    assert cells == {
+        "": ["1"],
+        "job": ["lr=1"],
+        "parameters": ["1,234,567"],
+        "state": ["running"],
+        "progress": ["epoch 1/10"],
+        "best val/loss": ["0.5"],
+        "to go": ["0:01:00"],
+    }
+
+
+def test_an_interrupted_sweep_says_how_to_go_on(line, job, tmp_path, capsys):
+    with pytest.raises(Interrupted), Progress([line], [job], tmp_path / "jobs.jsonl"):
+        raise Interrupted(2)
+    assert "the same command goes on" in capsys.readouterr().out
+
+
+def test_states_are_counted_in_the_end(line, job, tmp_path, capsys):
+    Progress([line], [job], tmp_path / "jobs.jsonl").summarize(["done", "new", "done", "continues"])
+    assert capsys.readouterr().out == "2 done, 1 not started, 1 interrupted\n"

@@ -1,0 +1,124 @@
+"""What can be wrong with a plugin, its model or its objective: one line, and nothing written."""
+
+import pytest
+import torch
+
+from unmix.weights.find import load_separator
+
+
+@pytest.fixture
+def train(toy, refused, tmp_path):
+    def run(*arguments):
+        return refused("train", *toy, *arguments, f"paths.out={tmp_path / 'out'}")
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plugins=[]"], "model._target_: got the class 'my_package.model.MyModel', allowed are those of unmix and of"),
+        (["plugins=[]"], "if you trust the package, add 'plugins=[my_package]'"),
+        (["plugins=[my_pakage]"], "plugins: there is no package 'my_pakage' in the working directory, on PYTHONPATH"),
+        (["plugins=[my_package,nothing]"], "plugins: there is no package 'nothing'"),
+        (["plugins=[my_package.model]"], "plugins: 'my_package.model' is a module, not a package"),
+        (["plugins=[7]"], "plugins: got 7, names of packages are needed, as plugins=[my_package]"),
+        (["plugins=[my-package]"], "plugins: got 'my-package', names of packages are needed"),
+        (["model._target_=my_package.model.Mine"], "model._target_: there is no 'my_package.model.Mine'"),
+        (["model._target_=my_package.models.MyModel"], "model._target_: there is no 'my_package.models.MyModel'"),
+        (["model._target_=my_package.broken.NoModule"], "broken.NoModule is not a model: it needs to be a torch.nn"),
+        (["model._target_=my_package.broken.NoRate"], "NoRate is not a model: it has no attribute `sample_rate` (Hz)"),
+        (["model._target_=my_package.broken.WrongShape"], "WrongShape returned (1, 4, 2, 7999) for a mixture of (1, 2"),
+        (
+            ["model._target_=my_package.broken.OneTargetLess"],
+            "(batch, targets, channels, samples) = (1, 4, 2, 8000)",
+        ),
+        (["model._target_=my_package.broken.NotANumber"], "model: NotANumber returned NaN or infinity"),
+        (["model._target_=my_package.broken.Fails"], "model: Fails failed on a second of noise, (1, 2, 8000): Runtime"),
+        (["model.widht=5"], "model.widht: got 'widht', allowed _target_, targets, sample_rate, num_channels, width"),
+        (["model.sample_rate=16000"], "model.sample_rate: got 16000, data.sample_rate is 8000: the two must be the"),
+        (["model.num_channels=1"], "has 2: the two must be the same"),
+        (["target=vocals", "model.targets=[drums]"], "target: got vocals, but model=MyModel estimates drums; the two"),
+        (["target=[vocals,vocals]"], "target: got vocals, vocals, which names a source twice"),
+        (["target=[]"], "target: got [], allowed vocals, drums, bass, other, a list of these, or all"),
+        (["target=al"], "target: got 'al', allowed vocals, drums, bass, other, all; did you mean 'all'?"),
+        (["model.targets=[bass,bass]"], "MyModel.targets names a source twice: bass, bass"),
+        (
+            ["objective=magnitude_mse"],
+            "objective: magnitude_mse needs a model with `stft` and `magnitudes",
+        ),
+        (["objective=waveform_l2"], "objective: got 'waveform_l2', allowed complex_rmse, magnitude_mse, multi_reso"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_a_training_that_cannot_be_is_refused_before_anything_is_written(train, arguments, message):
+    assert message in train(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no_mapping", "returned Tensor, a dict of losses by name is needed"),
+        ("no_scalar", "returned shape (1,) as the loss 'mine', a tensor without axes is needed"),
+        ("needs_spectrograms", "cannot serve MyModel: AttributeError: 'MyModel' object has no attribute 'spectrogram'"),
+    ],
+)
+def test_an_objective_that_cannot_be_is_refused_before_anything_is_written(train, name, message):
+    assert f"objective: my_package.broken.{name} {message}" in train(f"objective={name}")
+
+
+def test_several_targets_of_a_model_of_one_name_the_sweep(small, refused, tmp_path):
+    for target in ("all", "[vocals,drums]"):
+        message = refused("train", "experiment=demo", *small, f"target={target}", f"paths.out={tmp_path / 'out'}")
+        assert "but Open-Unmix is one network per target: sweep=targets (or -m target=vocals,drums,...)" in message
+
+
+@pytest.mark.parametrize("command", ["evaluate", "separate", "export"])
+def test_a_checkpoint_of_a_package_that_is_not_a_plugin_is_refused(refused, toy_run, song, command):
+    options = [f"input={song}"] if command == "separate" else []
+    message = refused(command, f"ckpt={toy_run}", *options)
+    assert "got the class 'my_package.model.MyModel', allowed are those of unmix" in message
+    assert message.endswith("if you trust the package, add 'plugins=[my_package]'")
+    assert "there is no package 'nothing'" in refused(command, f"ckpt={toy_run}", "plugins=[nothing]", *options)
+
+
+def test_a_class_that_has_changed_since_is_named(refused, write_checkpoint, song, tmp_path):
+    path = write_checkpoint(tmp_path / "a.ckpt", ["bass"])
+    content = torch.load(path, weights_only=True)
+    content["unmix"]["config"]["model"]["stride"] = 2
+    torch.save(content, path)
+    message = refused("separate", f"ckpt={path}", "plugins=[my_package]", f"input={song}")
+    assert "my_package.model.MyModel cannot be built as it was for training" in message
+    assert "unexpected keyword argument 'stride'" in message
+
+
+def test_models_that_differ_in_rate_or_channels_are_not_joined(refused, write_checkpoint, song, tmp_path):
+    bass = write_checkpoint(tmp_path / "bass.ckpt", ["bass"])
+    for other in ({"sample_rate": 16000}, {"num_channels": 1}):
+        rest = write_checkpoint(tmp_path / "rest.ckpt", ["vocals", "drums"], **other)
+        message = refused("separate", f"ckpt=[{bass},{rest}]", "plugins=[my_package]", f"input={song}")
+        described = f"vocals, drums: {other.get('sample_rate', 8000)} Hz, {other.get('num_channels', 2)} channels"
+        assert "ckpt: these models differ in sample rate or channels and cannot be joined: " in message
+        assert described in message
+
+
+def test_an_experiment_that_lacks_a_source_names_it_and_the_command(refused, write_checkpoint, tmp_path):
+    path = write_checkpoint(
+        tmp_path / "experiment" / "vocals+bass-s42" / "checkpoints" / "best.ckpt", ["vocals", "bass"]
+    )
+    message = refused("evaluate", f"ckpt={path.parents[2]}", "plugins=[my_package]")
+    assert "and lacks drums, other; museval scores all together: train the rest" in message
+
+
+def test_a_filter_of_open_unmix_is_refused_for_other_models(toy_run):
+    with pytest.raises(ValueError, match=r"separator.softmask: only Open-Unmix networks know it; leave it at False"):
+        load_separator(toy_run, plugins=["my_package"], softmask=True)
+
+
+def test_estimates_that_are_not_finite_do_not_become_stems(refused, write_checkpoint, song, tmp_path):
+    path = write_checkpoint(tmp_path / "a.ckpt", ["bass"])
+    content = torch.load(path, weights_only=True)
+    content["state_dict"]["model.heads.bias"][0] = torch.inf
+    torch.save(content, path)
+    message = refused("separate", f"ckpt={path}", "plugins=[my_package]", f"input={song}", "separator.niter=0")
+    assert "ckpt: MyModel returned NaN or infinity" in message
