@@ -1,4 +1,4 @@
-"""Loading training batches beside openunmix's loader, on the same tree in the same run: `make bench-loader`.
+"""Compare loading of training batches with openunmix's loader, on the same tree in the same run: `make bench-loader`.
 
 Six-second stereo segments of four sources, gain and channel swap, batches of 16, page cache warm.
 """
@@ -33,7 +33,7 @@ NUM_TRACKS, TRACK_SECONDS, SEGMENT_SECONDS, BATCH, RATE = 8, 60, 6.0, 16, 44100
 
 
 def write_tree(root: Path, num_tracks: int, seconds: float) -> Path:
-    """Tracks of noise, one of them for validation, or musdb's fourteen of a hundred."""
+    """Write tracks of noise, one of them for validation, or with a hundred tracks musdb's fourteen."""
     generator = np.random.default_rng(0)
     held_out = MUSDB_VALIDATION_TRACKS[: 14 if num_tracks >= 100 else 1]
     for name in (*held_out, *(f"Band {index:03d} - Noise" for index in range(num_tracks - len(held_out)))):
@@ -46,7 +46,7 @@ def write_tree(root: Path, num_tracks: int, seconds: float) -> Path:
 
 
 def samples_per_second(batches: Iterable[object], num_batches: int) -> float:
-    """Of all batches but the first, which pays for the start."""
+    """Loading rate, without the first batch, which includes the start of the loader."""
     iterator = iter(batches)
     next(iterator)
     started = time.perf_counter()
@@ -55,7 +55,7 @@ def samples_per_second(batches: Iterable[object], num_batches: int) -> float:
 
 
 def reference(root: Path, workers: int) -> float:
-    """openunmix.data.MUSDBDataset as its scripts/train.py uses it."""
+    """Samples per second of openunmix.data.MUSDBDataset, as its scripts/train.py uses it."""
     dataset = theirs.MUSDBDataset(
         target="vocals",
         root=str(root),
@@ -69,11 +69,9 @@ def reference(root: Path, workers: int) -> float:
     return samples_per_second(DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=workers), 3)
 
 
-def ours(root: Path, cache: Path, storage: str, workers: int, *, is_rendered: bool) -> float:
-    """Batches as the trainer gets them, on the CPU also rendered."""
-    module = SeparationDataModule(
-        root, name="bench", target="vocals", storage=storage, num_workers=workers, cache=cache, batch_size=BATCH
-    )
+def ours(root: Path, cache: Path, workers: int, *, is_rendered: bool) -> float:
+    """Samples per second of batches from files, as the trainer gets them; on the CPU also rendered."""
+    module = SeparationDataModule(root, name="bench", num_workers=workers, cache=cache, batch_size=BATCH)
     loader = module.train_dataloader()
     if is_rendered:
         return samples_per_second((module.on_after_batch_transfer(batch, 0) for batch in loader), 20)
@@ -81,14 +79,14 @@ def ours(root: Path, cache: Path, storage: str, workers: int, *, is_rendered: bo
 
 
 def scan_seconds(root: Path, cache: Path) -> float:
-    """Until the first batch could be drawn."""
+    """Seconds until the first batch could be drawn."""
     started = time.perf_counter()
-    SeparationDataModule(root, name="bench", target="vocals", segment_seconds=0.05, cache=cache).check_training()
+    SeparationDataModule(root, name="bench", segment_seconds=0.05, cache=cache).check_training()
     return time.perf_counter() - started
 
 
 def gpu_milliseconds(function: Callable[[int], object]) -> float:
-    """Of one call, the median of 50 after a warm-up of 10."""
+    """Milliseconds of a call: median of 50 after a warm-up of 10."""
     timings = []
     for index in range(60):
         torch.cuda.synchronize()
@@ -100,7 +98,7 @@ def gpu_milliseconds(function: Callable[[int], object]) -> float:
 
 
 def print_gpu(root: Path, cache: Path) -> None:
-    """A rendered batch on the GPU tier, beside a training step of experiment=umxhq on it."""
+    """Compare rendering a batch with storage=gpu to a training step of experiment=umxhq on it."""
     cfg = compose("train", ["experiment=umxhq", f"data.root={root}", "data.storage=gpu", f"paths.data={cache}"])
     data, module, device = make_datamodule(cfg.data), build_module(cfg).cuda(), torch.device("cuda")
     data.trainer = SimpleNamespace(global_rank=0, world_size=1, strategy=SimpleNamespace(root_device=device))
@@ -117,7 +115,7 @@ def print_gpu(root: Path, cache: Path) -> None:
         module.training_step(batch, 0).backward()
         optimizer.step()
 
-    module.log = lambda *_, **__: None  # no trainer is there to log to
+    module.log = module.log_dict = lambda *_, **__: None  # there is no trainer to log to
     one, whole = gpu_milliseconds(rendered), gpu_milliseconds(step)
     print(f"\n{torch.cuda.get_device_name()}\n\n| | ms |\n|---|---|")
     print(f"| a rendered batch of {BATCH} x {SEGMENT_SECONDS:g} s, gpu tier | {one:.2f} |")
@@ -141,10 +139,10 @@ def main() -> None:
         print("| loader | workers | samples/s | of the reference's best |\n|---|---|---|---|")
         for workers, rate in rates.items():
             print(f"| openunmix.data.MUSDBDataset | {workers} | {rate:.1f} | {rate / best:.1f} |")
-        for storage, workers, is_rendered in itertools.product(("disk", "ram"), (0, 2), (False, True)):
-            rate = ours(root, cache, storage, workers, is_rendered=is_rendered)
+        for workers, is_rendered in itertools.product((0, 2), (False, True)):
+            rate = ours(root, cache, workers, is_rendered=is_rendered)
             what = "rendered float mixtures" if is_rendered else "int16 batches"
-            print(f"| {storage}, {what} | {workers} | {rate:.0f} | {rate / best:.0f} |")
+            print(f"| disk, {what} | {workers} | {rate:.0f} | {rate / best:.0f} |")
         print("\n| scan | first time | again |\n|---|---|---|")
         for num_tracks in (100, 150):
             small = write_tree(Path(folder, f"tree{num_tracks}"), num_tracks, 0.1)

@@ -1,6 +1,11 @@
 """Fixtures that several rooms share: a clean environment, and small MUSDB18-HQ trees."""
 
 import os
+
+# One thread, here and in every process that a test starts: tensors this small gain nothing from a second one, and where
+# other processes want the cores, threads that wait for each other take many times as long.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 from collections.abc import Sequence
 from pathlib import Path
 

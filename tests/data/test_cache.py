@@ -1,4 +1,4 @@
-"""What is cached is whole or not there, is built once, and a folder that cannot be written is named."""
+"""Cached files are complete or absent and built once; a folder that cannot be written is named."""
 
 import errno
 import os
@@ -68,18 +68,18 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         cache.build_once(tmp_path / "file" / "deep", lambda path: path.touch())
 
 
-def test_replacing_takes_the_last_one_built(tmp_path):
+def test_rebuilding_keeps_the_last_one_built(tmp_path):
     for text in ("first", "second"):
-        cache.replace(tmp_path / "file", lambda path, text=text: path.write_text(text))
+        cache.rebuild(tmp_path / "file", lambda path, text=text: path.write_text(text))
     assert (tmp_path / "file").read_text() == "second"
 
 
 @pytest.mark.parametrize("change", ["content", "age", "name", "about"])
-def test_another_file_or_another_purpose_is_another_identity(tmp_path, change):
+def test_another_file_or_another_purpose_has_another_key(tmp_path, change):
     path, about = tmp_path / "a", "statistics"
     path.write_text("x")
-    before = cache.identity([path], about)
-    assert cache.identity([path], about) == before
+    before = cache.cache_key([path], about)
+    assert cache.cache_key([path], about) == before
     if change == "content":
         path.write_text("xx")
     elif change == "age":
@@ -88,7 +88,7 @@ def test_another_file_or_another_purpose_is_another_identity(tmp_path, change):
         path = path.rename(tmp_path / "b")
     else:
         about = "audit"
-    assert cache.identity([path], about) != before
+    assert cache.cache_key([path], about) != before
 
 
 def test_the_default_folder_is_the_environments(monkeypatch, tmp_path):

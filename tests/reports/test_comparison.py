@@ -18,7 +18,8 @@ def summary(method, value, tracks=("a & b", "c"), compared=None):
         for i, track in enumerate(tracks)
         for target in TARGETS
     ]
-    return Summary(method, "mixture", rows, {"niter": 1}, compared=compared)
+    means = {method: {target: {"whole_track_sdr": value + 10} for target in TARGETS}}
+    return Summary(method, "mixture", rows, {"niter": 1}, compared=compared, means=means)
 
 
 def test_the_baseline_stands_once_and_first():
@@ -34,6 +35,7 @@ def test_a_comparison_is_one_page_with_links_to_every_report(tmp_path):
     assert '<a href="../a%20b/eval/report.html">one</a>' in text
     assert '<a href="../two/report.html">&lt;two&gt;</a>' in text
     assert "a &amp; b" in text
+    assert text.count("<td>16.00</td>") == len(TARGETS), "SDR of whole tracks"
     assert 'src="data:image/png;base64,' in text
     assert text.count("<tr>") == 2 + 2 * 3 + 2 * 2  # heads; targets x methods; tracks x targets
     assert (tmp_path / "comparison" / "boxplot.png").read_bytes().startswith(b"\x89PNG")

@@ -47,11 +47,21 @@ def test_ours_stands_in_colour_where_its_median_belongs_among_the_participants()
 def test_spectrograms_show_a_tone_at_its_pitch_and_no_error_of_a_perfect_estimate():
     tone = torch.sin(2 * np.pi * 3000 * torch.arange(16000) / 16000).expand(2, -1)
     figure = figures.spectrograms(Passage(tone, tone, tone, 16000))
-    levels = {panel.get_title(): panel.collections[0].get_array() for panel in figure.axes[:4]}
+    levels = {panel.get_title(): panel.images[0].get_array() for panel in figure.axes[:4]}
     assert list(levels) == ["mixture", "reference", "estimate", "error"]
-    assert levels["estimate"].shape[0] == 2049
-    assert (levels["estimate"][:, 1:-1].argmax(axis=0) == 3000 * 4096 // 16000).all()
+    edges = np.geomspace(figures.LOWEST_KHZ, 8, figures.ROWS + 1)
+    assert levels["estimate"].shape[0] == figures.ROWS
+    assert (levels["estimate"][:, 1:-1].argmax(axis=0) == np.searchsorted(edges, 3) - 1).all()
     assert levels["error"].max() < levels["estimate"].max() - figures.RANGE
+
+
+def test_a_row_of_a_spectrogram_is_the_mean_power_of_its_bins():
+    stem = torch.randn(2, 16000, generator=torch.Generator().manual_seed(0))
+    power = figures.Stft(figures.FFT_SIZE, figures.HOP, center=True)(stem).abs().square().mean(dim=0)
+    edges = torch.tensor([100, 102, 102.2, 300, 2060]) / figures.FFT_SIZE  # two bins, none, 198, and to the end
+    rows = [power[100:102], power[102:103], power[102:300], power[300:]]
+    expected = torch.stack([10 * row.mean(dim=0).log10() for row in rows])
+    torch.testing.assert_close(figures._levels(stem, edges).float(), expected)
 
 
 def test_a_picture_is_a_file_and_its_figure_is_closed():

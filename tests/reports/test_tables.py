@@ -5,8 +5,8 @@ import pytest
 from rich.console import Console
 
 from unmix.evaluation import published
-from unmix.evaluation.metrics import METRICS
-from unmix.reports.tables import print_comparison, print_methods, print_table, shown
+from unmix.evaluation.metrics import METRICS, TRACK_METRICS, TrackMetric
+from unmix.reports.tables import cells, heads, print_comparison, print_methods, print_table, shown
 
 
 @pytest.fixture
@@ -29,6 +29,16 @@ def test_values_beyond_rounding_errors_are_shown_as_such():
     values = {6.125: "6.12", -3.0: "-3.00", 119.999: "120.00", 176.79: ">120"}
     assert {value: shown(value) for value in values} == values
     assert shown(math.nan) == "nan"
+
+
+def test_a_metric_is_a_column_by_its_entry_alone():
+    medians = dict.fromkeys(METRICS, 1.0)
+    assert dict(zip(heads(), cells(medians, {}), strict=True))["SDR, whole tracks"] == ""
+    TRACK_METRICS.append(TrackMetric("si_sdr", "mean_si_sdr", "SI-SDR", lambda *_: None))
+    try:
+        assert dict(zip(heads(), cells(medians, {"si_sdr": 2.0}), strict=True))["SI-SDR"] == "2.00"
+    finally:
+        TRACK_METRICS.pop()
 
 
 def test_the_table_of_methods_marks_the_best_and_leaves_missing_targets_open(console):

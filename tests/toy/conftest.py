@@ -22,12 +22,12 @@ def working_directory(monkeypatch):
 
 @pytest.fixture(scope="session")
 def small_tree(tmp_path_factory):
-    """MUSDB18-HQ's layout at 8 kHz: two tracks of two seconds to train on, one to validate on, one to test on."""
+    """MUSDB18-HQ's layout at 8 kHz: two tracks of 1.5 s to train on, one to validate on, one to test on."""
     root = tmp_path_factory.mktemp("toy") / "tree"
     for number, folder in enumerate(("train/One", "train/Two", "train/Held Out", "test/Three")):
         generator = np.random.default_rng(number)
         (root / folder).mkdir(parents=True)
-        times = np.arange(2 * RATE + 100 * number) / RATE
+        times = np.arange(3 * RATE // 2 + 100 * number) / RATE
         stems = {
             name: (3000 * np.sin(2 * np.pi * 110 * 3**position * times)[:, None] * [1.0, 0.5]).astype(np.int16)
             + generator.integers(-500, 501, size=(len(times), 2), dtype=np.int16)

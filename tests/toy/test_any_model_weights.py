@@ -24,11 +24,11 @@ SOURCES = ("vocals", "drums", "bass", "other")
 
 @pytest.fixture(scope="module")
 def evaluation(toy_run, cli, tmp_path_factory):
-    """Folder of the scores of `toy_run` by the package museval."""
+    """Folder of the scores of `toy_run`."""
     logger = ["--config-dir", "my_conf", "logger=csv", f"logger.csv.save_dir={tmp_path_factory.mktemp('log')}"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(HERE)
-        assert cli("evaluate", *logger, f"ckpt={toy_run.parent}", PLUGINS, "evaluation.engine=museval") == 0
+        assert cli("evaluate", *logger, f"ckpt={toy_run.parent}", PLUGINS) == 0
     (folder,) = toy_run.parent.glob("eval/*")
     return folder
 
@@ -42,7 +42,13 @@ def test_it_is_evaluated_by_museval(toy_run, evaluation):
 
 def test_it_is_listed_beside_a_run_of_open_unmix(toy_run, evaluation, small, cli, capfd):
     out = f"paths.out={toy_run.parents[2]}"
-    umx = ["model.hidden_size=8", "model.stft.fft_size=256", "model.stft.hop_size=64", "trainer.max_epochs=1"]
+    umx = [
+        "model.hidden_size=8",
+        "model.bandwidth_hz=4000",
+        "model.stft.fft_size=256",
+        "model.stft.hop_size=64",
+        "trainer.max_epochs=1",
+    ]
     assert cli("train", "experiment=demo", "name=umx", *small, *umx, "target=bass", out) == 0
     assert cli("leaderboard", out) == 0
     rows = list(csv.DictReader((toy_run.parents[2] / "leaderboard.csv").open()))

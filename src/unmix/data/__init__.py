@@ -1,1 +1,1 @@
-"""Where stems come from: found, opened, drawn, mixed."""
+"""Data sets: finding, checking and reading tracks, and drawing training samples from them."""

@@ -1,4 +1,4 @@
-"""Listening to a whole data set: silence, clipping, and whether the sources add up to the mixture."""
+"""Read every sample of a data set to find silence, clipping, and mixtures that are not the sum of their sources."""
 
 import json
 import math
@@ -13,13 +13,13 @@ import numpy.typing as npt
 from rich.progress import track as with_progress
 
 from unmix.data import pcm
-from unmix.data.cache import build_once, identity
+from unmix.data.cache import build_once, cache_key
 from unmix.data.tracks import Track
 
-SILENCE = 32  # int16 steps: a file that stays below -60 dBFS holds no music
+SILENCE = 32  # int16 steps: a file that stays below -60 dBFS counts as silent
 FULL_SCALE = 32767
 
-# What is known to be wrong in MUSDB18 (sigsep.github.io, content/datasets/musdb.md).
+# Known defects of MUSDB18 (sigsep.github.io, content/datasets/musdb.md).
 ERRATA = {
     "PR - Oh No": "the left channel of the mixture is not the sum of the sources",
     "Chris Durban - Celebrate": "other instruments in vocals",
@@ -32,12 +32,12 @@ ERRATA = {
 
 @dataclass(frozen=True)
 class Sound:
-    """What the files of a track hold.
+    """Measurements of a track.
 
     Args:
         peaks: largest magnitude of each stem, in int16 steps.
         num_clipped: samples of each stem at full scale.
-        residual_db: energy of mixture minus sum of sources, against the mixture's; -inf when they are equal.
+        residual_db: energy of mixture minus sum of sources, relative to the mixture; -inf when it is exactly zero.
     """
 
     peaks: dict[str, int]
@@ -45,15 +45,15 @@ class Sound:
     residual_db: float
 
     def silent(self) -> list[str]:
-        """Stems without music."""
+        """Names of the silent stems."""
         return [stem for stem, peak in self.peaks.items() if peak < SILENCE]
 
 
 def listen(tracks: Sequence[Track], cache: Path) -> list[Sound]:
-    """Read every sample of every file, some tracks at a time; what was heard is remembered in the folder `cache`.
+    """Measure all tracks, several at a time; results are kept in the folder `cache`.
 
     Raises:
-        ValueError: when a file holds less than it says, or samples that are no number.
+        ValueError: when a file is shorter than its header says, or holds samples that are NaN or infinite.
         OSError: when `cache` cannot be written.
     """
     pool = ThreadPoolExecutor(os.cpu_count())
@@ -68,7 +68,7 @@ def _remembered(track: Track, cache: Path) -> Sound:
     def build(path: Path) -> None:
         path.write_text(json.dumps(asdict(_listen(track))), encoding="utf-8")
 
-    name = identity((file.path for file in track.files.values()), "audit 1", *track.files)
+    name = cache_key((file.path for file in track.files.values()), "audit 1", *track.files)
     return Sound(**json.loads(build_once(cache / "audits" / f"{name}.json", build).read_text(encoding="utf-8")))
 
 

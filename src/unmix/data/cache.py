@@ -16,7 +16,7 @@ def default_folder() -> Path:
     return Path(os.environ.get("UNMIX_DATA") or "~/.cache/unmix").expanduser()
 
 
-def identity(files: Iterable[Path], *about: object) -> str:
+def cache_key(files: Iterable[Path], *about: object) -> str:
     """Cache key, 16 hex digits: identical for identical paths, sizes, modification times and `about`."""
     digest = hashlib.sha256(repr(about).encode())
     for file in files:
@@ -45,7 +45,7 @@ def build_once(path: Path, build: Callable[[Path], object]) -> Path:
     return path
 
 
-def replace(path: Path, build: Callable[[Path], object]) -> None:
+def rebuild(path: Path, build: Callable[[Path], object]) -> None:
     """Build a file or folder whether there is one or not; the last process wins. Raises what `build_once` does."""
     with _locked(path), replacing(path, is_durable=True) as partial:
         build(partial)

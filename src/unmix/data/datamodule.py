@@ -1,4 +1,4 @@
-"""The LightningDataModule: random mixes to train on, whole tracks to validate and test on."""
+"""The LightningDataModule: random mixes for training, complete tracks for validation and tests."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -10,14 +10,13 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from unmix import errors
-from unmix.data import conversion, sampling, statistics
+from unmix.data import layouts, sampling, statistics
 from unmix.data.cache import default_folder
 from unmix.data.datasets import BatchKeys, DrawBatch, DrawDataset, RepeatedKeys, StemDataset, TrackDataset
 from unmix.data.library import Library
 from unmix.data.mixing import StemBatch, render, to_float
 from unmix.data.scan import Scan
-from unmix.data.store import STORAGES, DeviceStore, open_store
+from unmix.data.store import DeviceStore, check_storage, open_store, to_int16
 from unmix.data.tracks import MUSDB_VALIDATION_TRACKS, SOURCES, Splits
 from unmix.dsp.stft import Stft
 
@@ -25,25 +24,25 @@ log = logging.getLogger(__name__)
 
 
 class SeparationDataModule(LightningDataModule):
-    """MUSDB18-HQ, MUSDB18, or any tree of their shape.
+    """MUSDB18-HQ, MUSDB18, or any data set in one of the layouts.
 
     Args:
         root: folder with `train` and `test`.
-        name: of the data set; part of an experiment's identity, which `root` is not.
+        name: of the data set; it is part of an experiment's identity, `root` is not.
         sources: stems of every track beside `mixture`, in the order of the axis `sources`.
-        layout: `folders` of audio files, or `stems` (`.stem.mp4`).
-        prepare: makes the tree at `root` when it is not there yet.
-        validation_tracks: names of tracks of `train` to hold out; None is musdb's 14.
+        layout: name of one of `layouts.LAYOUTS`.
+        prepare: creates the tree at `root` when it does not exist.
+        validation_tracks: names of training tracks to hold out; None is musdb's 14.
         sample_rate: Hz, of every file.
         segment_seconds: length of a training sample.
         samples_per_track: training samples per epoch and track.
         batch_size: over all ranks together; must divide by their number.
         random_mix, gain, swap_probability: see `sampling.Recipe`.
         num_workers: loader processes per rank; changes no sample.
-        storage: where training segments come from, `disk`, `ram`, `gpu` or `auto`; changes no sample.
-        cache: folder for what is made of the files; None is `cache.default_folder()`.
-        allow_changed: let a run go on with other data than it was begun with.
-        repeat_epoch: every epoch draws what the first one does; to see whether a network can learn by heart.
+        storage: where training segments come from, see `store.STORAGES`; changes no sample.
+        cache: folder of files made from the data set; None is `cache.default_folder()`.
+        allow_changed: let a run continue with other data than it was started with.
+        repeat_epoch: every epoch draws the samples of the first, to see whether a network can overfit them.
         seed: of the draws.
     """
 
@@ -71,11 +70,11 @@ class SeparationDataModule(LightningDataModule):
         seed: int = 42,
     ) -> None:
         super().__init__()
-        if storage not in STORAGES:
-            raise ValueError(errors.unknown("data.storage", storage, STORAGES))
+        check_storage(storage)
         held_out = MUSDB_VALIDATION_TRACKS if validation_tracks is None else tuple(validation_tracks)
         folder = default_folder() if cache is None else Path(cache).expanduser()
-        self.library = Library(Path(root), layout, tuple(sources), held_out, sample_rate, folder, prepare)
+        tree = layouts.named(layout)
+        self.library = Library(Path(root), tree, tuple(sources), held_out, sample_rate, folder, prepare)
         segment, gains = round(segment_seconds * sample_rate), (gain[0], gain[1])
         self.recipe = sampling.Recipe(segment, random_mix, gains, swap_probability)
         self.name = name
@@ -88,7 +87,7 @@ class SeparationDataModule(LightningDataModule):
         self._device_store: DeviceStore | None = None
 
     def start_at(self, epoch: int, batch: int) -> None:
-        """Begin with this batch of this epoch, as a run that goes on does."""
+        """Start with this batch of this epoch, as a resumed run does."""
         self._start = (epoch, batch)
 
     @property
@@ -105,11 +104,11 @@ class SeparationDataModule(LightningDataModule):
 
     @property
     def splits(self) -> Splits:
-        """The tracks that are sound; scanned once."""
+        """Tracks that are sound; scanned once."""
         return self.library.scan.splits
 
     def prepare_data(self) -> None:
-        """Make, decode or convert what is not there yet; quick when all is. Raises what `Library.make_ready` does."""
+        """Create, decode or convert what does not exist yet. Raises what `Library.make_ready` does."""
         self.library.make_ready()
 
     @property
@@ -117,7 +116,7 @@ class SeparationDataModule(LightningDataModule):
         return -(-len(self.splits.train) * self.samples_per_track // self.batch_size)
 
     def training_errors(self) -> list[str]:
-        """All that would train a wrong model, or none; one line each."""
+        """Everything because of which training would fail or train a wrong model, one line each."""
         found = list(self.library.scan.errors)
         if not self.splits.train and not found:
             found.append(f"data.root: {self.root / 'train'} holds no track to train on")
@@ -132,23 +131,23 @@ class SeparationDataModule(LightningDataModule):
         return found
 
     def check_training(self) -> None:
-        """Refuse what would train nothing or a wrong model.
+        """Raise the first of `training_errors`.
 
         Raises:
-            ValueError: with the first of `training_errors`, and how many more there are.
+            ValueError: with the first error, and the number of further ones.
         """
         Scan(self.splits, tuple(self.training_errors())).check()
 
     @property
     def _ranks(self) -> tuple[int, int]:
-        """This rank, and how many there are."""
+        """Global rank of this process, and the number of ranks."""
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
     def check_ranks(self, world_size: int) -> None:
-        """Refuse a number of ranks that would see other batches than one, or have nothing to do.
+        """Refuse a number of ranks that does not divide the batch, or that leaves a rank without a validation track.
 
         Raises:
-            ValueError: naming what must divide or be enough.
+            ValueError: naming the setting to change.
         """
         self._check_batch(world_size)
         if world_size > len(self.splits.valid) > 0:
@@ -165,7 +164,7 @@ class SeparationDataModule(LightningDataModule):
             )
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Batches of stems; of draws alone where the stems are on the device already."""
+        """Batches of stems; only their draws when the stems are on the device already."""
         rank, world_size = self._ranks
         self._check_batch(world_size)
         num_samples = len(self.splits.train) * self.samples_per_track
@@ -173,11 +172,10 @@ class SeparationDataModule(LightningDataModule):
         keys = kind(num_samples, self.batch_size, rank=rank, world_size=world_size, start=self._start)
         draws = DrawDataset(self.splits.train, self.recipe, self.seed, len(self.sources))
         store = open_store(
-            conversion.to_int16(self.splits.train, self.library.cache),
+            to_int16(self.splits.train, self.library.cache),
             self.sources,
             self.storage,
             torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device,
-            self.library.cache,
         )
         if isinstance(store, DeviceStore):
             self._device_store = store
@@ -192,9 +190,9 @@ class SeparationDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """The real mixture file and the sources, whole, one track at a time, as in UMX; each on one rank.
+        """Complete tracks, one at a time, as in UMX: the mixture file and the sources; each track on one rank.
 
-        What is trained may name the sources that its validation looks at: the others need not be read then.
+        A LightningModule with `validation_sources` gets only those, as it takes time to read the others.
         """
         rank, world_size = self._ranks
         module = None if self.trainer is None else self.trainer.lightning_module
@@ -206,7 +204,7 @@ class SeparationDataModule(LightningDataModule):
         return statistics.load_or_compute(self.splits.train, stft, self.library.cache / "statistics", device)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> dict[str, Tensor]:
-        """Make float waveforms by name, (batch, channels, samples), on the device."""
+        """Turn a batch into float waveforms by name, (batch, channels, samples), on the device."""
         if isinstance(batch, DrawBatch):
             assert self._device_store is not None  # only its loader makes them
             batch = batch.gather(self._device_store, self.recipe.segment)

@@ -1,4 +1,4 @@
-"""What a loader iterates: whole training batches by key, and whole tracks."""
+"""Datasets and samplers: training batches by key, and complete tracks."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from unmix.data.tracks import Track
 
 
 class BatchKey(NamedTuple):
-    """Names a batch: `num_samples` samples of an epoch, from the one of index `first` on."""
+    """Key of a batch: `num_samples` samples of an epoch, from index `first` on."""
 
     epoch: int
     first: int
@@ -23,7 +23,7 @@ class BatchKey(NamedTuple):
 
 
 class DrawBatch(NamedTuple):
-    """A batch that is yet to be gathered; all are (batch, sources), see `sampling.Draws`."""
+    """Draws of a batch that is not gathered yet; all are (batch, sources), see `sampling.Draws`."""
 
     tracks: Tensor
     starts: Tensor
@@ -31,12 +31,12 @@ class DrawBatch(NamedTuple):
     swaps: Tensor
 
     def gather(self, store: Store, segment: int) -> StemBatch:
-        """Take the drawn segments out of a store."""
+        """Take the drawn segments from a store."""
         return StemBatch(store.gather(self.tracks, self.starts, segment), self.gains, self.swaps)
 
 
 class DrawDataset(Dataset[DrawBatch]):
-    """Draws of whole training batches by key; the key alone says what is in them."""
+    """Draws of training batches by key."""
 
     def __init__(self, tracks: Sequence[Track], recipe: sampling.Recipe, seed: int, num_sources: int) -> None:
         self.recipe = recipe
@@ -54,7 +54,7 @@ class DrawDataset(Dataset[DrawBatch]):
 
 
 class StemDataset(Dataset[StemBatch]):
-    """The same batches, gathered from a store on the host."""
+    """Training batches by key, gathered from a store on the host."""
 
     def __init__(self, draws: DrawDataset, store: Store) -> None:
         self.draws = draws
@@ -67,13 +67,13 @@ class StemDataset(Dataset[StemBatch]):
 class BatchKeys(Sampler[BatchKey]):
     """Keys of this rank's share of every global batch of an epoch.
 
-    An epoch is rounded up to whole batches: every index is a fresh draw, so nothing is seen twice.
+    An epoch is rounded up to complete batches. Every index is a new draw, so no sample is repeated.
 
     Args:
-        num_samples: of an epoch.
-        batch_size: over all ranks.
-        rank, world_size: which share of every batch.
-        start: (epoch, batch) that the first iteration begins with; later ones begin with batch 0.
+        num_samples: per epoch.
+        batch_size: over all ranks together.
+        rank, world_size: select the share of every batch.
+        start: (epoch, batch) at which the first iteration starts; later ones start at batch 0.
     """
 
     def __init__(
@@ -85,11 +85,11 @@ class BatchKeys(Sampler[BatchKey]):
         self.epoch, self.first_batch = start
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this at the start of every epoch."""
+        """Set the epoch of the next iteration; called by Lightning."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[BatchKey]:
-        # Lightning may tell the epoch after the iteration has begun: it is read at the beginning, once.
+        # Lightning may set the next epoch while this iteration still runs: read it once, now.
         epoch, first_batch, self.first_batch = self.epoch, self.first_batch, 0
         return iter(
             [
@@ -103,10 +103,10 @@ class BatchKeys(Sampler[BatchKey]):
 
 
 class RepeatedKeys(BatchKeys):
-    """The keys of the first epoch, in every epoch."""
+    """Keys of the first epoch, in every epoch."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Stay in the first."""
+        """Do nothing: every epoch is the first."""
 
     def __iter__(self) -> Iterator[BatchKey]:
         self.epoch = 0
@@ -114,7 +114,7 @@ class RepeatedKeys(BatchKeys):
 
 
 class TrackDataset(Dataset[dict[str, Tensor]]):
-    """Whole tracks by position: the named stems as int16, (channels, samples) each."""
+    """Complete tracks by position: the named stems as int16, (channels, samples) each."""
 
     def __init__(self, tracks: Sequence[Track], stems: Sequence[str]) -> None:
         self.tracks = tracks

@@ -1,4 +1,4 @@
-"""From drawn int16 stems to what the network sees, on the device the stems are on."""
+"""Turn drawn int16 stems into augmented sources and their mixture, on the device of the stems."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,12 +11,12 @@ from unmix.data.tracks import SOURCES
 
 
 class StemBatch(NamedTuple):
-    """A training batch as it travels: integers and a few numbers; everything else happens on the device.
+    """A training batch before augmentation: 16-bit integers, which are half as much to send to a device as floats.
 
     Shape:
         stems: int16, (batch, sources, channels, samples), sources in the order of `data.sources`.
         gains: float32, (batch, sources).
-        swaps: bool, (batch, sources), True where left and right change places.
+        swaps: bool, (batch, sources), True where left and right are swapped.
     """
 
     stems: Tensor
@@ -31,12 +31,13 @@ def render(batch: StemBatch, names: Sequence[str] = SOURCES) -> dict[str, Tensor
     samples = torch.arange(num_samples, device=device)[:, None, None]
     positions = torch.arange(num_sources, device=device)[:, None]
     channels = torch.arange(num_channels, device=device)
-    read = torch.where(batch.swaps[:, :, None], channels.flip(dims=[0]), channels)  # one pass, where flipping takes two
+    # Indexing with the swapped order takes one pass over memory; torch.flip would take two.
+    read = torch.where(batch.swaps[:, :, None], channels.flip(dims=[0]), channels)
     sources = batch.stems[samples, positions, read] * (batch.gains / INT16_FULL_SCALE)[:, :, None, None]
     mixture = sources.sum(dim=1)  # THE line that forms the mixture
     return {"mixture": mixture, **dict(zip(names, sources.unbind(dim=1), strict=True))}
 
 
 def to_float(samples: Tensor) -> Tensor:
-    """int16 of any shape -> float32, full scale at 1."""
+    """Convert int16 of any shape to float32, full scale at 1."""
     return samples / INT16_FULL_SCALE

@@ -1,4 +1,4 @@
-"""The only code that opens audio files."""
+"""Read and write audio files; no other module opens them."""
 
 import warnings
 import wave
@@ -12,15 +12,15 @@ import soundfile
 from scipy.io import wavfile
 
 INT16_FULL_SCALE = 32768  # int16 / 32768 is in [-1, 1): soundfile's and musdb's convention
-BLOCK = 2**20  # samples read at a time where a whole track need not be in memory
+BLOCK = 2**20  # samples read at a time where a track need not fit into memory
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself.
+    """Header of an audio file.
 
-    `offset` is the byte where interleaved little-endian 16-bit samples begin, to be read as they lie; None for files of
-    any other kind.
+    `offset` is the byte at which interleaved little-endian 16-bit samples start, so that they can be read directly; it
+    is None for files of any other kind.
     """
 
     sample_rate: int
@@ -33,18 +33,18 @@ def read_header(path: Path) -> Header:
     """Rate, channels and length of an audio file.
 
     Raises:
-        ValueError: when it is no audio file, holds no sample, or is shorter than its own header says.
+        ValueError: when it is not an audio file, holds no sample, or is shorter than its header says.
         OSError: when it cannot be read.
     """
     try:
         with path.open("rb"):
-            pass  # libsndfile says "System error" of what the system explains
+            pass  # for the reason: libsndfile only says "System error"
         info = soundfile.info(str(path))
     except FileNotFoundError as error:
         raise ValueError(f"{path} is not a readable audio file: there is no such file") from error
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{path} is not a readable audio file: {error.error_string}") from error
-    # libsndfile shortens the length of a truncated WAV without a word, but notes it in its log.
+    # libsndfile silently shortens the length of a truncated WAV, but notes it in its log.
     if info.format in ("WAV", "WAVEX") and "data : " in info.extra_info and "should be" in _data_line(info.extra_info):
         raise ValueError(f"{path} is truncated, its header promises more than it holds: {_data_line(info.extra_info)}")
     if info.frames == 0:
@@ -54,7 +54,7 @@ def read_header(path: Path) -> Header:
 
 def _offset(path: Path) -> int | None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", wavfile.WavFileWarning)  # of chunks it does not know
+        warnings.simplefilter("ignore", wavfile.WavFileWarning)  # about unknown chunks
         try:
             _, samples = wavfile.read(path, mmap=True)
         except ValueError:
@@ -67,15 +67,15 @@ def _data_line(log: str) -> str:
 
 
 def read_int16(path: Path, *, start: int = 0, num_samples: int = -1) -> npt.NDArray[np.int16]:
-    """Samples of a file as 16-bit integers, (channels, samples); -1 reads to the end.
+    """Read samples as 16-bit integers, (channels, samples); `num_samples=-1` reads to the end.
 
-    16-bit files come back as they are; others are rounded, and clipped at full scale.
+    Samples of 16-bit files are returned unchanged; others are rounded, and clipped at full scale.
 
     Raises:
-        ValueError: when the file holds fewer samples than asked for, or some that are no number.
+        ValueError: when the file holds fewer samples, or samples that are NaN or infinite.
     """
     with soundfile.SoundFile(str(path)) as file:
-        file.seek(min(start, file.frames))  # further on, libsndfile raises without a message
+        file.seek(min(start, file.frames))  # beyond the end, libsndfile raises without a message
         samples = _next_int16(file, num_samples)
     if num_samples >= 0 and len(samples) != num_samples:
         raise ValueError(f"{path}: {num_samples} samples from {start} asked for, {len(samples)} are there")
@@ -83,10 +83,10 @@ def read_int16(path: Path, *, start: int = 0, num_samples: int = -1) -> npt.NDAr
 
 
 def _next_int16(file: soundfile.SoundFile, num_samples: int) -> npt.NDArray[np.int16]:
-    """The next samples, (samples, channels)."""
+    """Read the next samples, (samples, channels)."""
     if file.subtype == "PCM_16":
-        whole: npt.NDArray[np.int16] = file.read(num_samples, dtype="int16", always_2d=True)
-        return whole
+        integers: npt.NDArray[np.int16] = file.read(num_samples, dtype="int16", always_2d=True)
+        return integers
     # libsndfile casts float files to integers without scaling: everything would be zero
     samples = file.read(num_samples, dtype="float64", always_2d=True)
     _check_finite(Path(file.name), samples)
@@ -94,10 +94,10 @@ def _next_int16(file: soundfile.SoundFile, num_samples: int) -> npt.NDArray[np.i
 
 
 def read_float(path: Path) -> npt.NDArray[np.float32]:
-    """All samples of a file, full scale at 1, (channels, samples).
+    """Read all samples of a file as float32, (channels, samples), full scale at 1.
 
     Raises:
-        ValueError: when some are no number.
+        ValueError: when some are NaN or infinite.
     """
     samples, _ = soundfile.read(str(path), dtype="float32", always_2d=True)
     _check_finite(path, samples)
@@ -105,10 +105,10 @@ def read_float(path: Path) -> npt.NDArray[np.float32]:
 
 
 class FloatReader:
-    """An open file, read in pieces: `reader(start, stop)` is (channels, samples), float32, full scale at 1.
+    """An open file: `reader(start, stop)` reads float32 samples, (channels, samples), full scale at 1.
 
     Raises:
-        ValueError: when a piece holds samples that are no number, or fewer than the file promised.
+        ValueError: when samples are NaN or infinite, or fewer than the header says.
     """
 
     def __init__(self, path: Path) -> None:
@@ -130,13 +130,13 @@ def _check_finite(path: Path, samples: npt.NDArray[np.floating]) -> None:
 
 
 def read_into(path: Path, offset: int, out: npt.NDArray[np.int16]) -> None:
-    """Fill `out`, contiguous, with the 16-bit integers at a byte of a file.
+    """Fill the contiguous array `out` with the 16-bit integers that start at byte `offset` of a file.
 
-    A read, not a memory map: a file that shrinks or a disk that fails is an error then, not the end of the process,
-    and no number of files is too many to have open.
+    The file is read, not mapped into memory: a file that shrinks or a disk that fails then raises an error where a map
+    would kill the process, and the number of files is not limited by how many may be open.
 
     Raises:
-        ValueError: when the file ends before.
+        ValueError: when the file ends too early.
     """
     with path.open("rb", buffering=0) as file:
         file.seek(offset)
@@ -152,7 +152,7 @@ def convert(path: Path, out: Path) -> None:
     """Write any audio file as 16-bit WAV, rounded and clipped as `read_int16` does, block by block.
 
     Raises:
-        ValueError: when it holds fewer samples than its header says, or some that are no number.
+        ValueError: when it holds fewer samples than its header says, or samples that are NaN or infinite.
         OSError: when `out` cannot be written.
     """
     with soundfile.SoundFile(str(path)) as source, out.open("wb") as file, wave.open(file, "wb") as sink:
@@ -167,12 +167,15 @@ def convert(path: Path, out: Path) -> None:
 
 
 def to_integers(samples: npt.NDArray[np.floating], subtype: str) -> npt.NDArray[Any]:
-    """Full scale 1 -> integers of PCM_16 or PCM_24, rounded and clipped; libsndfile would scale by one step less."""
+    """Convert floats, full scale at 1, to integers of PCM_16 or PCM_24, rounded and clipped.
+
+    libsndfile would multiply by one step less than full scale.
+    """
     half = {"PCM_16": 2**15, "PCM_24": 2**23}[subtype]
-    whole = np.rint(samples.astype(np.float64) * half).clip(-half, half - 1)
-    return whole.astype(np.int16) if subtype == "PCM_16" else whole.astype(np.int32) << 8
+    rounded = np.rint(samples.astype(np.float64) * half).clip(-half, half - 1)
+    return rounded.astype(np.int16) if subtype == "PCM_16" else rounded.astype(np.int32) << 8
 
 
 def write(path: Path, samples: npt.NDArray[np.floating], sample_rate: int) -> None:
-    """Write (channels, samples) as a 16-bit file, clipped at full scale; the ending names the format (wav, flac)."""
+    """Write (channels, samples) as a 16-bit file, clipped at full scale; the suffix selects the format (wav, flac)."""
     soundfile.write(str(path), to_integers(samples.T, "PCM_16"), sample_rate, subtype="PCM_16")

@@ -1,6 +1,7 @@
-"""What each training sample is made of, as a pure function of (seed, epoch, index).
+"""Draw what each training sample is made of, as a pure function of (seed, epoch, index).
 
-No draw depends on the worker, the rank, the number of GPUs or an interruption: the reference's do on all four.
+No draw depends on the worker, the rank, the number of GPUs or an interruption; in open-unmix-pytorch they depend on
+all of these.
 """
 
 from dataclasses import dataclass
@@ -11,13 +12,13 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Recipe:
-    """How samples are drawn.
+    """Settings of the draws.
 
     Args:
-        segment: samples per segment.
-        random_mix: each source from its own track and start (UMX's augmentation); False keeps a track together.
+        segment: length of a segment, in samples.
+        random_mix: each source comes from a track and start of its own, as in UMX; otherwise all come from the same.
         gain: range of the uniform gain of each source.
-        swap_probability: chance that a source's left and right channels change places.
+        swap_probability: probability that the left and right channels of a source are swapped.
     """
 
     segment: int
@@ -77,7 +78,7 @@ def draw(
 
 
 def _uniforms(seed: int, epoch: int, first: int, num_samples: int, num_sources: int) -> npt.NDArray[np.float64]:
-    """Numbers in [0, 1), (batch, sources, 4), by a counter-based generator: no sample depends on another.
+    """Random numbers in [0, 1), (batch, sources, 4), by a counter-based generator: no sample depends on another.
 
     Philox makes four numbers at each count, so that every source of every sample has a count of its own.
     """

@@ -1,24 +1,32 @@
-"""Look at a data set before anything is trained on it: what is there, and all that would train a wrong model."""
+"""Read the headers of a data set, sort its tracks into splits, and find everything that would train a wrong model."""
 
 import difflib
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
-from unmix.data import headers, trees
+from unmix.data import pcm
+from unmix.data.cache import rebuild
+from unmix.data.layouts import AUDIO_ENDINGS, SUBSETS, Entry
+from unmix.data.pcm import Header
 from unmix.data.tracks import SOURCES, AudioFile, Splits, Track
-from unmix.data.trees import AUDIO_ENDINGS, Entry
 
 _MUSDB18_TRAINING_TRACKS = 100  # with the 14 of validation
+_THREADS = 16  # for slow or remote disks
+_VERSION = 1  # of remembered headers
 
 
 @dataclass(frozen=True)
 class Scan:
-    """The tracks that are sound, and what is wrong with the others.
+    """Tracks that are sound, and what is wrong with the others.
 
     Args:
-        errors: each would train a wrong model, or none.
-        warnings: each is worth knowing.
+        errors: findings because of which training would fail or train a wrong model.
+        warnings: findings that are worth knowing.
     """
 
     splits: Splits
@@ -48,28 +56,28 @@ def scan(
     """Read the headers of all files of all tracks.
 
     Args:
-        root: the folder the user named.
+        root: folder of the data set.
         entries: its tracks, as folders of audio files.
-        cache: prepared data; what the files hold is remembered there.
+        cache: folder of prepared data, where headers are remembered.
         validation_tracks: names of training tracks to validate on.
-        sample_rate: what every file must have, in Hz.
+        sample_rate: required of every file, in Hz.
         sources: stems that every track must have.
     Raises:
         OSError: when `cache` cannot be written.
     """
     stems = ("mixture", *sources)
     candidates = {entry: {stem: _candidates(entry.path, stem) for stem in stems} for entry in entries}
-    paths = [path for found in candidates.values() for some in found.values() for path in some]
-    files = headers.read(paths, headers.memory_of(root, cache))
+    paths = [path for by_stem in candidates.values() for same_stem in by_stem.values() for path in same_stem]
+    files = read_headers(paths, _memory_of(root, cache))
     errors: list[str] = []
-    tracks: dict[str, list[Track]] = {subset: [] for subset in trees.SUBSETS}
-    for entry, found in candidates.items():
-        problem = _missing(entry, found) or _broken(found, files, sample_rate)
+    tracks: dict[str, list[Track]] = {subset: [] for subset in SUBSETS}
+    for entry, by_stem in candidates.items():
+        problem = _missing(entry, by_stem) or _broken(by_stem, files, sample_rate)
         if problem:
             errors.append(problem)
             continue
-        whole = {stem: files[path] for stem, (path,) in found.items()}
-        tracks[entry.subset].append(Track(entry.name, whole))  # type: ignore[arg-type]
+        audio = {stem: files[path] for stem, (path,) in by_stem.items()}
+        tracks[entry.subset].append(Track(entry.name, audio))  # type: ignore[arg-type]
     errors += _other_channels([track for subset in tracks.values() for track in subset])
     names = [entry.name for entry in entries if entry.subset == "train"]
     misnamed, warnings = _validation_names(names, validation_tracks, root)
@@ -88,23 +96,23 @@ def _candidates(folder: Path, stem: str) -> list[Path]:
     return [path for ending in AUDIO_ENDINGS if (path := folder / f"{stem}{ending}").is_file()]
 
 
-def _missing(entry: Entry, found: dict[str, list[Path]]) -> str | None:
-    missing = [f"{stem}.wav" for stem, paths in found.items() if not paths]
+def _missing(entry: Entry, by_stem: dict[str, list[Path]]) -> str | None:
+    missing = [f"{stem}.wav" for stem, paths in by_stem.items() if not paths]
     if missing:
         return (
             f"data.root: track {entry.path} lacks {', '.join(missing)}; a track holds "
-            f"{', '.join(f'{stem}.wav' for stem in found)}: add the files or remove the folder"
+            f"{', '.join(f'{stem}.wav' for stem in by_stem)}: add the files or remove the folder"
         )
-    for paths in found.values():
+    for paths in by_stem.values():
         if len(paths) > 1:
             return f"data.root: track {entry.path} holds {' and '.join(path.name for path in paths)}: remove one"
     return None
 
 
-def _broken(found: dict[str, list[Path]], files: dict[Path, AudioFile | str], sample_rate: int) -> str | None:
+def _broken(by_stem: dict[str, list[Path]], files: dict[Path, AudioFile | str], sample_rate: int) -> str | None:
     """The first thing wrong with the files of a track."""
-    mixture = files[found["mixture"][0]]
-    for (path,) in found.values():
+    mixture = files[by_stem["mixture"][0]]
+    for (path,) in by_stem.values():
         file = files[path]
         if isinstance(file, str):
             return f"data.root: {file}"
@@ -113,12 +121,12 @@ def _broken(found: dict[str, list[Path]], files: dict[Path, AudioFile | str], sa
                 f"data.root: {path} has {file.header.sample_rate} Hz, data.sample_rate is {sample_rate}: "
                 "resample the file or set data.sample_rate"
             )
-        assert isinstance(mixture, AudioFile)  # it comes first
-        ours, whole = file.header, mixture.header
-        if (ours.num_samples, ours.num_channels) != (whole.num_samples, whole.num_channels):
+        assert isinstance(mixture, AudioFile)  # checked first
+        ours, reference = file.header, mixture.header
+        if (ours.num_samples, ours.num_channels) != (reference.num_samples, reference.num_channels):
             return (
                 f"data.root: {path} has {ours.num_samples} samples in {ours.num_channels} channels, mixture "
-                f"{whole.num_samples} in {whole.num_channels}: all files of a track must be equally long"
+                f"{reference.num_samples} in {reference.num_channels}: all files of a track must be equally long"
             )
     return None
 
@@ -160,3 +168,55 @@ def _validation_names(names: list[str], wanted: Iterable[str], root: Path) -> tu
             "be trained on; rename them, or set data.validation_tracks"
         )
     return errors, [] if errors else [f"data.validation_tracks: {lacking}: validating on {len(wanted) - len(missing)}"]
+
+
+def read_headers(paths: Iterable[Path], memory: Path) -> dict[Path, AudioFile | str]:
+    """Read the header of every file that is new or changed; for a file that cannot be used, the reason instead.
+
+    Args:
+        paths: files, which need not exist.
+        memory: JSON file of the headers that were read before; it is updated.
+    Raises:
+        OSError: naming `paths.data` when `memory` cannot be written.
+    """
+    before = _load(memory)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        rows = dict(zip(paths, pool.map(lambda path: _look_up(path, before), paths), strict=True))
+    now = {str(path): row for path, row in rows.items() if not isinstance(row, str)}
+    if now != before:
+        text = json.dumps({"version": _VERSION, "files": now})
+        rebuild(memory, lambda partial: partial.write_text(text, encoding="utf-8"))
+    return {path: row if isinstance(row, str) else _file(path, row) for path, row in rows.items()}
+
+
+def _memory_of(root: Path, cache: Path) -> Path:
+    """File that remembers the headers of a tree."""
+    return cache / "scans" / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]}.json"
+
+
+def _look_up(path: Path, before: dict[str, list[Any]]) -> list[Any] | str:
+    """Size, modification time and header as a list of numbers, or the reason why there is none."""
+    try:
+        stat = path.stat()
+        known = before.get(str(path))
+        if known is not None and known[:2] == [stat.st_size, stat.st_mtime_ns]:
+            return known
+        return [stat.st_size, stat.st_mtime_ns, *astuple(pcm.read_header(path))]
+    except ValueError as error:
+        return str(error)
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+
+
+def _file(path: Path, row: list[Any]) -> AudioFile:
+    size, _, *header = row
+    return AudioFile(path, Header(*header), size)
+
+
+def _load(memory: Path) -> dict[str, list[Any]]:
+    """Remembered headers; none when the file is missing or damaged, as they only save time."""
+    try:
+        content = json.loads(memory.read_text(encoding="utf-8"))
+        return content["files"] if content["version"] == _VERSION else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of every frequency bin over the training mixtures, which start UMX's input scaling."""
+"""Mean and standard deviation of every frequency bin over the training mixtures, UMX's initial input scaling."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -8,29 +8,29 @@ import torch
 from torch import Tensor
 
 from unmix.data import pcm
-from unmix.data.cache import build_once, identity
+from unmix.data.cache import build_once, cache_key
 from unmix.data.mixing import to_float
 from unmix.data.tracks import Track
 from unmix.dsp.stft import Stft
 
 log = logging.getLogger(__name__)
 
-_FRAMES = 1024  # of a block: a track of any length fits
+_FRAMES = 1024  # per block, so that memory does not depend on the length of a track
 
 
 def compute(tracks: Sequence[Track], stft: Stft, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Statistics over all frames of all mixtures, un-augmented, channels averaged: mean and deviation, (bins,) each.
+    """Compute mean and deviation, (bins,) each, over all frames of all mixtures, channels averaged, no augmentation.
 
     Deviations below 1e-4 of the largest are raised to it, so that an empty bin is not blown up.
 
     Raises:
-        ValueError: when there is no track, or the STFT is a centred one.
+        ValueError: when there is no track, or the STFT is centred.
     Source:
         open-unmix-pytorch v1.3.0, scripts/train.py, get_statistics (scikit-learn's StandardScaler).
     """
     if not tracks or stft.center:
         raise ValueError(f"statistics: need a track and Stft(center=False), got {len(tracks)} and center={stft.center}")
-    stft = Stft(stft.fft_size, stft.hop_size).to(device)  # the caller's stays where it is
+    stft = Stft(stft.fft_size, stft.hop_size).to(device)  # a copy: the caller's stays on its device
     num_frames, total = 0, torch.zeros(2, stft.num_bins, dtype=torch.float64, device=device)
     for track in tracks:
         for block in _blocks(track, stft):
@@ -44,20 +44,20 @@ def compute(tracks: Sequence[Track], stft: Stft, device: torch.device) -> tuple[
 
 
 def _blocks(track: Track, stft: Stft) -> Iterator[Tensor]:
-    """A mixture in pieces whose frames, one after the other, are those of the whole."""
-    last = track.num_samples - stft.fft_size  # where a frame can begin
+    """Split a mixture into blocks that together have the frames of the complete mixture."""
+    last = track.num_samples - stft.fft_size  # last sample at which a frame can start
     for start in range(0, last + 1, _FRAMES * stft.hop_size):
         end = min(start + (_FRAMES - 1) * stft.hop_size, last) + stft.fft_size
         yield torch.from_numpy(pcm.read_int16(track.path("mixture"), start=start, num_samples=end - start))
 
 
 def load_or_compute(tracks: Sequence[Track], stft: Stft, cache: Path, device: torch.device) -> tuple[Tensor, Tensor]:
-    """`compute`, remembered in the folder `cache` for the same files and STFT: the four targets share it."""
+    """Load the result of `compute` for these files and this STFT from the folder `cache`, or compute and save it."""
 
     def build(path: Path) -> None:
         log.info("statistics of %d training mixtures", len(tracks))
         torch.save(compute(tracks, stft, device), path)
 
-    name = identity((track.path("mixture") for track in tracks), "statistics 1", stft.fft_size, stft.hop_size)
+    name = cache_key((track.path("mixture") for track in tracks), "statistics 1", stft.fft_size, stft.hop_size)
     mean, std = torch.load(build_once(cache / f"{name}.pt", build), weights_only=True)
     return mean, std

@@ -1,8 +1,11 @@
-"""Where training samples come from: the files themselves, memory that processes share, or the device."""
+"""Where training segments come from: the files, or the device that trains."""
 
 import logging
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -12,29 +15,29 @@ import torch
 from torch import Tensor
 
 from unmix import errors
-from unmix.data import memory, pcm, shared
-from unmix.data.cache import identity
+from unmix.data import pcm
+from unmix.data.cache import build_once, cache_key
 from unmix.data.tracks import AudioFile, Track
 
 log = logging.getLogger(__name__)
 
-STORAGES = ("auto", "disk", "ram", "gpu")
-_SHARE_TAKEN_UNASKED = 0.5  # of what is free, by `auto`
-_SHARE_TAKEN_AT_MOST = 0.9
-_READERS = 4
+STORAGES = ("auto", "disk", "gpu")
+_REMOVED = "ram"
+# Share of the free memory of a GPU that training data may take: by `auto`, and by `gpu`.
+_AUTO_SHARE, _GPU_SHARE = 0.5, 0.9
 
 Files = Sequence[Sequence[AudioFile]]  # 16-bit, by track and source
 
 
 class Store(Protocol):
-    """All sources of all tracks, to take segments out of."""
+    """All sources of all tracks, from which segments are taken."""
 
     def gather(self, tracks: Tensor, starts: Tensor, num_samples: int) -> Tensor:
         """Segments of every source of every sample: (batch, sources) twice -> (batch, sources, channels, samples)."""
 
 
 class DiskStore:
-    """Reads from the files; the system keeps in memory what it has room for."""
+    """Reads segments from the files; the system keeps as much of them in memory as it has room for."""
 
     def __init__(self, files: Files) -> None:
         self.files = files
@@ -50,31 +53,11 @@ class DiskStore:
                 file = self.files[track][source]
                 assert file.header.offset is not None  # see `open_store`
                 pcm.read_into(file.path, file.header.offset + start * bytes_per_frame, out[sample, source].numpy())
-        return out.transpose(2, 3)  # a view: what follows reads either order alike
-
-
-class RamStore:
-    """Reads from an array in memory that workers, ranks and other runs on this machine share."""
-
-    def __init__(self, files: Files, folder: Path) -> None:
-        self.firsts = _firsts(files)
-        self.num_channels = files[0][0].header.num_channels
-        self.array = shared.share(_key(files), _num_bytes(files), lambda out: _read_all(files, out), folder)
-
-    def gather(self, tracks: Tensor, starts: Tensor, num_samples: int) -> Tensor:
-        """As `Store.gather`."""
-        batch, sources = tracks.shape
-        out = torch.empty(batch, sources, num_samples, self.num_channels, dtype=torch.int16)
-        frames, filled = self.array.values.reshape(-1, self.num_channels), out.numpy()
-        for sample, (row, begins) in enumerate(zip(tracks.tolist(), starts.tolist(), strict=True)):
-            for source, (track, start) in enumerate(zip(row, begins, strict=True)):
-                first = self.firsts[track, source] + start
-                filled[sample, source] = frames[first : first + num_samples]
-        return out.transpose(2, 3)
+        return out.transpose(2, 3)  # a view: the following code reads either order at the same speed
 
 
 class DeviceStore:
-    """Gathers on the device that holds everything; only draws travel."""
+    """Holds all samples on a device and gathers segments there; only draws are sent to it."""
 
     def __init__(self, files: Files, device: torch.device) -> None:
         num_channels = files[0][0].header.num_channels
@@ -95,55 +78,89 @@ class DeviceStore:
         return segments[self.firsts[tracks, sources] + starts]
 
 
-def open_store(
-    tracks: Sequence[Track], sources: Sequence[str], storage: str, device: torch.device, cache: Path
-) -> Store:
-    """The fastest store that fits, or the one asked for.
+def open_store(tracks: Sequence[Track], sources: Sequence[str], storage: str, device: torch.device) -> Store:
+    """Open the store that `storage` names.
 
     Args:
-        tracks: whose files are all 16-bit, see `conversion.to_int16`.
-        storage: `disk`, `ram`, `gpu` or `auto`.
+        tracks: whose files are all 16-bit, see `to_int16`.
+        sources: stems of a sample.
+        storage: `disk`, `gpu`, or `auto` for the GPU where the data fit.
         device: that trains.
-        cache: folder for notes of what is shared.
     Raises:
-        ValueError: when what is asked for is not to be had here.
+        ValueError: as `choose`.
     """
     files = [[track.files[source] for source in sources] for track in tracks]
-    kind, why = choose(storage, files, device, cache / "ram")
-    log.info("training data: %.2f GB on %s (%s)", _num_bytes(files) / 1e9, kind, why)
-    if kind == "gpu":
-        return DeviceStore(files, device)
-    return RamStore(files, cache / "ram") if kind == "ram" else DiskStore(files)
+    kind, reason = choose(storage, files, device)
+    log.info("training data: %.2f GB on %s (%s)", _num_bytes(files) / 1e9, kind, reason)
+    return DeviceStore(files, device) if kind == "gpu" else DiskStore(files)
 
 
-def choose(storage: str, files: Files, device: torch.device, folder: Path) -> tuple[str, str]:
-    """Where to keep the training data, and why; takes and raises what `open_store` does."""
+def check_storage(storage: str) -> None:
+    """Raise ValueError when `data.storage` is not one of the storages."""
+    if storage == _REMOVED:
+        raise ValueError(
+            f"data.storage: got {storage!r}, which was removed, as the system keeps files that were read in memory: "
+            "use data.storage=disk, which changes no sample"
+        )
     if storage not in STORAGES:
         raise ValueError(errors.unknown("data.storage", storage, STORAGES))
+
+
+def choose(storage: str, files: Files, device: torch.device) -> tuple[str, str]:
+    """Choose where to keep training data, `disk` or `gpu`, and say why.
+
+    Raises:
+        ValueError: when `storage` is unknown, or `gpu` and the data do not fit.
+    """
+    check_storage(storage)
     if storage == "disk":
-        return "disk", "asked for"
-    needed = _num_bytes(files)
-    share = _SHARE_TAKEN_UNASKED if storage == "auto" else _SHARE_TAKEN_AT_MOST
-    told = []
-    if storage != "ram":
-        if device.type == "cuda" and needed <= share * memory.available(device):
-            return "gpu", f"{memory.available(device) / 1e9:.1f} GB of {device} are free"
-        told.append(f"{memory.available(device) / 1e9:.1f} GB of {device} free" if device.type == "cuda" else "no GPU")
-    if storage != "gpu":
-        if not shared.is_possible():
-            told.append("shared memory needs Linux")
-        elif shared.is_there(_key(files), folder):
-            return "ram", "another process has it there"
-        elif needed <= share * (free := memory.available(torch.device("cpu"))):
-            return "ram", f"{free / 1e9:.1f} GB are free"
-        else:
-            told.append(f"{free / 1e9:.1f} GB of memory free")
+        return "disk", "as configured"
+    needed, reason = _num_bytes(files), "no GPU"
+    if device.type == "cuda":
+        free = _free_bytes(device)
+        reason = f"{free / 1e9:.1f} GB of {device} free"
+        if needed <= free * (_AUTO_SHARE if storage == "auto" else _GPU_SHARE):
+            return "gpu", reason
     if storage == "auto":
-        return "disk", ", ".join(told)
+        return "disk", reason
     raise ValueError(
-        f"data.storage: {storage} needs {needed / 1e9:.1f} GB, but here is {', '.join(told)}; "
-        "data.storage=auto takes what fits"
+        f"data.storage: {storage} needs {needed / 1e9:.1f} GB, but here is {reason}; data.storage=auto takes what fits"
     )
+
+
+def to_int16(tracks: Sequence[Track], cache: Path) -> list[Track]:
+    """The same tracks with 16-bit WAV files: those of another kind (24-bit, float, FLAC, ...) are copied once.
+
+    Raises:
+        ValueError: when a file holds fewer samples than its header says, or samples that are NaN or infinite.
+        OSError: when `cache` cannot be written.
+    """
+    foreign = [file for track in tracks for file in track.files.values() if file.header.offset is None]
+    if missing := [file for file in foreign if not _copy_of(file, cache).exists()]:
+        log.info("writing %d files as 16-bit WAV, once, to %s", len(missing), cache / "pcm")
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        copies = dict(zip([file.path for file in foreign], pool.map(partial(_copy, cache), foreign), strict=True))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return [
+        replace(track, files={stem: copies.get(file.path, file) for stem, file in track.files.items()})
+        for track in tracks
+    ]
+
+
+def _copy(cache: Path, file: AudioFile) -> AudioFile:
+    path = build_once(_copy_of(file, cache), partial(pcm.convert, file.path))
+    return AudioFile(path, pcm.read_header(path), path.stat().st_size)
+
+
+def _copy_of(file: AudioFile, cache: Path) -> Path:
+    """Path of the 16-bit copy of a file; a changed file has another."""
+    return cache / "pcm" / f"{file.path.stem}-{cache_key([file.path])}.wav"
+
+
+def _free_bytes(device: torch.device) -> int:
+    return torch.cuda.mem_get_info(device)[0]
 
 
 def _num_bytes(files: Files) -> int:
@@ -151,31 +168,14 @@ def _num_bytes(files: Files) -> int:
 
 
 def _firsts(files: Files) -> npt.NDArray[np.int64]:
-    """Where every file begins when they lie one after the other: (tracks, sources)."""
+    """First sample of every file when all are joined one after the other: (tracks, sources)."""
     lengths = np.array([[file.header.num_samples for file in row] for row in files])
     return (lengths.cumsum() - lengths.ravel()).reshape(lengths.shape)
 
 
 def _read(file: AudioFile) -> npt.NDArray[np.int16]:
-    """A whole file, as it lies."""
-    samples = np.empty(file.header.num_samples * file.header.num_channels, dtype=np.int16)
-    _read_into(file, samples)
-    return samples
-
-
-def _read_into(file: AudioFile, out: npt.NDArray[np.int16]) -> None:
+    """All samples of a file, interleaved."""
     assert file.header.offset is not None  # see `open_store`
-    pcm.read_into(file.path, file.header.offset, out)
-
-
-def _read_all(files: Files, out: npt.NDArray[np.int16]) -> None:
-    flat = [file for row in files for file in row]
-    ends = np.cumsum([file.header.num_samples * file.header.num_channels for file in flat])
-    with ThreadPoolExecutor(_READERS) as pool:
-        list(pool.map(_read_into, flat, np.split(out, ends[:-1])))
-
-
-def _key(files: Files) -> str:
-    """Of these bytes: another process has the same when it was told the same files of the same age."""
-    flat = [file for row in files for file in row]
-    return identity((file.path for file in flat), *(file.header for file in flat))
+    samples = np.empty(file.header.num_samples * file.header.num_channels, dtype=np.int16)
+    pcm.read_into(file.path, file.header.offset, samples)
+    return samples

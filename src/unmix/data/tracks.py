@@ -1,4 +1,4 @@
-"""What a data set is made of: tracks, their files, and the splits they are sorted into."""
+"""Tracks of a data set, their files, and the splits they are sorted into."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unmix.data.pcm import Header
 
-# Names are keys; where they must stand in a row (an axis `sources`), they stand in musdb's order.
+# Order of the axis `sources` is that of musdb.
 SOURCES = ("vocals", "drums", "bass", "other")
 
 # The 14 training tracks that musdb 0.4 holds out (musdb/configs/mus.yaml).
@@ -31,7 +31,7 @@ MUSDB_VALIDATION_TRACKS = (
 
 @dataclass(frozen=True)
 class AudioFile:
-    """A file that was found readable."""
+    """A readable audio file."""
 
     path: Path
     header: Header
@@ -40,7 +40,7 @@ class AudioFile:
 
 @dataclass(frozen=True)
 class Track:
-    """One song: `mixture` and its sources, all of one rate, length and number of channels."""
+    """A song: `mixture` and its sources, all of the same rate, length and number of channels."""
 
     name: str
     files: Mapping[str, AudioFile]
@@ -66,7 +66,7 @@ class Track:
         return self.path("mixture").parent
 
     def path(self, stem: str) -> Path:
-        """File of `mixture` or of a source."""
+        """Path of `mixture` or of a source."""
         return self.files[stem].path
 
 
@@ -79,7 +79,7 @@ class Splits:
     test: tuple[Track, ...] = ()
 
     def fingerprint(self) -> str:
-        """Twelve hex digits over names, rates, lengths and sizes: other data, other digits."""
+        """Hash of names, rates, lengths and sizes, 12 hex digits; it tells data sets apart wherever they lie."""
         digest = hashlib.sha256()
         for split in ("train", "valid", "test"):
             for track in getattr(self, split):

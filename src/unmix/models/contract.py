@@ -71,7 +71,8 @@ def check(model: Any, name: str = "model") -> None:
         if not hasattr(model, attribute):
             raise ValueError(f"{name}: {kind} is not a model: it has no attribute `{attribute}` ({needed})")
     targets: Any = model.targets
-    if isinstance(targets, str) or not targets or not all(isinstance(target, str) for target in targets):
+    is_sequence = isinstance(targets, Sequence) and not isinstance(targets, str)
+    if not is_sequence or not targets or not all(isinstance(target, str) for target in targets):
         raise ValueError(f"{name}: {kind}.targets is {targets!r}, a tuple of names is needed")
     if len(set(targets)) < len(targets):
         raise ValueError(f"{name}: {kind}.targets names a source twice: {', '.join(targets)}")
@@ -140,7 +141,8 @@ def check_alike(models: Sequence[Any]) -> None:
     Raises:
         ValueError: when they differ in sample rate or number of channels.
     """
-    settings = {", ".join(model.targets): (model.sample_rate, model.num_channels) for model in models}
-    if len(set(settings.values())) > 1:
-        described = "; ".join(f"{name}: {rate} Hz, {count} channels" for name, (rate, count) in settings.items())
+    if len({(model.sample_rate, model.num_channels) for model in models}) > 1:
+        described = "; ".join(
+            f"{', '.join(model.targets)}: {model.sample_rate} Hz, {model.num_channels} channels" for model in models
+        )
         raise ValueError(f"ckpt: these models differ in sample rate or channels and cannot be joined: {described}")

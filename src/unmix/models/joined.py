@@ -205,7 +205,7 @@ class JoinedSeparator(nn.Module):
             stored = np.memmap(file, np.float32, mode="r", shape=(num_samples, sources * channels))
 
             def stored_block(start: int, stop: int) -> Tensor:
-                return torch.from_numpy(np.ascontiguousarray(stored[start : min(stop, num_samples)].T))
+                return torch.from_numpy(np.array(stored[start : min(stop, num_samples)].T, order="C"))  # a copy
 
             def padded_to(source: Read, start: int, stop: int) -> Tensor:
                 samples = source(min(start, num_samples), min(stop, num_samples)).to(device)

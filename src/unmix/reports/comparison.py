@@ -7,12 +7,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from unmix.evaluation import scores
-from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.scores import TrackScore
 from unmix.evaluation.summary import Summary
 from unmix.experiments import folder
 from unmix.reports import figures, pages
-from unmix.reports.tables import shown
+from unmix.reports.tables import cells, heads, shown
 
 Medians = dict[str, dict[str, dict[str, float]]]
 
@@ -54,8 +53,8 @@ def write(summaries: Sequence[tuple[Summary, Path]], path: Path) -> None:
     text = pages.render(
         "comparison.html",
         title=f"{len(summaries)} methods, {first.num_tracks} tracks",
-        median_heads=METRICS,
-        medians=list(_median_rows(medians([summary for summary, _ in summaries]))),
+        median_heads=heads(),
+        medians=list(_median_rows([summary for summary, _ in summaries])),
         links={summary.method: quote(os.path.relpath(own / "report.html", path)) for summary, own in summaries},
         box_plot=box_plot,
         methods=list(dict.fromkeys(row.method for row in all_rows)),
@@ -65,12 +64,14 @@ def write(summaries: Sequence[tuple[Summary, Path]], path: Path) -> None:
     folder.write_atomically(path / "comparison.html", text)
 
 
-def _median_rows(values: Medians) -> Iterator[tuple[str, str, list[str]]]:
+def _median_rows(summaries: Sequence[Summary]) -> Iterator[tuple[str, str, list[str]]]:
     """Target, method and one cell per metric."""
+    values = medians(summaries)
+    means = {method: of_method for summary in summaries for method, of_method in summary.means.items()}
     for target in dict.fromkeys(target for of_method in values.values() for target in of_method):
         for method, of_method in values.items():
             if target in of_method:
-                yield target, method, [shown(of_method[target][metric]) for metric in METRICS]
+                yield target, method, cells(of_method[target], means.get(method, {}).get(target, {}))
 
 
 def _track_rows(all_rows: Sequence[TrackScore]) -> Iterator[tuple[str, str, list[str]]]:

@@ -1,7 +1,7 @@
 """Figures of a report: box plots of scores, spectrograms of separated passages."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
@@ -22,6 +22,7 @@ MOST_SIDE_BY_SIDE = 4  # methods whose names fit below a panel of half the width
 RANGE = 80.0  # dB from the loudest to the darkest
 LOWEST_KHZ, HIGHEST_KHZ = 0.04, 16  # UMX estimates nothing above
 FFT_SIZE, HOP = 4096, 1024
+ROWS = 256  # of a spectrogram; a panel is about as many pixels high
 
 
 def png(figure: Figure, dpi: int = 110) -> bytes:
@@ -96,26 +97,37 @@ def spectrograms(passage: Passage) -> Figure:
     """Spectrograms of mixture, reference, estimate and error, side by side on one scale."""
     stems = {**passage.stems, "error": passage.estimate - passage.reference}
     figure, panels = plt.subplots(1, len(stems), figsize=(13, 2.8), layout="constrained", sharey=True)
-    levels = _levels(stems)
+    edges = torch.logspace(math.log10(LOWEST_KHZ), math.log10(min(passage.sample_rate / 2000, HIGHEST_KHZ)), ROWS + 1)
+    levels = {name: _levels(stem, edges * 1000 / passage.sample_rate) for name, stem in stems.items()}
     loudest = max(float(level.max()) for level in levels.values())
+    ticks = [khz for khz in (0.1, 1, 10) if edges[0] <= khz <= edges[-1]]
     for panel, (name, level) in zip(panels, levels.items(), strict=True):
-        seconds = torch.arange(level.shape[1]) * HOP / passage.sample_rate
-        khz = torch.arange(level.shape[0]) * passage.sample_rate / FFT_SIZE / 1000
-        image = panel.pcolormesh(
-            seconds, khz, level, vmin=loudest - RANGE, vmax=loudest, cmap="magma", shading="nearest", rasterized=True
+        extent = (0, level.shape[1] * HOP / passage.sample_rate, math.log10(edges[0]), math.log10(edges[-1]))
+        image = panel.imshow(
+            level, extent=extent, aspect="auto", origin="lower", cmap="magma", vmin=loudest - RANGE, vmax=loudest
         )
-        panel.set(title=name, xlabel="seconds", yscale="log", ylim=(LOWEST_KHZ, min(float(khz[-1]), HIGHEST_KHZ)))
-        panel.yaxis.set_major_formatter("{x:g}")
+        panel.set(title=name, xlabel="seconds")
+        panel.set_yticks([math.log10(khz) for khz in ticks], [f"{khz:g}" for khz in ticks])
     panels[0].set_ylabel("kHz")
     figure.colorbar(image, ax=panels, label="dB", pad=0.01)
     return figure
 
 
-def _levels(stems: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Levels in dB, (bins, frames): mean power of the channels."""
-    stft = Stft(FFT_SIZE, HOP, center=True)
-    power = {name: stft(stem).abs().square().mean(dim=0) for name, stem in stems.items()}
-    return {name: 10 * one.clamp_min(1e-12).log10() for name, one in power.items()}
+def _levels(stem: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
+    """Mean power in dB of the bins between two edges, at least one, and of the channels: (rows, frames).
+
+    Drawing one row per pixel instead of one per bin takes a tenth of the time.
+
+    Args:
+        stem: (channels, samples).
+        edges: rising frequencies as shares of the sample rate, one more than rows.
+    """
+    power = Stft(FFT_SIZE, HOP, center=True)(stem).abs().square().mean(dim=0)
+    first = (edges[:-1] * FFT_SIZE).round().long().clamp(0, power.shape[0] - 1)
+    last = (edges[1:] * FFT_SIZE).round().long().clamp(max=power.shape[0]).maximum(first + 1)
+    sums = torch.nn.functional.pad(power.double().cumsum(dim=0), (0, 0, 1, 0))
+    mean = (sums[last] - sums[first]) / (last - first)[:, None]
+    return 10 * mean.clamp_min(1e-12).log10()
 
 
 def _box(panel: Any, values: list[float], position: float, color: str) -> None:

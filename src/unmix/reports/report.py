@@ -6,12 +6,11 @@ from typing import Any
 from urllib.parse import quote
 
 from unmix.evaluation import passages, published, scores
-from unmix.evaluation.metrics import METRICS, TRACK_METRICS
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.summary import Summary
 from unmix.experiments import folder
 from unmix.reports import figures, pages
-from unmix.reports.tables import shown
+from unmix.reports.tables import cells, heads, shown
 
 
 def write(summary: Summary, where: EvaluationFolder) -> None:
@@ -39,7 +38,7 @@ def render(summary: Summary, box_plot: bytes, where: EvaluationFolder) -> str:
     return pages.render(
         "report.html",
         title=f"{summary.method}: {summary.num_tracks} tracks",
-        median_heads=[*METRICS, *(metric.title for metric in TRACK_METRICS)],
+        median_heads=heads(),
         medians=list(_medians(summary)),
         box_plot=box_plot,
         participants=_participants(summary),
@@ -57,8 +56,7 @@ def _medians(summary: Summary) -> Iterator[tuple[str, list[str]]]:
         for method, medians in methods.items():
             if target in medians:
                 means = summary.means.get(method, {}).get(target, {})
-                of_tracks = [shown(means[metric.key]) if metric.key in means else "" for metric in TRACK_METRICS]
-                yield f"{target}, {method}", [*(shown(medians[target][metric]) for metric in METRICS), *of_tracks]
+                yield f"{target}, {method}", cells(medians[target], means)
 
 
 def _participants(summary: Summary) -> bytes | None:
@@ -95,9 +93,9 @@ def _extremes(summary: Summary, where: EvaluationFolder) -> Iterator[dict[str, A
 def _track(summary: Summary, track: str, where: EvaluationFolder) -> dict[str, Any]:
     """Row of a track: windows, and of every target the SDR and the address of the saved stem."""
     counting, windows = summary.windows.get(track, (0, 0))
-    cells = []
+    scored = []
     for target in summary.targets:
         path = where.estimate(track, target)
         address = quote(path.relative_to(where.path).as_posix()) if path.is_file() else ""
-        cells.append({"sdr": shown(summary.score(track, target)), "address": address})
-    return {"name": track, "counting": counting, "windows": windows, "cells": cells}
+        scored.append({"sdr": shown(summary.score(track, target)), "address": address})
+    return {"name": track, "counting": counting, "windows": windows, "targets": scored}

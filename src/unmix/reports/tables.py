@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from unmix.evaluation.metrics import METRICS
+from unmix.evaluation.metrics import METRICS, TRACK_METRICS
 
 ROUNDING = 120.0  # dB; values beyond are rounding errors, as the SAR of the mixture
 Medians = Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -15,6 +15,19 @@ Medians = Mapping[str, Mapping[str, Mapping[str, float]]]
 def shown(decibels: float) -> str:
     """Two decimals of a value, or that it is beyond rounding errors."""
     return f">{ROUNDING:.0f}" if decibels > ROUNDING else f"{decibels:.2f}"
+
+
+def heads() -> list[str]:
+    """Columns of a table that has every metric."""
+    return [*METRICS, *(metric.title for metric in TRACK_METRICS)]
+
+
+def cells(medians: Mapping[str, float], means: Mapping[str, float]) -> list[str]:
+    """Cells below `heads`, from medians by metric and means by key of a track metric; those not there are empty."""
+    return [
+        *(shown(medians[metric]) for metric in METRICS),
+        *(shown(means[metric.key]) if metric.key in means else "" for metric in TRACK_METRICS),
+    ]
 
 
 def print_table(medians: Medians, num_tracks: int, console: Console | None = None) -> None:

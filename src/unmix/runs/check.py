@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from unmix.data import audit, trees
+from unmix.data import audit
 from unmix.data.audit import Sound
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.tracks import Track
@@ -45,7 +45,7 @@ def _report(datamodule: SeparationDataModule, *, listen: bool) -> None:
     library = datamodule.library
     library.make()
     console = Console(highlight=False, soft_wrap=True)
-    shape = trees.expected(library.layout, library.sources)
+    shape = library.layout.shape(library.sources)
     console.print(f"{datamodule.name} in {datamodule.root}: {len(library.entries)} tracks of the shape {shape}\n")
     console.print(_table(datamodule))
     tracks = [track for _, split in _splits(datamodule) for track in split]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from unmix import plugins as packages
 from unmix.models import contract
-from unmix.weights.migration import migrated
+from unmix.weights.migration import migrated, migrated_data
 
 KEY = "unmix"
 SCHEMA = 2
@@ -76,6 +76,8 @@ def read(path: Path) -> Checkpoint:
     }
     if record["schema"] < SCHEMA:
         record["targets"], record["config"], state = migrated((record["target"],), record["config"], state)
+    else:
+        record["config"] = {**record["config"], "data": migrated_data(record["config"]["data"])}
     return Checkpoint(path, tuple(record["targets"]), record["config"], record["metrics"], record, state)
 
 

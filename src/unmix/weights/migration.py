@@ -12,9 +12,13 @@ from torch import Tensor
 NETWORK_PREFIX = "network."  # of the network's weights in the model around it
 UMX = "unmix.models.open_unmix.UMX"
 STFT = "unmix.dsp.stft.Stft"
-MOVED = {"unmix.data.demo.write_tree": "unmix.demo.tree.write_tree"}
-# What the data module no longer takes.
+MOVED = {
+    "unmix.data.demo.write_tree": "unmix.demo.tree.write_tree",
+    "unmix.data.preview.download": "unmix.data.library.download_preview",
+}
+# Arguments of the data module that were removed, and values that were, with those that give the same samples.
 DROPPED_OF_DATA = ("target",)
+REPLACED_IN_DATA = {("storage", "ram"): "disk"}
 
 
 def migrated(
@@ -23,14 +27,22 @@ def migrated(
     """Targets, configuration and weights of a checkpoint of schema 1, as schema 2 has them."""
     network = {key: value for key, value in config["model"].items() if key not in ("_target_", "num_bins")}
     stft = {"_target_": STFT, "fft_size": config["stft"]["fft_size"], "hop_size": config["stft"]["hop_size"]}
-    data = {key: value for key, value in config["data"].items() if key not in DROPPED_OF_DATA}
-    prepare = data.get("prepare")
-    if isinstance(prepare, dict) and prepare.get("_target_") in MOVED:
-        data["prepare"] = {**prepare, "_target_": MOVED[prepare["_target_"]]}
     others = {key: value for key, value in config.items() if key != "stft"}
     known_class = config["model"]["_target_"]
     model = {"_target_": _model_class(known_class), "targets": list(targets), "stft": stft, **network}
-    return list(targets), {**others, "model": model, "data": data}, with_prefix(state)
+    return list(targets), {**others, "model": model, "data": migrated_data(config["data"])}, with_prefix(state)
+
+
+def migrated_data(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The node `data` of a checkpoint's configuration as the data module takes it today."""
+    data = {key: value for key, value in config.items() if key not in DROPPED_OF_DATA}
+    for (key, removed), value in REPLACED_IN_DATA.items():
+        if data.get(key) == removed:
+            data[key] = value
+    prepare = data.get("prepare")
+    if isinstance(prepare, dict) and prepare.get("_target_") in MOVED:
+        data["prepare"] = {**prepare, "_target_": MOVED[prepare["_target_"]]}
+    return data
 
 
 def _model_class(network_class: str) -> str:

@@ -1,0 +1,57 @@
+"""Configurations of earlier checkpoints become those of today."""
+
+from functools import partial
+
+import pytest
+import torch
+from hydra.utils import instantiate
+
+from unmix.data import library
+from unmix.demo import tree
+from unmix.weights import checkpoint
+from unmix.weights.migration import migrated_data
+
+DATA = {"_target_": "unmix.data.datamodule.SeparationDataModule", "root": "/nowhere", "name": "tiny"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"target": "bass"}, {}),
+        ({"storage": "ram"}, {"storage": "disk"}),
+        ({"storage": "gpu"}, {"storage": "gpu"}),
+        ({"prepare": None}, {"prepare": None}),
+        ({"prepare": {"_target_": "mine.make", "seed": 1}}, {"prepare": {"_target_": "mine.make", "seed": 1}}),
+    ],
+)
+def test_removed_arguments_and_values_of_data_are_replaced_and_others_kept(old, new):
+    before = dict(old)
+    assert migrated_data({**DATA, **old}) == {**DATA, **new}
+    assert old == before
+
+
+@pytest.mark.parametrize(
+    ("old", "function"),
+    [
+        ("unmix.data.demo.write_tree", tree.write_tree),
+        ("unmix.data.preview.download", library.download_preview),
+    ],
+)
+def test_a_function_that_moved_is_found_under_its_new_name(old, function):
+    data = migrated_data({**DATA, "target": "bass", "storage": "ram", "prepare": {"_target_": old, "_partial_": True}})
+    module = instantiate(data)
+    assert isinstance(module.library.prepare, partial)
+    assert module.library.prepare.func is function
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+def test_a_checkpoint_of_any_schema_that_was_trained_from_ram_is_read_as_from_disk(tmp_path, schema):
+    model = {"_target_": "unmix.models.open_unmix.OpenUnmix", "hidden_size": 8, "num_bins": 257}
+    config = {
+        "model": model,
+        "stft": {"_target_": "unmix.dsp.stft.Stft", "fft_size": 512, "hop_size": 128},
+        "data": {**DATA, "sample_rate": 44100, "storage": "ram"},
+    }
+    record = {"schema": schema, "target": "bass", "targets": ["bass"], "config": config, "metrics": {}}
+    torch.save({"state_dict": {}, "unmix": record}, tmp_path / "a.ckpt")
+    assert checkpoint.read(tmp_path / "a.ckpt").config["data"]["storage"] == "disk"
