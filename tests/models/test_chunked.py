@@ -8,7 +8,7 @@ from unmix.models import chunked
 
 
 class Copies(nn.Module):
-    """A model of two targets: the mixture, and its negative; notes the shapes of what it gets."""
+    """Model of two targets, the mixture and its negative; records the shapes of its inputs."""
 
     targets, sample_rate, num_channels = ("vocals", "drums"), 100, 2
 
@@ -22,7 +22,7 @@ class Copies(nn.Module):
 
 
 class Numbered(Copies):
-    """A model whose estimate is the number of the chunk."""
+    """Model whose estimate is the number of the chunk."""
 
     def forward(self, mixture):
         first = sum(shape[0] for shape in self.shapes)
@@ -43,7 +43,7 @@ def separated(model, mixture, **arguments):
     overlap=st.floats(0, 0.5),
     batch_size=st.integers(1, 5),
 )
-def test_a_model_that_copies_gives_the_mixture_back(num_samples, chunk_samples, overlap, batch_size):
+def test_a_model_that_copies_returns_the_mixture(num_samples, chunk_samples, overlap, batch_size):
     mixture = torch.randn(2, num_samples, generator=torch.Generator().manual_seed(num_samples))
     before, model = mixture.clone(), Copies()
     options = {"chunk_samples": chunk_samples, "overlap": overlap, "batch_size": batch_size}
@@ -57,7 +57,7 @@ def test_a_model_that_copies_gives_the_mixture_back(num_samples, chunk_samples, 
 
 @settings(max_examples=50, deadline=None)
 @given(num_samples=st.integers(1, 300), chunk_samples=st.integers(2, 120), overlap=st.floats(0, 0.5))
-def test_the_number_of_chunks_at_once_changes_nothing(num_samples, chunk_samples, overlap):
+def test_the_batch_size_does_not_change_the_estimates(num_samples, chunk_samples, overlap):
     mixture = torch.randn(2, num_samples, generator=torch.Generator().manual_seed(0))
     options = {"chunk_samples": chunk_samples, "overlap": overlap}
     first = separated(Numbered(), mixture, **options)
@@ -70,20 +70,20 @@ def test_neighbours_fade_into_each_other_linearly():
     assert torch.allclose(estimates, expected.expand(2, 2, -1))
 
 
-def test_without_overlap_chunks_stand_side_by_side():
+def test_without_overlap_chunks_are_concatenated():
     estimates = separated(Numbered(), torch.zeros(2, 25), chunk_samples=10, overlap=0)
     assert estimates[0, 0].tolist() == [0.0] * 10 + [1.0] * 10 + [2.0] * 5
 
 
-def test_a_track_that_ends_with_a_chunk_needs_no_other():
+def test_a_track_that_ends_with_a_chunk_needs_no_further_chunk():
     model = Copies()
     separated(model, torch.zeros(2, 16), chunk_samples=10, overlap=0.4)
     assert model.shapes == [(1, 2, 10)] * 2
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_no_more_than_a_batch_of_chunks_is_read_ahead_of_what_came_out(batch_size):
-    """So that memory is bounded, whatever the length of the track."""
+def test_at_most_one_batch_of_chunks_is_read_ahead_of_the_output(batch_size):
+    """This bounds memory, whatever the length of the track."""
     reads, given_out = [], 0
 
     def read(start, stop):
@@ -101,7 +101,7 @@ def test_no_more_than_a_batch_of_chunks_is_read_ahead_of_what_came_out(batch_siz
     assert all(stop - start <= 100 for start, stop in reads)
 
 
-def test_half_precision_estimates_stay_what_they_are():
+def test_half_precision_estimates_keep_their_dtype():
     class Half(Copies):
         def forward(self, mixture):
             return super().forward(mixture).half()

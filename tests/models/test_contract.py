@@ -6,7 +6,7 @@ from unmix.models import contract
 
 
 class Gain(nn.Module):
-    """A model of two targets: the mixture times two gains."""
+    """Model of two targets, the mixture times a gain each."""
 
     def __init__(self, targets=("vocals", "drums"), sample_rate=100, num_channels=2):
         super().__init__()
@@ -19,7 +19,7 @@ class Gain(nn.Module):
 
 
 class Returns(Gain):
-    """A model that returns what it was made with."""
+    """Model that returns, or raises, the object it was made with."""
 
     def __init__(self, estimates):
         super().__init__()
@@ -37,7 +37,7 @@ def without(attribute):
     return model
 
 
-def test_a_model_that_keeps_the_contract_passes_and_stays_as_it_was():
+def test_a_valid_model_passes_and_is_left_unchanged():
     model = Gain().train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     generator = torch.get_rng_state()
@@ -48,7 +48,7 @@ def test_a_model_that_keeps_the_contract_passes_and_stays_as_it_was():
     assert torch.equal(torch.get_rng_state(), generator)
 
 
-def test_a_list_of_targets_is_as_good_as_a_tuple():
+def test_targets_may_be_a_list():
     contract.check(Gain(["vocals", "drums"]))
 
 
@@ -71,7 +71,7 @@ def test_a_list_of_targets_is_as_good_as_a_tuple():
         (Gain(num_channels=True), ".Gain.num_channels is True, a whole number above 0 is needed"),
     ],
 )
-def test_what_is_not_a_model_is_refused(model, message):
+def test_objects_that_are_not_models_are_refused(model, message):
     with pytest.raises(ValueError) as error:
         contract.check(model)
     assert message in str(error.value)
@@ -99,20 +99,20 @@ def test_an_output_that_breaks_the_contract_is_refused(estimates, message):
     assert model.training
 
 
-def test_estimates_come_back_as_the_model_gave_them():
+def test_estimate_returns_the_output_of_the_model():
     mixture = torch.randn(3, 2, 7)
     estimates = contract.estimate(Gain().eval(), mixture)
     assert torch.equal(estimates, torch.stack([mixture, -2 * mixture], dim=1))
 
 
-def test_chunks_are_as_long_as_the_model_says_or_ten_seconds():
+def test_chunks_have_the_length_the_model_sets_or_ten_seconds():
     model = Gain()
     assert contract.chunk_samples(model) == 1000
     model.chunk_seconds = 0.25
     assert contract.chunk_samples(model) == 25
 
 
-def test_models_of_different_rates_or_channels_are_not_alike():
+def test_models_that_differ_in_sample_rate_or_channels_are_refused():
     contract.check_alike([Gain(), Gain(("bass",))])
     for other in (Gain(("bass", "other"), sample_rate=200), Gain(("bass", "other"), num_channels=1)):
         described = f"vocals, drums: 100 Hz, 2 channels; bass, other: {other.sample_rate} Hz, {other.num_channels} ch"

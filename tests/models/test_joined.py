@@ -37,20 +37,20 @@ def umx(target, fft_size=256):
     return UMX([target], stft, sample_rate=1000, hidden_size=8, bandwidth_hz=500).eval()
 
 
-def test_targets_come_from_the_models_that_estimate_them_in_the_order_wanted():
+def test_joined_models_estimate_the_wanted_targets_in_order():
     separator = join([Gains(bass=1.0, vocals=2.0), Gains(drums=3.0)], targets=["drums", "vocals"])
     mixture = noise(50, batch=3)
     assert separator.targets == ("drums", "vocals")
     assert torch.equal(separator(mixture), torch.stack([3 * mixture, 2 * mixture], dim=1))
 
 
-def test_of_two_models_of_a_target_the_first_gives_it():
+def test_the_first_of_two_models_of_a_target_estimates_it():
     separator = join([Gains(bass=1.0), Gains(bass=5.0, drums=2.0)])
     assert separator.targets == ("bass", "drums")
     assert torch.equal(separator(noise(9)), torch.stack([noise(9), 2 * noise(9)], dim=1))
 
 
-def test_residual_is_what_the_targets_leave():
+def test_residual_is_the_mixture_minus_the_targets():
     separator = join([Gains(bass=0.25), Gains(drums=0.5)], residual=True)
     assert separator.targets == ("bass", "drums", "residual")
     estimates = separator(noise(50))
@@ -64,7 +64,7 @@ def test_residual_is_what_the_targets_leave():
     overlap=st.floats(0, 0.5),
     residual=st.booleans(),
 )
-def test_a_stream_of_models_with_chunks_of_different_lengths_is_the_whole(num_samples, first, overlap, residual):
+def test_streaming_chunks_of_different_lengths_equals_separating_in_one_piece(num_samples, first, overlap, residual):
     models = [Gains(bass=1.0, vocals=2.0), Gains(drums=3.0)]
     models[0].chunk_seconds, models[1].chunk_seconds = first, 0.7
     separator = join(models, overlap=overlap, residual=residual)
@@ -75,7 +75,7 @@ def test_a_stream_of_models_with_chunks_of_different_lengths_is_the_whole(num_sa
 
 
 @pytest.mark.parametrize("num_samples", [1, 1000, 4096])
-def test_the_wiener_filter_of_a_stream_is_that_of_the_whole_and_shares_the_mixture(num_samples):
+def test_the_wiener_filter_is_the_same_when_streaming_and_its_estimates_sum_to_the_mixture(num_samples):
     separator = join([Gains(bass=1.0, vocals=0.5), Gains(drums=2.0)], niter=1)
     mixture = noise(num_samples)
     streams = streamed(separator, mixture)
@@ -84,21 +84,21 @@ def test_the_wiener_filter_of_a_stream_is_that_of_the_whole_and_shares_the_mixtu
     assert (streams - separator(mixture)).abs().max() < 1e-4
 
 
-def test_em_sees_the_same_blocks_of_frames_in_a_stream_and_in_the_whole(monkeypatch):
+def test_em_uses_the_same_blocks_of_frames_when_streaming_and_in_one_piece(monkeypatch):
     monkeypatch.setattr("unmix.models.joined.EM_FRAMES", 7)
     separator = join([Gains(bass=1.0), Gains(drums=2.0)], niter=1)
     mixture = noise(20_001)
     assert (streamed(separator, mixture) - separator(mixture)).abs().max() < 1e-4
 
 
-def test_models_of_one_family_are_joined_by_its_own_rule():
+def test_models_of_one_class_are_joined_by_its_join_method():
     separator = join([umx("drums"), umx("vocals")], targets=["vocals", "drums"])
     assert isinstance(separator, Separator)
     assert (separator.targets, separator.niter) == (("vocals", "drums"), 1)
 
 
 @pytest.mark.parametrize("niter", [0, 1])
-def test_open_unmix_beside_another_model_streams_as_it_separates(niter):
+def test_open_unmix_beside_another_model_streams_to_the_same_estimates(niter):
     separator = join([umx("vocals"), Gains(bass=0.5, drums=0.5)], niter=niter)
     assert isinstance(separator, JoinedSeparator)
     mixture = noise(12_345)
@@ -114,13 +114,13 @@ def test_open_unmix_beside_another_model_streams_as_it_separates(niter):
         ([Gains(bass=1.0)], {"niter": 1}, "separator.niter: got 1 with the single target 'bass'; the Wiener filter"),
         ([Gains(bass=1.0)], {"niter": -1}, "separator.niter: got -1, allowed 0 or more"),
         ([Gains(bass=1.0)], {"chunk_seconds": 0}, "separator.chunk_seconds: got 0, a number above 0 or null is"),
-        ([Gains(bass=1.0)], {"softmask": True}, "separator.softmask: only Open-Unmix networks know it; leave it at F"),
-        ([Gains(bass=1.0)], {"wiener": "norbert"}, "separator.wiener: only Open-Unmix networks know it; leave it at"),
-        ([Gains(bass=1.0)], {"window": 300}, "separator.window: only Open-Unmix networks know it; leave it at 'whole'"),
+        ([Gains(bass=1.0)], {"softmask": True}, "separator.softmask: only for Open-Unmix networks; leave it at False"),
+        ([Gains(bass=1.0)], {"wiener": "norbert"}, "separator.wiener: only for Open-Unmix networks; leave it at"),
+        ([Gains(bass=1.0)], {"window": 300}, "separator.window: only for Open-Unmix networks; leave it at 'whole'"),
         ([umx("bass"), umx("drums", 512)], {}, "ckpt: trained at different (fft_size, hop_size)"),
     ],
 )
-def test_what_cannot_be_joined_is_refused(models, arguments, message):
+def test_models_that_cannot_be_joined_are_refused(models, arguments, message):
     with pytest.raises(ValueError) as error:
         join(models, **arguments)
     assert message in str(error.value)

@@ -111,7 +111,7 @@ def test_an_experiment_that_lacks_a_source_names_it_and_the_command(refused, wri
 
 
 def test_a_filter_of_open_unmix_is_refused_for_other_models(toy_run):
-    with pytest.raises(ValueError, match=r"separator.softmask: only Open-Unmix networks know it; leave it at False"):
+    with pytest.raises(ValueError, match=r"separator.softmask: only for Open-Unmix networks; leave it at False"):
         load_separator(toy_run, plugins=["my_package"], softmask=True)
 
 

@@ -1,4 +1,4 @@
-"""What W&B keeps offline and what TensorBoard shows, read back."""
+"""Logged runs are read back from W&B's offline files and TensorBoard's event files."""
 
 import json
 import os
@@ -17,12 +17,12 @@ from wandb.proto.wandb_internal_pb2 import Record
 from unmix.training import loggers
 
 TRAIN = Path(__file__).parents[2] / "src" / "train.py"
-HEADER, BLOCK = 7, 32768  # of a log in LevelDB's format, which a .wandb file is
+HEADER, BLOCK = 7, 32768  # bytes; a .wandb file is a log in LevelDB's format
 
 
 def records(path):
-    """All that a .wandb file says; a record is cut where a block ends."""
-    content, position, found, parts = path.read_bytes(), HEADER, [], b""
+    """Read all records of a .wandb file, joining those that are split between two blocks."""
+    content, position, complete, parts = path.read_bytes(), HEADER, [], b""
     while position + 7 <= len(content):
         if BLOCK - position % BLOCK < 7:
             position += BLOCK - position % BLOCK
@@ -30,14 +30,14 @@ def records(path):
         size, kind = int.from_bytes(content[position + 4 : position + 6], "little"), content[position + 6]
         parts += content[position + 7 : position + 7 + size]
         position += 7 + size
-        if kind in (1, 4):  # whole, or the last part
-            found.append(Record.FromString(parts))
+        if kind in (1, 4):  # a complete record, or its last part
+            complete.append(Record.FromString(parts))
             parts = b""
-    return found
+    return complete
 
 
-class Stored:
-    """One offline run."""
+class OfflineRun:
+    """A W&B run as its offline folder holds it."""
 
     def __init__(self, folder):
         (path,) = folder.glob("*.wandb")
@@ -75,9 +75,7 @@ def offline(monkeypatch):
     monkeypatch.setenv("WANDB_SILENT", "true")
 
 
-def test_a_sweep_leaves_a_run_a_job_and_an_evaluation_with_all_there_is_to_see(
-    train_arguments, cli, tmp_path, offline, trained
-):
+def test_a_sweep_logs_one_run_per_job_and_one_for_the_evaluation(train_arguments, cli, tmp_path, offline, trained):
     arguments = [*train_arguments, f"paths.out={tmp_path}", "logger=wandb", "trainer.max_epochs=2"]
     more = ["trainer.log_every_n_steps=1", "evaluation.after_training=true"]
     assert cli("train", "-m", *arguments, *more, "target=vocals,drums,bass,other") == 0
@@ -85,7 +83,7 @@ def test_a_sweep_leaves_a_run_a_job_and_an_evaluation_with_all_there_is_to_see(
     assert experiment.name == trained.name
     for target in ("vocals", "drums", "bass", "other"):
         (folder,) = (experiment / f"{target}-s42" / "wandb").glob("offline-run-*")
-        stored = Stored(folder)
+        stored = OfflineRun(folder)
         assert (stored.run.run_id, stored.run.run_group) == (f"{experiment.name}-{target}-s42", experiment.name)
         assert (stored.run.display_name, stored.run.job_type) == (f"{target}-s42", "train")
         assert set(stored.run.tags) == {target, "umx"}
@@ -104,7 +102,7 @@ def test_a_sweep_leaves_a_run_a_job_and_an_evaluation_with_all_there_is_to_see(
         manifest = json.loads((experiment / f"{target}-s42" / "artifacts.json").read_text())
         assert set(manifest["aliases"]) == {"best", "latest"}
     (folder,) = experiment.glob("eval/*/wandb/offline-run-*")
-    stored = Stored(folder)
+    stored = OfflineRun(folder)
     assert (stored.run.run_group, stored.run.job_type) == (experiment.name, "evaluate")
     summary = json.loads((folder.parents[1] / "summary.json").read_text())
     assert stored.summary["test/vocals/sdr"] == summary["medians"][experiment.name]["vocals"]["SDR"]
@@ -118,28 +116,28 @@ def test_loggers_change_no_result(train_arguments, cli, tmp_path, offline, train
     assert path.read_text() == (trained / "drums-s42" / "metrics.csv").read_text()
 
 
-def test_a_resumed_job_goes_on_in_the_same_run(train_arguments, cli, tmp_path, offline):
+def test_a_resumed_job_continues_the_same_run(train_arguments, cli, tmp_path, offline):
     arguments = [*train_arguments, f"paths.out={tmp_path}", "logger=wandb", "target=drums"]
     for epochs in (1, 2):
         assert cli("train", *arguments, f"trainer.max_epochs={epochs}") == 0
         time.sleep(1.1)  # W&B names folders by the second
-    first, second = (Stored(path) for path in sorted(tmp_path.glob("runs/*/*/wandb/offline-run-*")))
+    first, second = (OfflineRun(path) for path in sorted(tmp_path.glob("runs/*/*/wandb/offline-run-*")))
     assert first.run.run_id == second.run.run_id
-    steps = [[row["trainer/global_step"] for row in one.history if "val/loss" in row] for one in (first, second)]
+    steps = [[row["trainer/global_step"] for row in run.history if "val/loss" in row] for run in (first, second)]
     assert steps == [[1], [3]]
 
 
-def test_a_run_that_fails_says_so(train_arguments, cli, tmp_path, offline):
+def test_a_failed_run_has_exit_code_1(train_arguments, cli, tmp_path, offline):
     arguments = [*train_arguments, f"paths.out={tmp_path}", "logger=wandb", "optimizer.lr=1e30"]
     assert cli("train", *arguments) == 1
     (folder,) = tmp_path.glob("runs/*/*/wandb/offline-run-*")
-    assert Stored(folder).exit_code == 1
+    assert OfflineRun(folder).exit_code == 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
 def test_a_run_that_is_stopped_ends_with_the_exit_code_of_the_process(train_arguments, tmp_path, signum, code):
-    arguments = [one for one in train_arguments if not one.startswith("trainer.max_epochs")]
+    arguments = [argument for argument in train_arguments if not argument.startswith("trainer.max_epochs")]
     environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true"}
     process = subprocess.Popen(
         [sys.executable, str(TRAIN), *arguments, f"paths.out={tmp_path}", "logger=wandb"], env=environment
@@ -150,10 +148,10 @@ def test_a_run_that_is_stopped_ends_with_the_exit_code_of_the_process(train_argu
     process.send_signal(signum)
     assert process.wait(120) == code
     (folder,) = tmp_path.glob("runs/*/*/wandb/offline-run-*")
-    assert Stored(folder).exit_code == code
+    assert OfflineRun(folder).exit_code == code
 
 
-def test_an_agent_of_a_sweep_keeps_the_id_that_it_chose(monkeypatch, tmp_path):
+def test_an_agent_of_a_wandb_sweep_chooses_the_id(monkeypatch, tmp_path):
     job = loggers.Job("umx-12345678", "drums-s42", "train", tmp_path)
     assert loggers.WandbRun(job, project="unmix")._wandb_init["id"] == "umx-12345678-drums-s42"
     monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
@@ -161,7 +159,7 @@ def test_an_agent_of_a_sweep_keeps_the_id_that_it_chose(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("status", "expected"), [("success", {"best", "latest"}), ("failed", set())])
-def test_with_a_network_both_checkpoints_become_versions_of_one_artifact(trained, tmp_path, status, expected):
+def test_online_both_checkpoints_become_versions_of_one_artifact(trained, tmp_path, status, expected):
     run = loggers.WandbRun(loggers.Job("umx-1", "drums-s42", "train", trained / "drums-s42"), project="unmix")
     sent = {}
 
@@ -184,13 +182,13 @@ def test_tensorboard_shows_the_same_names(train_arguments, cli, tmp_path, traine
     more = [f"paths.out={tmp_path}", "logger=tensorboard", "target=drums", "trainer.log_every_n_steps=1"]
     assert cli("train", *train_arguments, *more) == 0
     (folder,) = tmp_path.glob("runs/*/drums-s42/tensorboard")
-    found = EventAccumulator(str(folder), size_guidance={"audio": 0, "images": 0, "scalars": 0}).Reload()
-    assert {"val/loss", "val/sdr", "lr", "train/gradient_norm_step"} <= set(found.Tags()["scalars"])
-    assert "listen/Actions - One Minute Smile/estimate" in found.Tags()["audio"]
-    assert "look/Actions - One Minute Smile" in found.Tags()["images"]
+    tags = EventAccumulator(str(folder), size_guidance={"audio": 0, "images": 0, "scalars": 0}).Reload().Tags()
+    assert {"val/loss", "val/sdr", "lr", "train/gradient_norm_step"} <= set(tags["scalars"])
+    assert "listen/Actions - One Minute Smile/estimate" in tags["audio"]
+    assert "look/Actions - One Minute Smile" in tags["images"]
     assert cli("evaluate", f"ckpt={trained}", "logger=tensorboard", "separator.niter=0") == 0
     (folder,) = trained.glob("eval/*/tensorboard")
-    found = EventAccumulator(str(folder), size_guidance={"audio": 0}).Reload()
-    assert {"test/vocals/sdr", "test/bass/sar"} <= set(found.Tags()["scalars"])
-    assert len(found.Tags()["audio"]) == 4 * 3
+    tags = EventAccumulator(str(folder), size_guidance={"audio": 0}).Reload().Tags()
+    assert {"test/vocals/sdr", "test/bass/sar"} <= set(tags["scalars"])
+    assert len(tags["audio"]) == 4 * 3
     shutil.rmtree(folder.parent)

@@ -34,11 +34,11 @@ def log_nowhere(module):
     return logged
 
 
-def test_forward_takes_a_mixture_to_the_waveform_of_the_target():
+def test_forward_turns_a_mixture_into_the_waveform_of_the_target():
     assert make_module()(torch.randn(3, 2, 4096)).shape == (3, 1, 2, 4096)
 
 
-def test_loss_is_the_reference_s_on_the_same_weights():
+def test_loss_equals_openunmix_s_with_the_same_weights():
     module, batch = make_module(), make_batch()
     log_nowhere(module)
     theirs = openunmix.model.OpenUnmix(nb_bins=257, hidden_size=8, max_bin=module.model.network.num_input_bins)
@@ -64,7 +64,7 @@ def test_loss_falls_on_one_batch():
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_validation_reports_the_mean_over_tracks_and_the_sdr_of_those_that_sound():
+def test_validation_reports_the_mean_loss_and_the_sdr_of_tracks_that_are_not_silent():
     module = make_module().eval()
     logged = log_nowhere(module)
     first, second = make_batch(4096), make_batch(9000)
@@ -84,7 +84,7 @@ def test_validation_reports_the_mean_over_tracks_and_the_sdr_of_those_that_sound
     assert "val/sdr" not in logged
 
 
-def test_sdr_of_an_estimate_that_is_the_mixture_is_that_of_the_mixture():
+def test_val_sdr_of_an_estimate_equal_to_the_mixture_is_the_sdr_of_the_mixture():
     module = make_module().eval()
     logged = log_nowhere(module)
 
@@ -103,7 +103,7 @@ def test_sdr_of_an_estimate_that_is_the_mixture_is_that_of_the_mixture():
 
 
 @pytest.mark.parametrize("num_samples", [3000, 8192, 12288, 20000])
-def test_an_objective_without_a_validation_of_its_own_is_the_mean_over_pieces(num_samples, monkeypatch):
+def test_an_objective_without_its_own_validation_is_averaged_over_pieces(num_samples, monkeypatch):
     """The pieces are as long as the model's chunks and the last takes the rest, so none is shorter than a chunk."""
     module = make_module(objective=WaveformL1()).eval()
     module.model.chunk_seconds = 4096 / 44100
@@ -121,7 +121,7 @@ def test_an_objective_without_a_validation_of_its_own_is_the_mean_over_pieces(nu
     )
 
 
-def test_losses_of_an_objective_are_added_and_logged_one_by_one():
+def test_losses_of_an_objective_are_added_up_and_logged_separately():
     module, batch = make_module(objective=lambda *_: {"a": torch.tensor(1.0), "b": torch.tensor(2.0)}), make_batch()
     logged = log_nowhere(module)
     assert module.training_step(batch, 0) == 3.0

@@ -13,7 +13,7 @@ FOR_ANY_MODEL = [WaveformL1(), ComplexRmse(256, 64), MultiResolutionStft((256, 1
 
 
 class Gains(nn.Module):
-    """A model of two targets: the mixture times a gain each."""
+    """Model of two targets, the mixture times a gain each."""
 
     targets, sample_rate, num_channels = ("bass", "vocals"), 8000, 2
 
@@ -26,7 +26,7 @@ class Gains(nn.Module):
 
 
 class GainsOfMagnitudes(Gains):
-    """The same on magnitude spectrograms, as Open-Unmix estimates them."""
+    """Model of magnitude spectrograms, like Open-Unmix: the mixture's times a gain each."""
 
     def __init__(self, *gains):
         super().__init__(*gains)
@@ -51,7 +51,7 @@ def test_references_are_in_the_order_of_the_targets():
 
 
 @pytest.mark.parametrize("objective", FOR_ANY_MODEL, ids=lambda value: type(value).__name__)
-def test_an_exact_estimate_costs_nothing_and_has_a_finite_gradient(objective):
+def test_an_exact_estimate_has_zero_loss_and_a_finite_gradient(objective):
     mixture, _ = mix()
     model, stems = Gains(0.5, 0.25), {"bass": 0.5 * mixture, "vocals": 0.25 * mixture, "drums": 0.25 * mixture}
     losses = objective(model, mixture, stems)
@@ -64,7 +64,7 @@ def test_an_exact_estimate_costs_nothing_and_has_a_finite_gradient(objective):
 
 @pytest.mark.parametrize("objective", FOR_ANY_MODEL, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("scale", [0.0, 1e-4, 10.0])
-def test_gradients_are_finite_at_any_level_and_change_no_argument(objective, scale):
+def test_gradients_are_finite_at_any_level_and_arguments_are_not_changed(objective, scale):
     mixture, stems = mix()
     mixture, stems = scale * mixture, {name: scale * samples for name, samples in stems.items()}
     before, model = {name: samples.clone() for name, samples in stems.items()}, Gains()
@@ -74,7 +74,7 @@ def test_gradients_are_finite_at_any_level_and_change_no_argument(objective, sca
 
 
 @pytest.mark.parametrize("objective", FOR_ANY_MODEL, ids=lambda value: type(value).__name__)
-def test_a_loss_grows_with_the_level(objective):
+def test_a_loss_is_proportional_to_the_level(objective):
     mixture, stems = mix()
     model, doubled = Gains(), {name: 2 * samples for name, samples in stems.items()}
     first, second = objective(model, mixture, stems), objective(model, 2 * mixture, doubled)
@@ -142,7 +142,7 @@ def test_magnitude_mse_refuses_a_model_without_magnitudes():
         MagnitudeMse().check(Gains())
 
 
-def test_a_model_of_another_shape_is_refused_by_objectives_for_any_model():
+def test_estimates_of_a_wrong_shape_are_refused_by_objectives_for_any_model():
     class Mono(Gains):
         def forward(self, mixture):
             return super().forward(mixture)[:, :, :1]
@@ -152,7 +152,7 @@ def test_a_model_of_another_shape_is_refused_by_objectives_for_any_model():
             objective(Mono(), *mix())
 
 
-def test_losses_of_noise_are_checked_and_leave_the_model_as_it_was():
+def test_checking_losses_on_noise_leaves_the_model_unchanged():
     model = Gains().train()
     check_losses(WaveformL1(), model, SOURCES, 100, "mine")
     assert model.training

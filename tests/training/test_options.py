@@ -1,4 +1,4 @@
-"""What is off by default, through the command that trains."""
+"""Options that are off by default, tested through `train.py`."""
 
 import json
 import re
@@ -24,29 +24,29 @@ def read(folder, name="last"):
 
 
 def test_a_moving_average_is_saved_and_validated(cli, train_arguments, tmp_path, trained):
-    found = read(run(cli, train_arguments, tmp_path, "callbacks=ema", "callbacks.ema.decay=0.9"))
+    averaged = read(run(cli, train_arguments, tmp_path, "callbacks=ema", "callbacks.ema.decay=0.9"))
     plain = read(trained / "drums-s42")["state_dict"]
-    assert all(torch.equal(value, plain[name]) for name, value in found["current_model_state"].items())
+    assert all(torch.equal(value, plain[name]) for name, value in averaged["current_model_state"].items())
     for name in ("model.network.fc1.weight", "model.network.bn1.running_var"):
-        assert not torch.equal(found["state_dict"][name], plain[name])
+        assert not torch.equal(averaged["state_dict"][name], plain[name])
     (folder,) = (tmp_path / "runs").iterdir()
     network = load_separator(folder, "cpu", niter=0).networks["drums"]
     best = read(folder / "drums-s42", "best")["state_dict"]
-    assert torch.equal(network.fc1.weight, best["model.network.fc1.weight"]), "the average is what separates"
+    assert torch.equal(network.fc1.weight, best["model.network.fc1.weight"]), "the average separates"
 
 
-def test_a_run_with_a_moving_average_goes_on_bit_for_bit(cli, train_arguments, tmp_path):
+def test_a_run_with_a_moving_average_resumes_bit_for_bit(cli, train_arguments, tmp_path):
     options = ["callbacks=ema", "callbacks.ema.decay=0.9", "scheduler=cosine", "scheduler.num_epochs=2"]
-    whole = read(run(cli, train_arguments, tmp_path / "whole", *options))
-    arguments = [*train_arguments, f"paths.out={tmp_path / 'cut'}", "target=drums", *options]
+    uninterrupted = read(run(cli, train_arguments, tmp_path / "uninterrupted", *options))
+    arguments = [*train_arguments, f"paths.out={tmp_path / 'resumed'}", "target=drums", *options]
     assert cli("train", *arguments, "trainer.max_epochs=1") == 0
-    cut = read(run(cli, train_arguments, tmp_path / "cut", *options))
+    resumed = read(run(cli, train_arguments, tmp_path / "resumed", *options))
     for part in ("state_dict", "current_model_state"):
-        assert all(torch.equal(value, cut[part][name]) for name, value in whole[part].items())
-    assert whole["lr_schedulers"] == cut["lr_schedulers"]
+        assert all(torch.equal(value, resumed[part][name]) for name, value in uninterrupted[part].items())
+    assert uninterrupted["lr_schedulers"] == resumed["lr_schedulers"]
 
 
-def test_frozen_statistics_stay_those_of_the_data(cli, train_arguments, tmp_path):
+def test_frozen_statistics_keep_their_initial_values(cli, train_arguments, tmp_path):
     arguments = ["model.trainable_statistics=false", "optimizer=adamw", "trainer.gradient_clip_val=1.0"]
     folder = run(cli, train_arguments, tmp_path, *arguments)
     first = run(cli, train_arguments, tmp_path / "moved", *arguments[1:])
@@ -58,7 +58,8 @@ def test_frozen_statistics_stay_those_of_the_data(cli, train_arguments, tmp_path
 
 @pytest.mark.parametrize("num_batches", [8, 6, 2])
 def test_a_profile_is_a_table_and_a_trace(cli, train_arguments, tmp_path, capfd, num_batches):
-    arguments = [one for one in train_arguments if not one.startswith(("data.samples_per_track", "trainer.max"))]
+    excluded = ("data.samples_per_track", "trainer.max")
+    arguments = [argument for argument in train_arguments if not argument.startswith(excluded)]
     more = [f"paths.out={tmp_path}", f"trainer.limit_train_batches={num_batches}", "data.samples_per_track=8"]
     assert cli("train", *arguments, "debug=profile", *more) == 0
     (folder,) = (tmp_path / "debug").iterdir()
@@ -70,25 +71,26 @@ def test_a_profile_is_a_table_and_a_trace(cli, train_arguments, tmp_path, capfd,
         assert "Self CPU" in capfd.readouterr().out
 
 
-def test_the_largest_batch_that_fits_is_looked_for(cli, train_arguments, tmp_path, capfd, monkeypatch):
+def test_debug_batch_size_finds_the_largest_batch_that_fits(cli, train_arguments, tmp_path, capfd, monkeypatch):
     step = SeparationModule.training_step
 
     def training_step(module, batch, batch_idx):
         if len(batch["mixture"]) > 12:
-            raise RuntimeError("CUDA out of memory.")  # what Lightning goes by
+            raise RuntimeError("CUDA out of memory.")  # Lightning recognises this message
         return step(module, batch, batch_idx)
 
     monkeypatch.setattr(SeparationModule, "training_step", training_step)
-    arguments = [one for one in train_arguments if not one.startswith(("trainer.max", "data.samples_per_track"))]
+    excluded = ("data.samples_per_track", "trainer.max")
+    arguments = [argument for argument in train_arguments if not argument.startswith(excluded)]
     more = [f"paths.out={tmp_path}", "data.samples_per_track=100", "callbacks.batch_size.steps_per_trial=1"]
     assert cli("train", *arguments, "debug=batch_size", *more) == 0
-    said = re.search(r"the largest that fits: data.batch_size=(\d+)", capfd.readouterr().out)
-    assert 10 <= int(said[1]) <= 12, "Lightning leaves a margin"
+    logged = re.search(r"largest batch that fits: data.batch_size=(\d+)", capfd.readouterr().out)
+    assert 10 <= int(logged[1]) <= 12, "Lightning leaves a margin"
 
 
 @pytest.mark.parametrize("experiment", ["umxhq", "umx"])
 def test_an_epoch_of_the_published_recipe_has_344_steps(write_tree, tmp_path, experiment):
-    names = [*MUSDB_VALIDATION_TRACKS, *(f"Track {i}" for i in range(86))]  # MUSDB18 has 100 to train on
+    names = [*MUSDB_VALIDATION_TRACKS, *(f"Track {i}" for i in range(86))]  # MUSDB18's 100 training tracks
     root = write_tree(tmp_path / "data", names, num_samples=1)
     cfg = compose("train", [f"experiment={experiment}", f"data.root={root}", "data=musdb18hq"])
     datamodule = make_datamodule(cfg.data)

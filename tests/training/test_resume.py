@@ -1,4 +1,4 @@
-"""A run that was interrupted and continued ends as the one that was not, bit for bit."""
+"""An interrupted and resumed run ends bit-identical to an uninterrupted one."""
 
 import json
 import os
@@ -29,9 +29,9 @@ def folder_of(out):
 
 
 def result_of(run):
-    """Everything that must be equal: the checkpoint but for what it says of the code, and metrics.csv.
+    """Collect what must be equal: metrics.csv, and the checkpoint without configuration, git state and timings.
 
-    Lightning's `loops` count how often its hooks were called, which nothing depends on.
+    Lightning's `loops` are left out: they count how often its hooks were called, which nothing depends on.
     """
     content = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     content.pop("loops")
@@ -41,20 +41,21 @@ def result_of(run):
     return {**content, "metrics.csv": (run / "metrics.csv").read_bytes()}
 
 
-def assert_same(one, other, where=""):
-    assert type(one) is type(other), where
-    if isinstance(one, dict):
-        assert list(one) == list(other), where
-        for name in one:
-            assert_same(one[name], other[name], f"{where}.{name}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other), where
-        for i, (left, right) in enumerate(zip(one, other, strict=True)):
-            assert_same(left, right, f"{where}[{i}]")
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), where
+def assert_same(actual, expected, path=""):
+    """Assert that nested containers are equal; a failure names the path to the first difference."""
+    assert type(actual) is type(expected), path
+    if isinstance(actual, dict):
+        assert list(actual) == list(expected), path
+        for name in actual:
+            assert_same(actual[name], expected[name], f"{path}.{name}")
+    elif isinstance(actual, list | tuple):
+        assert len(actual) == len(expected), path
+        for i, (left, right) in enumerate(zip(actual, expected, strict=True)):
+            assert_same(left, right, f"{path}[{i}]")
+    elif isinstance(actual, torch.Tensor):
+        assert torch.equal(actual, expected), path
     else:
-        assert one == other, where
+        assert actual == expected, path
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def uninterrupted(arguments, cli, tmp_path_factory):
 
 @pytest.fixture
 def send_at(monkeypatch):
-    """Send this process a signal when training comes to a step."""
+    """Return a function that has training send this process a signal at a step."""
 
     def install(step, signum):
         original = SeparationModule.training_step
@@ -86,12 +87,12 @@ def send_at(monkeypatch):
     [
         (0, signal.SIGTERM, 75, [0, 1]),
         (2, signal.SIGINT, 130, [0, 3]),
-        (4, signal.SIGUSR1, 75, [1, 0]),  # the last batch: its epoch is finished first
+        (4, signal.SIGUSR1, 75, [1, 0]),  # the last batch: the epoch is finished first
         (7, signal.SIGUSR2, 75, [1, 3]),
         (14, signal.SIGTERM, 75, [3, 0]),
     ],
 )
-def test_a_signal_saves_and_the_same_command_ends_as_if_nothing_had_been(
+def test_a_signal_saves_a_checkpoint_and_the_same_command_ends_as_if_uninterrupted(
     arguments, cli, tmp_path, uninterrupted, send_at, step, signum, code, position
 ):
     send_at(step, signum)
@@ -109,7 +110,7 @@ def test_a_signal_saves_and_the_same_command_ends_as_if_nothing_had_been(
 
 
 @pytest.mark.parametrize(("length", "position"), [(1, [0, 1]), (8, [1, 3]), (10, [2, 0]), (None, [1, 3])])
-def test_a_run_cut_by_steps_or_time_goes_on_as_if_it_had_not_been(
+def test_a_run_cut_by_max_steps_or_max_time_resumes_as_if_uninterrupted(
     arguments, cli, tmp_path, uninterrupted, monkeypatch, length, position
 ):
     original = SeparationModule.training_step
@@ -131,7 +132,7 @@ def test_a_run_cut_by_steps_or_time_goes_on_as_if_it_had_not_been(
     assert_same(result_of(run), uninterrupted)
 
 
-def test_another_number_of_threads_is_said_when_a_run_goes_on(arguments, cli, tmp_path, capfd):
+def test_a_resumed_run_reports_a_changed_number_of_threads(arguments, cli, tmp_path, capfd):
     assert cli("train", *arguments, f"paths.out={tmp_path}", "trainer.max_epochs=1") == 0
     path = folder_of(tmp_path) / "env.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "threads": 99}))
@@ -139,7 +140,7 @@ def test_another_number_of_threads_is_said_when_a_run_goes_on(arguments, cli, tm
     assert "threads: was 99, is " in capfd.readouterr().out
 
 
-def test_other_data_than_the_run_was_begun_with_is_refused(arguments, cli, tmp_path, capfd, write_tree):
+def test_a_run_refuses_data_other_than_it_was_begun_with(arguments, cli, tmp_path, capfd, write_tree):
     names = ("Some Band - Track", "Actions - One Minute Smile", "Other Band - Song")
     other = write_tree(tmp_path / "tree", names, ("Some Test - Track",), num_samples=90_000)
     assert cli("train", *arguments, f"paths.out={tmp_path}", "trainer.max_epochs=1") == 0
@@ -151,14 +152,14 @@ def test_other_data_than_the_run_was_begun_with_is_refused(arguments, cli, tmp_p
     assert status.read(run).state == "done"
 
 
-def test_loader_processes_change_no_weight(arguments, cli, tmp_path, uninterrupted):
+def test_loader_processes_do_not_change_weights(arguments, cli, tmp_path, uninterrupted):
     options = [*arguments, f"paths.out={tmp_path}", "data.storage=disk", "data.num_workers=2"]
     assert cli("train", *options) == 0
     (run,) = tmp_path.glob("runs/*/drums-s42")
     assert_same(result_of(run), uninterrupted)
 
 
-def test_fresh_moves_the_old_run_aside_and_starts_anew(arguments, cli, tmp_path, uninterrupted):
+def test_fresh_moves_the_old_run_aside_and_starts_again(arguments, cli, tmp_path, uninterrupted):
     assert cli("train", *arguments, f"paths.out={tmp_path}", "trainer.max_epochs=1") == 0
     assert cli("train", *arguments, f"paths.out={tmp_path}", "fresh=true") == 0
     (experiment,) = (tmp_path / "runs").iterdir()

@@ -6,6 +6,7 @@ from unmix.training.trainer import device_arguments, make_trainer
 
 
 def pretend(monkeypatch, count):
+    """Pretend that this machine has a number of CUDA devices."""
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
 
 
@@ -23,7 +24,7 @@ def pretend(monkeypatch, count):
         (4, [2], ("gpu", [2], "auto")),
     ],
 )
-def test_gpus_become_lightning_s_words(monkeypatch, available, gpus, expected):
+def test_gpus_are_translated_to_lightning_s_arguments(monkeypatch, available, gpus, expected):
     pretend(monkeypatch, available)
     arguments = device_arguments(gpus, num_nodes=1, cpu_processes=1)
     assert (arguments["accelerator"], arguments["devices"], arguments["strategy"]) == expected
@@ -36,19 +37,19 @@ def test_cpu_processes_and_nodes_mean_ddp(monkeypatch):
 
 
 @pytest.mark.parametrize(("available", "gpus"), [(0, 4), (2, 4), (2, [0, 2]), (2, -2)])
-def test_more_gpus_than_there_are_is_refused(monkeypatch, available, gpus):
+def test_more_gpus_than_available_are_refused(monkeypatch, available, gpus):
     pretend(monkeypatch, available)
     with pytest.raises(ValueError, match=r"trainer.gpus: got .* but this machine has (no|2) CUDA device"):
         device_arguments(gpus, num_nodes=1, cpu_processes=1)
 
 
-def test_arguments_go_to_lightning():
+def test_other_arguments_are_passed_to_lightning():
     trainer = make_trainer(0, max_epochs=3, logger=False, enable_checkpointing=False)
     assert trainer.max_epochs == 3
     assert isinstance(trainer.accelerator, CPUAccelerator)
 
 
-def test_products_of_matrices_are_float32_unless_asked():
+def test_matmul_precision_is_float32_by_default():
     before = torch.get_float32_matmul_precision()
     make_trainer(0, matmul_precision="high")
     assert torch.get_float32_matmul_precision() == "high"
@@ -58,8 +59,8 @@ def test_products_of_matrices_are_float32_unless_asked():
         make_trainer(0, matmul_precision="hihg")
 
 
-def test_unknown_and_doubled_arguments_are_refused():
+def test_unknown_and_conflicting_arguments_are_refused():
     with pytest.raises(ValueError, match=r"trainer.max_epoch: .*did you mean 'max_epochs'\?"):
         make_trainer(0, max_epoch=3)
-    with pytest.raises(ValueError, match=r"trainer.devices: set by trainer.gpus here"):
+    with pytest.raises(ValueError, match=r"trainer.devices: not allowed, trainer.gpus sets it"):
         make_trainer(0, devices=2)

@@ -1,1 +1,1 @@
-"""Models, and the separators that join them. `contract` says what a model is."""
+"""Models and the separators that join them; `contract` defines what a model is."""

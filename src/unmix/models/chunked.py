@@ -1,7 +1,7 @@
-"""Separation of a track of any length by any model: overlapping chunks, faded into each other.
+"""Separation of tracks of any length by any model, in overlapping chunks with cross-fades.
 
-Neighbouring chunks overlap by a share of their length, over which one fades out linearly while the next fades in; the
-two weights add up to one. Memory holds a batch of chunks and their estimates, however long the track is.
+Neighbouring chunks overlap by a share of their length, over which the first fades out linearly while the second fades
+in, with weights that add up to one. Memory holds one batch of chunks and estimates, whatever the length of the track.
 """
 
 from collections.abc import Iterator
@@ -24,19 +24,19 @@ def separate(
     overlap: float = 0.25,
     batch_size: int = 1,
 ) -> Iterator[Tensor]:
-    """Separate a track chunk by chunk.
+    """Separate a track in overlapping chunks.
 
     Args:
         model: see `contract.SourceSeparator`, in evaluation mode.
         read: samples of the track at the model's rate, (channels, samples).
         num_samples: length of the track.
-        chunk_samples: length of a chunk; silence fills up the last one.
-        overlap: share of a chunk that the next one covers too, 0 up to 0.5.
-        batch_size: chunks that the model separates at once.
+        chunk_samples: length of a chunk; the last one is padded with silence.
+        overlap: share of a chunk that the next one overlaps, 0 to 0.5.
+        batch_size: number of chunks that the model separates at once.
     Yields:
-        (targets, channels, samples), together `num_samples`.
+        Consecutive estimates, (targets, channels, samples), of `num_samples` in total.
     Raises:
-        ValueError: on an empty track, settings outside their range, or estimates of another shape or not finite.
+        ValueError: on an empty track, a setting out of range, or estimates of a wrong shape or not finite.
     """
     if num_samples < 1:
         raise ValueError("input: got a track without a sample")
@@ -48,7 +48,7 @@ def separate(
     step = chunk_samples - fade
     num_chunks = max(1, -(-(num_samples - fade) // step))
     chunks = _estimates(model, read, num_samples, chunk_samples, range(0, num_chunks * step, step), batch_size)
-    tail: Tensor | None = None  # the faded end of the chunk before
+    tail: Tensor | None = None  # end of the previous chunk, which fades out
     for index, chunk in enumerate(chunks):
         if tail is not None:
             chunk[..., :fade] = torch.lerp(tail, chunk[..., :fade], _ramp(fade, chunk))
@@ -61,14 +61,14 @@ def separate(
 
 
 def _ramp(length: int, like: Tensor) -> Tensor:
-    """Weights of the chunk that fades in; never 0 or 1, so that both chunks count."""
+    """Weights of the chunk that fades in, all between 0 and 1 exclusive, so that both chunks count."""
     return (torch.arange(length, device=like.device, dtype=like.dtype) + 0.5) / length
 
 
 def _estimates(
     model: nn.Module, read: Read, num_samples: int, chunk_samples: int, starts: range, batch_size: int
 ) -> Iterator[Tensor]:
-    """Estimates of every chunk, (targets, channels, chunk_samples)."""
+    """Separate all chunks in batches; yields (targets, channels, chunk_samples) for each chunk."""
     weight = next(model.parameters(), torch.empty(0))
     for first in range(0, len(starts), batch_size):
         chunks = []

@@ -1,10 +1,10 @@
-"""The contract of a model: everything that training, evaluation and separation know about one.
+"""The contract of a model: all that training, evaluation and separation rely on.
 
-A model needs no base class. It may also have any of these, which are looked up by name:
+A model needs no base class. Beside `SourceSeparator` it may have any of these, which are looked up by name:
 
-    chunk_seconds           length in which long tracks are cut for it; 10 s when it does not say
+    chunk_seconds           length of the chunks that long tracks are cut into for this model; 10 s by default
     prepare(data, device)   called once before training, with `TrainingData`
-    join(models, ...)       class method: a separator of several models of one family; see `joined.join`
+    join(models, ...)       class method that joins models of this class into one separator, see `joined.join`
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 DEFAULT_CHUNK_SECONDS = 10.0
 
-# Samples start .. stop - 1 of a track, (channels, samples).
+# read(start, stop) returns samples start .. stop - 1 of a track, (channels, samples).
 Read = Callable[[int, int], Tensor]
 
 
 class SourceSeparator(Protocol):
-    """Estimates one or several sources of a mixture: waveforms in, waveforms out.
+    """Model that estimates one or several sources of a mixture: waveforms in, waveforms out.
 
     Args:
-        targets: names of the sources it estimates, in the order of its output.
+        targets: names of the estimated sources, in the order of the output.
         sample_rate: Hz.
         num_channels: audio channels.
     """
@@ -33,33 +33,33 @@ class SourceSeparator(Protocol):
     num_channels: int
 
     def forward(self, mixture: Tensor) -> Tensor:
-        """(batch, channels, samples) -> (batch, targets, channels, samples)."""
+        """Estimate the targets: (batch, channels, samples) -> (batch, targets, channels, samples)."""
 
 
 @runtime_checkable
 class Separator(Protocol):
-    """Models joined so that they separate tracks of any length; see `joined.join`."""
+    """One or several models joined to separate tracks of any length, see `joined.join`."""
 
     targets: tuple[str, ...]
     sample_rate: int
     num_channels: int
 
     def __call__(self, mixture: Tensor) -> Tensor:
-        """(batch, channels, samples) -> (batch, sources, channels, samples)."""
+        """Separate mixtures: (batch, channels, samples) -> (batch, sources, channels, samples)."""
 
     def stream(self, read: Read, num_samples: int, *, exact_seconds: float = 900.0) -> Iterator[Tensor]:
-        """Estimates of a track in blocks, (sources, channels, samples) each, in bounded memory."""
+        """Separate a track of any length in bounded memory; yields blocks (sources, channels, samples)."""
 
 
 class TrainingData(Protocol):
-    """What a model may ask of the training data before it is trained."""
+    """Statistics of the training data that a model's `prepare` may ask for."""
 
     def magnitude_statistics(self, stft: nn.Module, device: torch.device) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of each frequency bin over all training mixtures, (bins,) each."""
 
 
 def check(model: Any, name: str = "model") -> None:
-    """Check that an object is a model.
+    """Check that an object has the attributes and the `forward` of a model; `name` begins error messages.
 
     Raises:
         ValueError: when an attribute of the contract is missing or has another type.
@@ -84,10 +84,10 @@ def check(model: Any, name: str = "model") -> None:
 
 @torch.no_grad()
 def check_output(model: nn.Module, name: str = "model") -> None:
-    """Run a model on a second of noise and check what comes out; costs one forward pass on its device.
+    """Check a model's output for one second of noise, at the cost of a forward pass on its device.
 
     Raises:
-        ValueError: when it fails, its output has another shape than the contract says, or is not finite.
+        ValueError: when the model fails, or its output has a wrong shape or is NaN or infinite.
     """
     separator: Any = model
     was_training, generator = model.training, torch.Generator().manual_seed(0)
@@ -107,13 +107,16 @@ def check_output(model: nn.Module, name: str = "model") -> None:
 
 
 def check_finite(estimates: Tensor, model: nn.Module, name: str = "model") -> None:
-    """Raise ValueError when estimates hold NaN or infinity."""
+    """Check that a model's estimates are finite; raises ValueError when they are not."""
     if not bool(estimates.isfinite().all()):
         raise ValueError(f"{name}: {type(model).__qualname__} returned NaN or infinity")
 
 
 def estimate(model: Any, mixture: Tensor, name: str = "model") -> Tensor:
-    """Run a model: (batch, channels, samples) -> (batch, targets, channels, samples).
+    """Run a model and check the shape of its output.
+
+    Shape:
+        (batch, channels, samples) -> (batch, targets, channels, samples).
 
     Raises:
         ValueError: when the output has another shape.
@@ -131,12 +134,12 @@ def estimate(model: Any, mixture: Tensor, name: str = "model") -> Tensor:
 
 
 def chunk_samples(model: Any) -> int:
-    """Length in samples in which long tracks are cut for a model."""
+    """Length in samples of the chunks that long tracks are cut into for a model."""
     return round(getattr(model, "chunk_seconds", DEFAULT_CHUNK_SECONDS) * model.sample_rate)
 
 
 def check_alike(models: Sequence[Any]) -> None:
-    """Check that models can separate one mixture together.
+    """Check that models take the same audio, so that they can separate a mixture together.
 
     Raises:
         ValueError: when they differ in sample rate or number of channels.

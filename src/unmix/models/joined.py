@@ -1,4 +1,4 @@
-"""Separators made of several models: of one family by its own rule, of any others side by side."""
+"""Separators made of several models: of one class by its own `join`, of any others side by side."""
 
 from collections.abc import Iterator, Sequence
 from tempfile import TemporaryFile
@@ -15,12 +15,9 @@ from unmix.models import chunked, contract
 from unmix.models.contract import Read, Separator
 
 RESIDUAL = "residual"
-EM_FFT_SIZE, EM_HOP_SIZE, EM_FRAMES = (
-    4096,
-    1024,
-    300,
-)  # the Wiener filter of waveform models, over 7-s blocks at 44.1 kHz
-# Settings of `join` that only a family with its own rule understands, with the values that change nothing.
+# The Wiener filter of waveform models runs over blocks of 300 frames, 7 s at 44.1 kHz.
+EM_FFT_SIZE, EM_HOP_SIZE, EM_FRAMES = 4096, 1024, 300
+# Settings that only Open-Unmix's `join` takes, with their neutral values.
 FAMILY_SETTINGS = {"softmask": False, "wiener": "torch", "window": "whole"}
 
 
@@ -39,13 +36,13 @@ def join(
 
     Args:
         models: see `contract.SourceSeparator`; each estimates at least one target that no earlier one does.
-        targets: sources that are wanted, in this order; None is all that the models estimate.
-        niter: EM passes of the Wiener filter; None is 1 for Open-Unmix networks and 0 for all others.
-        residual: adds a last source, what the targets leave of the mixture.
-        chunk_seconds: length in which long tracks are cut for models without a streaming of their own; None is what
-            the model says, or 10.
-        overlap: share of a chunk that the next one covers too.
-        chunk_batch: chunks that are separated at once.
+        targets: sources to estimate, in the order of the output; None is all that the models estimate.
+        niter: EM iterations of the Wiener filter; None is 1 for Open-Unmix networks and 0 for all others.
+        residual: whether to add a last source, the mixture minus all targets.
+        chunk_seconds: length of the chunks that long tracks are cut into, for models that do not stream themselves;
+            None is the model's own `chunk_seconds`, or 10.
+        overlap: share of a chunk that the next one overlaps.
+        chunk_batch: number of chunks separated at once.
         family_settings: `softmask`, `wiener`, `window`, see `open_unmix.Separator`.
     Raises:
         ValueError: when the models differ in sample rate or channels, or a setting does not apply to them.
@@ -59,7 +56,7 @@ def join(
         return cast(Any, family).join(ordered, niter=niter, residual=residual, **family_settings)
     for name, neutral in FAMILY_SETTINGS.items():
         if family_settings.pop(name, neutral) != neutral:
-            raise ValueError(f"separator.{name}: only Open-Unmix networks know it; leave it at {neutral!r}")
+            raise ValueError(f"separator.{name}: only for Open-Unmix networks; leave it at {neutral!r}")
     wanted = list(targets or dict.fromkeys(target for model in models for target in cast(Any, model).targets))
     return JoinedSeparator(
         models,
@@ -77,7 +74,7 @@ def _first(model: Any) -> str:
 
 
 class JoinedSeparator(nn.Module):
-    """Models side by side: each target comes from the first model that estimates it.
+    """Separator of models side by side: each target comes from the first model that estimates it.
 
     Args:
         models, niter, residual, chunk_seconds, overlap, chunk_batch: see `join`.
@@ -87,7 +84,7 @@ class JoinedSeparator(nn.Module):
         mixture (batch, channels, samples) -> (batch, sources, channels, samples), sources in the order of `targets`.
 
     Raises:
-        ValueError: when no model estimates a wanted target, or EM has one source alone to refine.
+        ValueError: when no model estimates a wanted target, a setting is out of range, or EM has a single source.
     """
 
     def __init__(
@@ -114,7 +111,7 @@ class JoinedSeparator(nn.Module):
         if niter and len(wanted) + residual < 2:
             raise ValueError(
                 f"separator.niter: got {niter} with the single target {wanted[0]!r}; the Wiener filter shares the "
-                "mixture among sources: residual=true gives it a second one, separator.niter=0 does without"
+                "mixture among sources: set residual=true to add a second one, or separator.niter=0"
             )
         if chunk_seconds is not None and not chunk_seconds > 0:
             raise ValueError(f"separator.chunk_seconds: got {chunk_seconds!r}, a number above 0 or null is needed")
@@ -143,30 +140,32 @@ class JoinedSeparator(nn.Module):
         return refined[..., :num_samples]
 
     def _refine(self, magnitudes: Tensor, mixture: Tensor) -> Tensor:
-        """EM over a block of frames; shapes as `unmix.wiener`."""
+        """Refine the estimates of a block of frames by EM; shapes as in `unmix.wiener`."""
         return wiener(magnitudes, mixture, iterations=self.niter, eps=torch.finfo(torch.float64).eps)
 
     def _with_residual(self, estimates: Tensor, mixture: Tensor) -> Tensor:
-        """Append what the estimates leave of the mixture, where that is a source."""
+        """Append the mixture minus all estimates, if `residual` is set."""
         if not self.residual:
             return estimates
-        rest = mixture.unsqueeze(-3) - estimates.sum(dim=-3, keepdim=True)
-        return torch.cat([estimates, rest], dim=-3)
+        residual = mixture.unsqueeze(-3) - estimates.sum(dim=-3, keepdim=True)
+        return torch.cat([estimates, residual], dim=-3)
 
     @torch.no_grad()
     def stream(self, read: Read, num_samples: int, *, exact_seconds: float = 900.0) -> Iterator[Tensor]:
-        """Estimates of a track in blocks, (sources, channels, samples) each.
+        """Separate a track of any length in bounded memory.
 
         Args:
-            read: samples of the track at `sample_rate`.
+            read: reads samples of the track at `sample_rate`.
             num_samples: length of the track.
-            exact_seconds: for models with a streaming of their own, see `open_unmix.streaming.separate`.
+            exact_seconds: for Open-Unmix networks, see `open_unmix.streaming.separate`.
+        Yields:
+            Consecutive estimates, (sources, channels, samples).
         """
         blocks = self._estimates(read, num_samples, exact_seconds)
         return self._refined(read, num_samples, blocks) if self.niter else blocks
 
     def _estimates(self, read: Read, num_samples: int, exact_seconds: float) -> Iterator[Tensor]:
-        """Estimates of all models, in blocks that end where all of them have got to."""
+        """Join the streams of all models; yields blocks as long as all of them have estimates for."""
         streams = [self._stream_of(model, read, num_samples, exact_seconds) for model in self.models]
         pending: list[Tensor | None] = [None] * len(streams)
         position = 0
@@ -174,17 +173,17 @@ class JoinedSeparator(nn.Module):
             for i, stream in enumerate(streams):
                 if pending[i] is None:
                     pending[i] = next(stream)
-            held = cast(list[Tensor], pending)
-            length = min(block.shape[-1] for block in held)
-            estimates = torch.cat([block[..., :length] for block in held])[self.positions]
+            available = cast(list[Tensor], pending)
+            length = min(block.shape[-1] for block in available)
+            estimates = torch.cat([block[..., :length] for block in available])[self.positions]
             yield self._with_residual(estimates, read(position, position + length).to(estimates.device))
-            pending = [block[..., length:] if block.shape[-1] > length else None for block in held]
+            pending = [block[..., length:] if block.shape[-1] > length else None for block in available]
             position += length
 
     def _stream_of(self, model: Any, read: Read, num_samples: int, exact_seconds: float) -> Iterator[Tensor]:
         if hasattr(type(model), "join"):
-            own: Separator = type(model).join([model], niter=0)
-            return own.stream(read, num_samples, exact_seconds=exact_seconds)
+            separator: Separator = type(model).join([model], niter=0)
+            return separator.stream(read, num_samples, exact_seconds=exact_seconds)
         chunk = (
             contract.chunk_samples(model)
             if self.chunk_seconds is None
@@ -195,7 +194,7 @@ class JoinedSeparator(nn.Module):
         )
 
     def _refined(self, read: Read, num_samples: int, blocks: Iterator[Tensor]) -> Iterator[Tensor]:
-        """Wiener filter over blocks of frames; the estimates wait in a temporary file."""
+        """Refine streamed estimates by the Wiener filter, block by block, from a temporary file of all estimates."""
         device, padded = self.stft.window.device, max(num_samples, self.stft.fft_size)
         sources, channels = len(self.targets), self.num_channels
         with TemporaryFile(prefix="unmix-") as file:
@@ -217,7 +216,7 @@ class JoinedSeparator(nn.Module):
                 strict=True,
             )
             refined = (self._refine(y.abs().unflatten(0, (sources, channels))[None], x[None])[0] for y, x in pairs)
-            left = num_samples
+            remaining = num_samples
             for block in waveforms(self.stft, refined, padded):
-                yield block[..., :left]
-                left -= min(left, block.shape[-1])
+                yield block[..., :remaining]
+                remaining -= min(remaining, block.shape[-1])

@@ -1,1 +1,1 @@
-"""The LightningModule, its trainer and callbacks."""
+"""Training: the LightningModule, objectives, the Trainer, callbacks, checkpoints and loggers."""

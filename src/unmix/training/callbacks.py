@@ -1,4 +1,4 @@
-"""What happens beside the optimisation: reseeding, metrics.csv, throughput, progress, status."""
+"""Callbacks beside the optimisation: reseeding, metrics.csv, throughput, progress, status."""
 
 import csv
 import logging
@@ -18,27 +18,29 @@ from unmix.training.checkpoints import Checkpoints, finished_epochs, is_within_e
 
 log = logging.getLogger(__name__)
 
-TIMING = "time/"  # metrics that no rerun repeats
+TIMING = "time/"  # prefix of metrics that differ from rerun to rerun
 
 
 class ReseedEveryStep(Callback):
-    """Dropout as a pure function of (seed, step, rank), so that a run resumed within an epoch draws the same."""
+    """Seeds torch from (seed, step, rank) at every step, so that a resumed run draws the same dropout."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        # Odd multipliers keep the three apart; torch mixes the bits of what it gets.
+        # Odd multipliers keep seed, step and rank from coinciding; torch mixes the bits of its seed.
         torch.manual_seed((self.seed * 1_000_003 + trainer.global_step) * 1_009 + trainer.global_rank)
 
 
 class MetricsCsv(Callback):
-    """One row of metrics an epoch, appended to a file that a resumed run cuts back to where it goes on.
+    """Appends one row of metrics per epoch to a CSV file; a resumed run first removes later rows.
 
-    Columns are those of the first epoch. Times are left out: two runs of one command write the same bytes.
+    Columns are those of the first epoch. Timings are left out, so that two runs of one command write identical files.
 
+    Args:
+        path: CSV file.
     Raises:
-        ValueError: at the start, when the file is no such table or lacks the epochs before this one.
+        ValueError: at the start of training, when the file is not such a table or lacks a finished epoch.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -49,10 +51,10 @@ class MetricsCsv(Callback):
             self._cut(finished_epochs(trainer))
 
     def _cut(self, epochs: int) -> None:
-        """Keep the rows of the epochs that are finished; a later one was written by an attempt that was killed."""
+        """Keep the rows of finished epochs; a later row comes from an attempt that was killed."""
         header, *rows = self.path.read_text().splitlines(keepends=True) or [""]
         if rows and not rows[-1].endswith("\n"):
-            rows.pop()  # killed while writing it
+            rows.pop()  # incomplete: the process was killed while writing it
         numbers = [row.partition(",")[0] for row in rows]
         first = int(numbers[0]) if numbers and numbers[0].isdecimal() else epochs
         kept = rows[: epochs - first]
@@ -87,10 +89,10 @@ class MetricsCsv(Callback):
 
 
 class Throughput(Callback):
-    """Seconds of training audio per second of an epoch, the share of it spent waiting for data, the time it took."""
+    """Logs an epoch's duration, its seconds of training audio per second, and the share of time waiting for data."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._reset()  # a run resumed within an epoch does not start one
+        self._reset()  # a run resumed within an epoch skips `on_train_epoch_start`
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._reset()
@@ -119,17 +121,17 @@ class Throughput(Callback):
 
 
 class GradientNorm(Callback):
-    """The 2-norm of all gradients, before they are clipped, in the steps that loggers get."""
+    """Logs the 2-norm of all gradients before clipping, at the steps that loggers record."""
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if trainer.loggers and (trainer.global_step + 1) % every == 0:
+        interval = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if trainer.loggers and (trainer.global_step + 1) % interval == 0:
             gradients = [weight.grad for weight in pl_module.parameters() if weight.grad is not None]
             pl_module.log("train/gradient_norm_step", torch.nn.utils.get_total_norm(gradients))
 
 
 class EpochLines(Callback):
-    """A line per epoch, for logs and pipes, where a progress bar is noise."""
+    """Logs one line per epoch, for log files and pipes, where a progress bar is noise."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         shown = (
@@ -142,22 +144,22 @@ class EpochLines(Callback):
         )
         values = {name: trainer.callback_metrics[name] for name in shown if name in trainer.callback_metrics}
         text = "  ".join(f"{name} {float(value):.4g}" for name, value in values.items())
-        last = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
+        of_total = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
         if trainer.is_global_zero:
-            log.info("epoch %d%s  %s", finished_epochs(trainer), last, text)
+            log.info("epoch %d%s  %s", finished_epochs(trainer), of_total, text)
 
 
 def progress() -> Callback:
-    """A progress bar on a terminal, lines elsewhere."""
+    """Make a progress bar on a terminal, one line per epoch elsewhere."""
     return TQDMProgressBar() if sys.stderr.isatty() else EpochLines()
 
 
 class StatusUpdates(Callback):
-    """Tells others how far the run is, every few seconds.
+    """Reports the progress of a run, at most every two seconds within an epoch.
 
     Args:
-        update: takes epoch, step, best and activity as keywords.
-        checkpoints: knows the best score.
+        update: called with the keywords epoch, step, best and activity.
+        checkpoints: callback that holds the best score.
     """
 
     SECONDS = 2.0
@@ -171,15 +173,15 @@ class StatusUpdates(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if time.monotonic() - self.updated > self.SECONDS:
-            self._tell(trainer, f"batch {batch_idx + 1}/{trainer.num_training_batches}")
+            self._report(trainer, f"batch {batch_idx + 1}/{trainer.num_training_batches}")
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._tell(trainer, "validating")
+        self._report(trainer, "validating")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._tell(trainer, "")
+        self._report(trainer, "")
 
-    def _tell(self, trainer: Trainer, activity: str) -> None:
+    def _report(self, trainer: Trainer, activity: str) -> None:
         self.updated = time.monotonic()
         best = self.checkpoints.best_score
         self.update(epoch=finished_epochs(trainer), step=trainer.global_step, best=best, activity=activity)

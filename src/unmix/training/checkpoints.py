@@ -1,7 +1,7 @@
-"""Checkpoints that survive: written whole or not at all, checked when read, with the one before kept.
+"""Crash-safe checkpoints: written completely or not at all, verified when read, the previous one kept.
 
-Lightning's own callback is not used: it copies the best checkpoint as the last one when it keeps one, forgets the best
-score when the folder moved, and writes in place.
+Lightning's ModelCheckpoint is not used: it writes in place, forgets the best score when the folder moves, and copies
+the best checkpoint as the last one when it keeps only one.
 """
 
 import logging
@@ -26,31 +26,31 @@ BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Writes to a temporary file, has it stored, and renames; the last checkpoint becomes `previous.ckpt`."""
+    """Writes to a temporary file, flushes it and renames it; an existing last.ckpt becomes previous.ckpt."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        before = path.with_name(PREVIOUS) if path.name == LAST else None
+        previous = path.with_name(PREVIOUS) if path.name == LAST else None
         try:
-            with replacing(path, is_durable=True, keep_as=before) as partial, partial.open("wb") as file:
+            with replacing(path, is_durable=True, keep_as=previous) as partial, partial.open("wb") as file:
                 torch.save(checkpoint, file)
         except (OSError, RuntimeError) as error:  # torch raises RuntimeError when the disk is full
-            raise OSError(f"{path}: could not be written ({error}); the checkpoint before it is whole") from error
+            raise OSError(f"{path}: cannot be written ({error}); the checkpoint before it is intact") from error
 
 
 class Checkpoints(Checkpoint):
-    """best.ckpt at the lowest `monitor`; last.ckpt every epoch, every so many minutes, and where a run is stopped.
+    """Saves best.ckpt at the lowest `monitor`, and last.ckpt after every epoch, on a timer and on a signal.
 
     Args:
-        dirpath: folder.
+        dirpath: folder of the checkpoints.
         monitor: metric to minimise.
-        every_minutes: between two checkpoints within an epoch.
+        every_minutes: time between two checkpoints within an epoch.
 
     Raises:
-        Interrupted: when a signal came in, after last.ckpt was written.
-        ArithmeticError: when a loss or a weight is no longer finite; nothing is written then.
-        OSError: when the file cannot be written.
+        Interrupted: after a signal, once last.ckpt is written.
+        ArithmeticError: when a loss or a weight is NaN or infinite; no checkpoint is written.
+        OSError: when a checkpoint cannot be written.
     """
 
     def __init__(self, dirpath: str | Path, *, monitor: str = "val/loss", every_minutes: float = 15.0) -> None:
@@ -59,8 +59,8 @@ class Checkpoints(Checkpoint):
         self.every_seconds = every_minutes * 60
         self.best_score: float | None = None
         self.stopped_early = False
-        self.record: dict[str, Any] = {}  # of the run: its configuration, identity, data and code
-        self.batch = 0  # of the epoch, that comes next
+        self.record: dict[str, Any] = {}  # the run's configuration, identity, data and code
+        self.batch = 0  # index of the epoch's next batch
 
     def state_dict(self) -> dict[str, Any]:
         return {"best_score": self.best_score}
@@ -69,7 +69,7 @@ class Checkpoints(Checkpoint):
         self.best_score = state_dict["best_score"]
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint_: dict[str, Any]) -> None:
-        """Write the key `unmix`: all there is to know to use the weights, and to go on."""
+        """Add the key `unmix`: everything needed to use the weights and to resume the run."""
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         checkpoint_[checkpoint.KEY] = {
             "schema": checkpoint.SCHEMA,
@@ -82,7 +82,7 @@ class Checkpoints(Checkpoint):
         }
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # Lightning has put its own over them after `on_fit_start`, which waits for other ranks from within a handler.
+        # Lightning replaces our handlers after `on_fit_start`; its own wait for other ranks inside a handler.
         signals.install()
         self.saved_at = time.monotonic()
 
@@ -90,111 +90,115 @@ class Checkpoints(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if not is_within_epoch(trainer):
-            return  # validation comes next, and only after it can an epoch be resumed
+            return  # validation comes next; an epoch resumes only before or after it
         is_stopped = _any_rank(trainer, signals.received() is not None)
         is_cut = _is_length_reached(trainer)
         if is_stopped or is_cut or _any_rank(trainer, time.monotonic() - self.saved_at > self.every_seconds):
             self.batch = batch_idx + 1
             self._save(trainer, pl_module, LAST)
         if is_cut:
-            trainer.should_stop = True  # Lightning validates then, which it does not for `max_steps`
+            trainer.should_stop = True  # makes Lightning validate, which it does not at `max_steps`
         if is_stopped:
             self._stop()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        losses = {name: float(trainer.callback_metrics[name]) for name in self._watched(trainer)}
+        losses = {name: float(trainer.callback_metrics[name]) for name in self._checked_losses(trainer)}
         for name, value in losses.items():
             if not math.isfinite(value):
                 raise ArithmeticError(_not_finite(f"{name} is {value}", trainer))
-        is_whole = not is_within_epoch(trainer)
-        if is_whole:
+        is_complete = not is_within_epoch(trainer)
+        if is_complete:
             self.batch, self.stopped_early = 0, _is_stopped_early(trainer)
         score = losses.get(self.monitor)
         if score is not None and (self.best_score is None or score < self.best_score):
             self.best_score = score
             self._save(trainer, pl_module, BEST)
-        if is_whole:  # else last.ckpt is of before this validation, and goes on as if there had been none
+        if is_complete:  # otherwise last.ckpt predates this validation, and the run resumes as if it had not happened
             self._save(trainer, pl_module, LAST)
         if _any_rank(trainer, signals.received() is not None):
             self._stop()
 
-    def _watched(self, trainer: Trainer) -> list[str]:
+    def _checked_losses(self, trainer: Trainer) -> list[str]:
         return [name for name in ("train/loss", self.monitor) if name in trainer.callback_metrics]
 
     def _save(self, trainer: Trainer, module: LightningModule, name: str) -> None:
         if not all(bool(weight.isfinite().all()) for weight in module.parameters()):
-            raise ArithmeticError(_not_finite("a weight is no number", trainer))
+            raise ArithmeticError(_not_finite("a weight is NaN or infinite", trainer))
         trainer.save_checkpoint(self.dirpath / name)
         self.saved_at = time.monotonic()
 
     def _stop(self) -> None:
         signum = signals.received()
-        raise signals.Interrupted(signals.HANDLED[1] if signum is None else signum)  # None: another rank's signal
+        raise signals.Interrupted(signals.HANDLED[1] if signum is None else signum)  # None: another rank got it
 
 
 def finished_epochs(trainer: Trainer) -> int:
-    """Also right within the hooks of an epoch's end, where `current_epoch` still counts it as running."""
+    """Count the finished epochs; in end-of-epoch hooks this includes the epoch, unlike `current_epoch`."""
     processed: int = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
     return processed
 
 
 def is_within_epoch(trainer: Trainer) -> bool:
-    """Whether batches of the epoch are left; also at its end, when `max_steps` or `max_time` cut it."""
+    """Tell whether batches of the epoch are left; at its end this means that `max_steps` or `max_time` cut it."""
     return not trainer.fit_loop.epoch_loop._num_ready_batches_reached()
 
 
 def _is_length_reached(trainer: Trainer) -> bool:
+    """Tell whether Lightning ends the training here, as at `max_steps` or `max_time`."""
     loop = trainer.fit_loop
     return loop.epoch_loop._is_training_done or (trainer.should_stop and loop._can_stop_early)
 
 
 def _is_stopped_early(trainer: Trainer) -> bool:
-    """By early stopping; `max_time` stops a trainer too, but with more time the run goes on."""
+    """Tell whether early stopping ended the run, and not `max_time`, which a later command may raise."""
     return trainer.should_stop and any(
-        isinstance(one, EarlyStopping) and one.wait_count >= one.patience for one in trainer.early_stopping_callbacks
+        isinstance(callback, EarlyStopping) and callback.wait_count >= callback.patience
+        for callback in trainer.early_stopping_callbacks
     )
 
 
 def _any_rank(trainer: Trainer, decision: bool) -> bool:
-    """Whether any rank says so; all must save together or none."""
+    """Tell whether a decision is true on any rank, so that all ranks save together."""
     if trainer.world_size == 1:
         return decision
     return trainer.strategy.reduce_boolean_decision(decision, all=False)
 
 
-def _not_finite(what: str, trainer: Trainer) -> str:
+def _not_finite(problem: str, trainer: Trainer) -> str:
     return (
-        f"{what} after step {trainer.global_step}, no checkpoint was written; "
+        f"{problem} after step {trainer.global_step}, no checkpoint was written; "
         "lower optimizer.lr, set trainer.gradient_clip_val, or find the operation with debug=anomaly"
     )
 
 
 def find_resumable(folder: Path) -> checkpoint.Checkpoint | None:
-    """The newest whole checkpoint of a run; None when the run has none.
+    """Find the newest undamaged checkpoint of a run; None when the run has no checkpoints.
 
+    Args:
+        folder: the run's folder of checkpoints.
     Raises:
-        ValueError: when there are files, but none of them is whole.
+        ValueError: when all of its checkpoints are damaged.
     """
     damaged: list[str] = []
     for path in (folder / LAST, folder / PREVIOUS):
         if not path.is_file():
             continue
         try:
-            content = _read_whole(path)
+            content = _read_verified(path)
         except (ValueError, OSError, zipfile.BadZipFile) as error:
             damaged.append(f"{path} is damaged ({error})")
             continue
         if damaged:
-            log.warning("%s: going on from %s", damaged[0], path.name)
+            log.warning("%s: resuming from %s", damaged[0], path.name)
         return content
     if damaged:
-        raise ValueError(f"{'; '.join(damaged)}: no checkpoint to go on from; fresh=true starts anew")
+        raise ValueError(f"{'; '.join(damaged)}: no checkpoint to resume from; fresh=true starts anew")
     return None
 
 
-def _read_whole(path: Path) -> checkpoint.Checkpoint:
-    """A checkpoint is a zip file: each of its records carries a checksum, and all of them are looked at."""
+def _read_verified(path: Path) -> checkpoint.Checkpoint:
+    """Read a checkpoint after verifying the checksum of every record in its zip file."""
     with zipfile.ZipFile(path) as archive:
-        if bad := archive.testzip():
-            raise ValueError(f"checksum of {bad} is wrong")
+        if damaged := archive.testzip():
+            raise ValueError(f"checksum of {damaged} is wrong")
     return checkpoint.read(path)

@@ -1,4 +1,4 @@
-"""Where runs are shown, beside metrics.csv: Weights & Biases, TensorBoard; under the same names."""
+"""Loggers beside metrics.csv, with the same names of metrics: Weights & Biases and TensorBoard."""
 
 import os
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ SUMMARIES = {"val/loss": "min", "val/sdr": "max"}
 
 @dataclass(frozen=True)
 class Job:
-    """What a logger shows.
+    """Names and folder under which a logger shows a training or an evaluation.
 
     Args:
         group: identity of the experiment.
-        name: of the job within it.
+        name: name of the job within the experiment.
         kind: `train`, `sweep` or `evaluate`.
-        path: folder of its files.
-        tags: to find it by.
+        path: folder of the job's files.
+        tags: labels to find it by.
     """
 
     group: str
@@ -41,14 +41,14 @@ class Job:
 
 
 class WandbRun(WandbLogger):
-    """One W&B run per job, with an id that a resumed job finds again; works with WANDB_MODE=offline.
+    """Logs a job as one W&B run, whose id a resumed job finds again; works with WANDB_MODE=offline.
 
     Args:
-        job: what it shows; its files lie in the folder `wandb` of the job's.
-        project, entity: as W&B's.
-        tags: beside the job's.
-        log_model: whether best.ckpt and last.ckpt become an artifact when a training ends, with the aliases `best` and
-            `latest`. Without a network `artifacts.json` says what they would be.
+        job: the job to log; W&B's files go to the folder `wandb` within the job's.
+        project, entity: W&B's project, and user or team.
+        tags: added to those of the job.
+        log_model: whether a finished training uploads best.ckpt and last.ckpt as versions of an artifact with the
+            aliases `best` and `latest`. When W&B is offline, `artifacts.json` records them instead.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class WandbRun(WandbLogger):
             group=job.group,
             job_type=job.kind,
             name=job.name,
-            # an agent of a W&B sweep waits for the id that it has chosen
+            # an agent of a W&B sweep waits for the id it chose
             id=None if "WANDB_SWEEP_ID" in os.environ else f"{job.group}-{job.name}",
             save_dir=job.path,
             tags=[*job.tags, *tags],
@@ -69,12 +69,12 @@ class WandbRun(WandbLogger):
         )
         self.job = job
         self.uploads_model = log_model
-        # Lightning passes it as None, and wandb 0.31 warns about it on every run.
+        # Lightning passes anonymous=None, and wandb 0.31 warns about it on every run.
         self._wandb_init.pop("anonymous", None)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Close the run: without this, the next job of a sweep in the same process would go on writing into it."""
+        """Upload the checkpoints and close the run, or the next job of this process would write into it."""
         super().finalize(status)
         if self._experiment is not None:
             if status == "success" and self.uploads_model:
@@ -85,7 +85,7 @@ class WandbRun(WandbLogger):
     @rank_zero_only
     def log_configuration(self, config: dict[str, Any]) -> None:
         self.experiment.config.update(config, allow_val_change=True)
-        for name, best in SUMMARIES.items():  # what a table of runs shows
+        for name, best in SUMMARIES.items():  # the value that W&B's table of runs shows
             self.experiment.define_metric(name, step_metric="trainer/global_step", summary=best)
 
     @rank_zero_only
@@ -113,24 +113,24 @@ class WandbRun(WandbLogger):
     def _log_checkpoints(self, path: Path) -> None:
         import wandb
 
-        found = {alias: path / f"{name}.ckpt" for alias, name in (("latest", "last"), ("best", "best"))}
-        found = {alias: file for alias, file in found.items() if file.is_file()}
+        files = {alias: path / f"{name}.ckpt" for alias, name in (("latest", "last"), ("best", "best"))}
+        files = {alias: file for alias, file in files.items() if file.is_file()}
         name = f"{self.job.group}-{self.job.name}"
         if self.experiment.offline:
             content = {
                 alias: {"file": file.name, "digest": checkpoint.digest(checkpoint.read(file).state)}
-                for alias, file in found.items()
+                for alias, file in files.items()
             }
             folder.write_json(self.job.path / "artifacts.json", {"name": name, "type": "model", "aliases": content})
             return
-        for alias, file in found.items():
+        for alias, file in files.items():
             artifact = wandb.Artifact(name, type="model")
             artifact.add_file(str(file), name="model.ckpt")
             self.experiment.log_artifact(artifact, aliases=[alias])
 
 
 class TensorBoardRun(TensorBoardLogger):
-    """Event files in the folder `tensorboard` of the job's: `tensorboard --logdir outputs/runs` shows them."""
+    """Writes event files to the job's folder `tensorboard`; `tensorboard --logdir outputs/runs` shows them."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job.path, name="tensorboard", version="")
@@ -145,7 +145,7 @@ class TensorBoardRun(TensorBoardLogger):
 
     @rank_zero_only
     def log_clip(self, name: str, waveform: Tensor, sample_rate: int, step: int) -> None:
-        mono = waveform.mean(dim=0, keepdim=True).cpu()  # all that TensorBoard plays
+        mono = waveform.mean(dim=0, keepdim=True).cpu()  # TensorBoard plays mono only
         self.experiment.add_audio(name, mono.clamp(-1, 1), step, sample_rate)
 
     @rank_zero_only
@@ -161,7 +161,7 @@ class TensorBoardRun(TensorBoardLogger):
 
 
 def _exit_code(status: str) -> int:
-    """As the process will end: 0, 130 (Ctrl-C), 75 (a signal that is not a person's) or 1."""
+    """Predict the exit code of the process: 0 (success), 130 (Ctrl-C), 75 (another signal) or 1."""
     if status == "success":
         return 0
     signum = signals.received()

@@ -1,4 +1,4 @@
-"""A model, its objective and its optimisation, as a LightningModule."""
+"""The LightningModule that trains a model: its objective, its optimiser and what it logs."""
 
 from collections.abc import Callable, Iterator
 from functools import reduce
@@ -21,7 +21,7 @@ Batch = dict[str, Tensor]
 
 
 class SeparationModule(LightningModule):
-    """Trains any model towards any objective.
+    """LightningModule for any model and any objective.
 
     Args:
         model: see `contract.SourceSeparator`.
@@ -48,7 +48,7 @@ class SeparationModule(LightningModule):
         self.model: Any = model
         self.objective = objective
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
-        # "disable": a loss that is NaN must be seen, not left out of the mean.
+        # "disable": a NaN loss must show in the mean, not be left out of it.
         self.train_loss, self.val_loss, self.val_sdr = (MeanMetric(nan_strategy="disable") for _ in range(3))
         self.val_sdr_tracks = SumMetric()
 
@@ -59,7 +59,7 @@ class SeparationModule(LightningModule):
 
     @property
     def validation_sources(self) -> tuple[str, ...]:
-        """Sources that validation reads: the targets, when the objective says that it looks at no others."""
+        """Sources that validation reads: all, or the targets alone when the objective declares `needs_targets_only`."""
         if getattr(self.objective, "needs_targets_only", False):
             return self.targets
         return tuple(self.trainer.datamodule.sources)  # type: ignore[attr-defined]
@@ -79,28 +79,28 @@ class SeparationModule(LightningModule):
         return loss
 
     def on_validation_start(self) -> None:
-        """Every rank validates with the BatchNorm statistics of the first, which are the ones that are saved."""
+        """Copy the first rank's BatchNorm statistics, which checkpoints hold, to every rank."""
         if self.trainer.world_size > 1:
             for buffer in self.model.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """One whole track: its loss, and the SDR of each target that sounds in it."""
+        """Add a track's loss, and the SDR of each target that is not silent in it, to the epoch's means."""
         sources = sources_of(batch)
-        losses, estimates, start = self._validated(batch["mixture"], sources)
+        losses, estimates, start = self._validate(batch["mixture"], sources)
         self.val_loss.update(total(losses))
         for position, target in enumerate(self.targets):
             reference = sources[target][..., start : start + estimates.shape[-1]]
-            if reference.abs().max() > 0:  # the SDR of silence is not defined
+            if reference.abs().max() > 0:  # the SDR of silence is undefined
                 self.val_sdr.update(signal_noise_ratio(estimates[:, position].flatten(), reference.flatten()))
                 self.val_sdr_tracks.update(1)
 
-    def _validated(self, mixture: Tensor, sources: Batch) -> Validation:
-        """Validate a track as the objective does, or piece by piece in bounded memory."""
+    def _validate(self, mixture: Tensor, sources: Batch) -> Validation:
+        """Run the objective's own validation on a track, or the objective piece by piece in bounded memory."""
         if hasattr(self.objective, "validate"):
             return self.objective.validate(self.model, mixture, sources)
         num_samples, piece = mixture.shape[-1], contract.chunk_samples(self.model)
-        starts = [piece * index for index in range(max(1, num_samples // piece))]  # the last takes the rest too
+        starts = [piece * index for index in range(max(1, num_samples // piece))]  # the last piece takes the rest
         estimates, losses, weights = [], [], []
         for start, end in zip(starts, [*starts[1:], num_samples], strict=True):
             part = {name: samples[..., start:end] for name, samples in sources.items()}
@@ -127,10 +127,10 @@ class SeparationModule(LightningModule):
         }
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Nothing: Lightning would step after the epoch's checkpoint, and a resumed run would lose the step."""
+        """Do nothing: `on_train_epoch_end` steps instead, before the epoch's checkpoint, which must hold the step."""
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Within an epoch, also its mean loss so far, of all ranks."""
+        """Save the epoch's mean loss so far, over all ranks, for a run that resumes within the epoch."""
         with self.train_loss.sync_context():
             checkpoint["train_loss"] = [self.train_loss.mean_value.item(), self.train_loss.weight.item()]
 
@@ -158,10 +158,10 @@ class SeparationModule(LightningModule):
 
 
 def sources_of(batch: Batch) -> Batch:
-    """All sources of a batch by name; what is left is the mixture."""
+    """Select the sources of a batch: everything but the mixture, by name."""
     return {name: samples for name, samples in batch.items() if name != "mixture"}
 
 
 def total(losses: Losses) -> Tensor:
-    """The sum of all losses."""
+    """Add up all losses of an objective."""
     return reduce(torch.add, losses.values())

@@ -1,14 +1,14 @@
-"""Objectives: what is learned, as losses of a model's estimates against the true sources.
+"""Objectives: losses of a model's estimates against the true sources.
 
-An objective is called as `objective(model, mixture, sources)` and returns losses by name, scalars whose sum is
-minimised: `mixture` is (batch, channels, samples), `sources` every source of the data by name, each of that shape. Any
-callable will do; it may also have
+An objective is any callable `objective(model, mixture, sources)` that returns losses by name, scalars whose sum is
+minimised. `mixture` is (batch, channels, samples); `sources` holds all sources of the data by name, each of that shape.
+An objective may also have
 
-    check(model)                          refuses a model that it cannot serve, before anything is written
-    validate(model, mixture, sources)     a `Validation` of a whole track in one forward pass; without it, whole tracks
-                                          are cut into pieces of `contract.chunk_samples`
-    needs_targets_only                    True where it looks at the model's targets alone, so that validation need
-                                          not read the other sources
+    check(model)                          raises ValueError for a model it cannot train, before anything is written
+    validate(model, mixture, sources)     returns a `Validation` of a full track from one forward pass; without it,
+                                          tracks are cut into pieces of `contract.chunk_samples`
+    needs_targets_only                    True when it uses no sources but the model's targets, so that validation
+                                          need not read the others
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,12 +27,12 @@ Losses = dict[str, Tensor]
 
 
 class Validation(NamedTuple):
-    """What a track gives: losses by name, and estimates for its SDR.
+    """Validation result of a track: its losses, and estimates to compute its SDR from.
 
     Args:
         losses: as an objective returns them.
-        estimates: (batch, targets, channels, samples).
-        start: sample of the track that the estimates begin with.
+        estimates: waveforms, (batch, targets, channels, samples).
+        start: index of the track's sample at which the estimates begin.
     """
 
     losses: Losses
@@ -41,7 +41,7 @@ class Validation(NamedTuple):
 
 
 def references(sources: Sources, targets: Sequence[str]) -> Tensor:
-    """True sources in the order of a model's output, (batch, targets, channels, samples)."""
+    """Stack the true sources in the order of a model's output: (batch, targets, channels, samples)."""
     if len(targets) == 1:
         return sources[targets[0]].unsqueeze(1)  # a view; `stack` would copy
     return torch.stack([sources[target] for target in targets], dim=1)
@@ -49,15 +49,15 @@ def references(sources: Sources, targets: Sequence[str]) -> Tensor:
 
 @torch.no_grad()
 def check_losses(objective: Any, model: Any, sources: Sequence[str], num_samples: int, name: str) -> None:
-    """Run an objective on noise and check what comes out.
+    """Check that an objective returns finite losses by name for a segment of noise.
 
     Args:
         objective, model: on the CPU.
-        sources: of the data.
+        sources: names of the sources of the data.
         num_samples: length of a training segment.
-        name: of the objective, for messages.
+        name: name of the objective, for error messages.
     Raises:
-        ValueError: when it cannot serve the model, or returns something other than finite losses by name.
+        ValueError: when the objective fails with the model, or returns anything else.
     """
     generator = torch.Generator().manual_seed(0)
     stems = {source: torch.rand(1, model.num_channels, num_samples, generator=generator) - 0.5 for source in sources}
@@ -82,9 +82,9 @@ def check_losses(objective: Any, model: Any, sources: Sequence[str], num_samples
 
 
 class MagnitudeMse:
-    """Mean squared error of magnitude spectrograms, Open-Unmix's loss.
+    """Mean squared error of magnitude spectrograms: Open-Unmix's loss.
 
-    For models that have `stft`, uncentred, and `magnitudes(spectrogram)`.
+    For models that have an uncentred `stft` and a method `magnitudes(spectrogram)`.
 
     Source:
         open-unmix-pytorch v1.3.0, scripts/train.py.
@@ -106,7 +106,7 @@ class MagnitudeMse:
         return {"magnitude_mse": mse_loss(estimates, model.stft(references(sources, model.targets)).abs())}
 
     def validate(self, model: Any, mixture: Tensor, sources: Sources) -> Validation:
-        """Loss and waveforms, with the mixture's phase, of one forward pass; the ends of the track are left out."""
+        """Compute loss and waveforms (with the mixture's phase) in one forward pass, without the ends of the track."""
         spectrogram = model.stft(mixture)
         estimates = model.magnitudes(spectrogram)
         loss = mse_loss(estimates, model.stft(references(sources, model.targets)).abs())
@@ -125,10 +125,10 @@ class WaveformL1:
 
 
 class ComplexRmse(nn.Module):
-    """Root of the mean squared error of complex spectrograms, for each example and source; then their mean.
+    """Root mean squared error of complex spectrograms per example and source, averaged over both.
 
     Args:
-        fft_size, hop_size: of a centred STFT with a Hann window.
+        fft_size, hop_size: samples; of a centred STFT with a Hann window.
 
     Source:
         W. Tong et al., "SCNet", arXiv 2401.13276.
@@ -143,7 +143,7 @@ class ComplexRmse(nn.Module):
     def forward(self, model: Any, mixture: Tensor, sources: Sources) -> Losses:
         error = contract.estimate(model, mixture) - references(sources, model.targets)
         power = torch.view_as_real(self.stft(error)).square().mean(dim=(2, 3, 4, 5))  # (batch, targets)
-        # 1e-12 keeps the gradient of the root finite where an estimate is exact
+        # 1e-12 keeps the gradient of the root finite for exact estimates
         return {"complex_rmse": (power + 1e-12).sqrt().mean()}
 
 
@@ -151,8 +151,8 @@ class MultiResolutionStft(nn.Module):
     """Mean absolute error of waveforms plus that of complex spectrograms at several resolutions.
 
     Args:
-        fft_sizes: of the resolutions.
-        hop_size: of all of them. Band-split RoFormer takes 147; 128 also fits a window of 256.
+        fft_sizes: samples, one per resolution.
+        hop_size: samples, for all resolutions. Band-split RoFormer uses 147; 128 also fits a window of 256.
 
     Source:
         W.-T. Lu et al., "Music source separation with band-split RoPE transformer", arXiv 2309.02612.

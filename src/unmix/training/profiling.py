@@ -1,4 +1,4 @@
-"""What a training step costs: where its time goes, and how large a batch may be."""
+"""Callbacks that measure a training step: where its time goes, and how large a batch fits."""
 
 import logging
 from pathlib import Path
@@ -13,12 +13,12 @@ log = logging.getLogger(__name__)
 
 
 class Profile(Callback):
-    """Records a few steps of the first epoch: `trace.json`, for chrome://tracing or ui.perfetto.dev, and `trace.txt`.
+    """Profiles a few steps of the first epoch; chrome://tracing and ui.perfetto.dev show the trace.
 
     Args:
-        folder: where the two go.
-        skipped: steps before, in which libraries choose and caches fill.
-        recorded: steps.
+        folder: of the files it writes, `trace.json` and `trace.txt` (a table of operations).
+        skipped: steps before the recording, in which libraries choose algorithms and caches fill.
+        recorded: number of steps to record.
     """
 
     def __init__(self, folder: str | Path, *, skipped: int = 5, recorded: int = 3) -> None:
@@ -44,7 +44,7 @@ class Profile(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self.is_done:
-            self.profile.stop()  # writes what there is: the epoch was short
+            self.profile.stop()  # the epoch was short: this writes the steps recorded so far
 
     def _write(self, recorded: profile) -> None:
         self.is_done = True
@@ -54,12 +54,12 @@ class Profile(Callback):
             sort_by=f"self_{device}_time_total", row_limit=15, max_name_column_width=50
         )
         (self.folder / "trace.txt").write_text(table)
-        log.info("%d steps by operation, the trace in %s:\n%s", self.recorded, self.folder / "trace.json", table)
+        log.info("%d steps by operation (trace: %s):\n%s", self.recorded, self.folder / "trace.json", table)
 
 
 class LargestBatch(BatchSizeFinder):
-    """Lightning's, which keeps what it found to itself."""
+    """Lightning's BatchSizeFinder, which also logs the batch size it finds."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_fit_start(trainer, pl_module)
-        log.info("the largest that fits: data.batch_size=%s", self.optimal_batch_size)
+        log.info("largest batch that fits: data.batch_size=%s", self.optimal_batch_size)

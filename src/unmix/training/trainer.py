@@ -1,4 +1,4 @@
-"""From `trainer.gpus` and the like to a Lightning Trainer."""
+"""A Lightning Trainer from the configuration's `trainer` group: devices, ranks and precision."""
 
 import inspect
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from unmix import errors
 from unmix.training.checkpoints import SafeCheckpointIO
 
-MATMUL_PRECISIONS = ("highest", "high", "medium")  # torch's words
+MATMUL_PRECISIONS = ("highest", "high", "medium")  # torch's names
 
 
 def make_trainer(
@@ -21,28 +21,30 @@ def make_trainer(
     matmul_precision: str = "highest",
     **trainer_arguments: Any,
 ) -> Trainer:
-    """A Trainer; everything but the four arguments below goes to Lightning as it is.
+    """Make a Lightning Trainer.
 
     Args:
-        gpus: None: one GPU if there is one, else the CPU. 0: the CPU. N, or a list of indices: those, by DDP above
-            one. -1: all.
-        num_nodes: machines.
-        cpu_processes: DDP processes on the CPU when no GPU is used: the test double of several GPUs.
-        matmul_precision: `highest` is float32; `high` lets a GPU take TF32. The LSTM's own products always may.
+        gpus: None is one GPU if there is one, else the CPU; 0 the CPU; N or a list of indices those GPUs, with DDP
+            when there are several; -1 all GPUs.
+        num_nodes: number of machines.
+        cpu_processes: number of DDP processes on the CPU when no GPU is used, to test what several GPUs would do.
+        matmul_precision: `highest` is float32; `high` allows TF32 on a GPU, which cuDNN's LSTM may always use.
+        trainer_arguments: passed on to Lightning's Trainer.
     Raises:
-        ValueError: when there are fewer GPUs, or an argument is not Lightning's.
+        ValueError: when there are fewer GPUs, or an argument is unknown to Lightning or set here.
     """
     arguments = check_arguments(gpus, num_nodes, cpu_processes, matmul_precision, **trainer_arguments)
     torch.set_float32_matmul_precision(matmul_precision)
     if arguments["strategy"] == "ddp":
-        # Buffers are BatchNorm's alone; sent before every forward, ranks with different numbers of tracks would hang.
+        # The only buffers are BatchNorm's; broadcasting them before every forward pass would hang ranks that validate
+        # different numbers of tracks.
         arguments["strategy"] = DDPStrategy(broadcast_buffers=False)
     return Trainer(
         **arguments,
         plugins=[SafeCheckpointIO()],
-        use_distributed_sampler=False,  # the sampler knows its rank
+        use_distributed_sampler=False,  # our sampler divides batches among ranks itself
         enable_model_summary=False,
-        num_sanity_val_steps=0,  # whole tracks: expensive, and its scores would be taken for real ones
+        num_sanity_val_steps=0,  # validation runs on full tracks: expensive, and its scores would count as real ones
         **trainer_arguments,
     )
 
@@ -54,21 +56,29 @@ def check_arguments(
     matmul_precision: str = "highest",
     **trainer_arguments: Any,
 ) -> dict[str, Any]:
-    """`device_arguments`, after a look at the others; takes and raises what `make_trainer` does."""
+    """Check the arguments of `make_trainer` and return those of Lightning that select devices.
+
+    Raises:
+        ValueError: as `make_trainer`.
+    """
     if matmul_precision not in MATMUL_PRECISIONS:
         raise ValueError(errors.unknown("trainer.matmul_precision", matmul_precision, MATMUL_PRECISIONS))
     arguments = device_arguments(gpus, num_nodes, cpu_processes)
     allowed = set(inspect.signature(Trainer).parameters) - set(arguments)
     for name in trainer_arguments:
         if name in arguments:
-            raise ValueError(f"trainer.{name}: set by trainer.gpus here; use that, or cpu_processes")
+            raise ValueError(f"trainer.{name}: not allowed, trainer.gpus sets it; use that, or trainer.cpu_processes")
         if name not in allowed:
             raise ValueError(errors.unknown(f"trainer.{name}", name, sorted(allowed)))
     return arguments
 
 
 def device_arguments(gpus: int | Sequence[int] | None, num_nodes: int, cpu_processes: int) -> dict[str, Any]:
-    """Lightning's words for which devices to use."""
+    """Translate our settings into Lightning's accelerator, devices, strategy and num_nodes.
+
+    Raises:
+        ValueError: when a setting is malformed, or there are fewer GPUs.
+    """
     available = torch.cuda.device_count()
     if cpu_processes < 1:
         raise ValueError(f"trainer.cpu_processes: got {cpu_processes}, at least 1 is needed")
@@ -92,7 +102,7 @@ def device_arguments(gpus: int | Sequence[int] | None, num_nodes: int, cpu_proce
 
 
 def num_processes(arguments: dict[str, Any]) -> int:
-    """Ranks that these words of Lightning's mean, see `device_arguments`."""
+    """Count the ranks that Lightning starts for the result of `device_arguments`."""
     devices = arguments["devices"]
     return (devices if isinstance(devices, int) else len(devices)) * int(arguments["num_nodes"])
 
@@ -103,8 +113,8 @@ def _arguments(accelerator: str, devices: Any, num_processes: int, num_nodes: in
 
 
 def _too_few(gpus: object, available: int) -> str:
-    have = "no CUDA device" if available == 0 else f"{available} CUDA device{'s' if available > 1 else ''}"
+    devices = "no CUDA device" if available == 0 else f"{available} CUDA device{'s' if available > 1 else ''}"
     return (
-        f"trainer.gpus: got {gpus}, but this machine has {have}; "
+        f"trainer.gpus: got {gpus}, but this machine has {devices}; "
         f"allowed 0 (CPU){f', 1..{available}, -1 (all) or a list of indices' if available else ' or null'}"
     )

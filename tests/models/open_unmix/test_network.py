@@ -5,7 +5,7 @@ import torch
 
 from unmix.models.open_unmix import OpenUnmix, bandwidth_to_bins
 
-# Arithmetic on UMX's layer sizes at 2049 bins, 16 kHz of bandwidth, stereo.
+# (hidden_size, bidirectional) -> count, calculated from UMX's layer sizes at 2049 bins, 16 kHz of bandwidth, stereo.
 PARAMETERS = {
     (128, True): 1_251_748,
     (256, True): 3_143_588,
@@ -19,7 +19,7 @@ PARAMETERS = {
 
 
 @pytest.mark.parametrize(("shape", "expected"), PARAMETERS.items())
-def test_parameter_counts_are_umx_s(shape, expected):
+def test_parameter_counts_equal_umx_s(shape, expected):
     with torch.device("meta"):
         model = OpenUnmix(*shape)
     assert sum(parameter.numel() for parameter in model.parameters()) == expected
@@ -28,7 +28,7 @@ def test_parameter_counts_are_umx_s(shape, expected):
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_output_equals_the_reference_given_its_weights(bidirectional, training, channels):
+def test_output_equals_openunmix_s_with_the_same_weights(bidirectional, training, channels):
     torch.manual_seed(3)
     theirs = openunmix.model.OpenUnmix(
         nb_bins=257, nb_channels=channels, hidden_size=32, unidirectional=not bidirectional, max_bin=186
@@ -46,7 +46,7 @@ def test_output_equals_the_reference_given_its_weights(bidirectional, training, 
         assert torch.allclose(ours.state_dict()[name], value, rtol=1e-6, atol=1e-7), name
 
 
-def test_full_size_state_dict_of_the_reference_loads_strictly():
+def test_state_dict_of_a_full_size_openunmix_network_loads_strictly():
     with torch.device("meta"):
         theirs = openunmix.model.OpenUnmix(nb_bins=2049, max_bin=1487)
         ours = OpenUnmix()
@@ -58,7 +58,7 @@ BANDWIDTHS = [(16000, 44100, 4096), (8000, 16000, 1024), (15000, 48000, 2048)]
 
 
 @pytest.mark.parametrize(("bandwidth_hz", "rate", "fft_size"), BANDWIDTHS)
-def test_bandwidth_in_bins_is_umx_s(bandwidth_hz, rate, fft_size):
+def test_bandwidth_in_bins_equals_umx_s(bandwidth_hz, rate, fft_size):
     expected = openunmix.utils.bandwidth_to_max_bin(rate, fft_size, bandwidth_hz)
     assert bandwidth_to_bins(bandwidth_hz, num_bins=fft_size // 2 + 1, sample_rate=rate) == expected
 
@@ -98,5 +98,5 @@ def test_bad_sizes_are_refused():
         OpenUnmix(8, bandwidth_hz=30000)
     with pytest.raises(ValueError, match=r"mean: got shape \(64,\), \(65,\) needed"):
         OpenUnmix(8, num_bins=65).set_statistics(torch.ones(64), torch.ones(65))
-    with pytest.raises(ValueError, match="std: got 0 at the least"):
+    with pytest.raises(ValueError, match="std: got a minimum of 0"):
         OpenUnmix(8, num_bins=65).set_statistics(torch.ones(65), torch.zeros(65))

@@ -19,7 +19,7 @@ def make_separator(targets=TARGETS, **arguments):
     return Separator(make_networks(targets), Stft(512, 128, center=True), sample_rate=44100, **arguments)
 
 
-def test_mixture_phase_estimates_equal_the_reference_separator_s():
+def test_estimates_with_the_mixture_s_phase_equal_openunmix_s():
     networks = make_networks()
     theirs = {}
     for target, network in networks.items():
@@ -40,26 +40,26 @@ def test_estimates_are_as_long_as_the_mixture_and_add_up_to_it(num_samples):
     assert (estimates.sum(dim=1) - mixture).abs().max() < 1e-4
 
 
-def test_residual_is_a_source_of_its_own():
+def test_residual_is_an_additional_source():
     separator = make_separator(("bass",), residual=True)
     mixture = torch.randn(1, 2, 8000)
     assert separator.targets == ("bass", "residual")
     assert (separator(mixture).sum(dim=1) - mixture).abs().max() < 1e-4
 
 
-def test_sources_come_in_the_order_of_their_names():
+def test_sources_are_in_the_order_of_the_networks():
     networks = make_networks()
-    turned = Separator(dict(reversed(networks.items())), Stft(512, 128, center=True), sample_rate=44100, niter=0)
+    reordered = Separator(dict(reversed(networks.items())), Stft(512, 128, center=True), sample_rate=44100, niter=0)
     mixture = torch.randn(1, 2, 8000)
-    assert turned.targets == TARGETS[::-1]
-    assert torch.allclose(turned(mixture).flip(dims=[1]), make_separator(niter=0)(mixture))
+    assert reordered.targets == TARGETS[::-1]
+    assert torch.allclose(reordered(mixture).flip(dims=[1]), make_separator(niter=0)(mixture))
 
 
 def test_silence_in_is_silence_out():
     assert make_separator()(torch.zeros(1, 2, 4000)).abs().max() == 0
 
 
-def test_networks_are_needed_and_one_alone_has_nothing_to_share_with():
+def test_no_networks_and_em_with_a_single_source_are_refused():
     with pytest.raises(ValueError, match="networks: got none"):
         make_separator(())
     with pytest.raises(ValueError, match=r"niter: got 1 with the single target 'bass'.*residual=True or niter=0"):

@@ -1,4 +1,4 @@
-"""Separation in blocks is separation in one piece; longer tracks are cut and joined."""
+"""Separation in blocks equals separation in one piece; longer tracks are cut and cross-faded."""
 
 import psutil
 import pytest
@@ -35,22 +35,22 @@ def stream(separator, track, **options):
 
 @settings(deadline=None, max_examples=40)
 @given(num_samples=st.integers(512, 6000), num_frames=st.integers(1, 20), hop=st.sampled_from([100, 128, 256]))
-def test_blocks_of_frames_are_those_of_the_whole_and_come_back(num_samples, num_frames, hop):
+def test_spectrograms_in_blocks_equal_the_full_one_and_invert_to_the_track(num_samples, num_frames, hop):
     stft = Stft(512, hop, center=True)
     track = torch.randn(2, num_samples, generator=torch.Generator().manual_seed(num_samples))
     blocks = list(spectrograms(stft, reader(track), num_samples, num_frames))
     assert all(block.shape[-1] <= num_frames for block in blocks)
-    whole = stft(track)
-    torch.testing.assert_close(torch.cat(blocks, dim=-1), whole, atol=1e-4, rtol=1e-5)
+    full = stft(track)
+    torch.testing.assert_close(torch.cat(blocks, dim=-1), full, atol=1e-4, rtol=1e-5)
     back = torch.cat(list(waveforms(stft, (block[None] for block in blocks), num_samples)), dim=-1)[0]
-    expected = stft.inverse(whole, num_samples=num_samples)
+    expected = stft.inverse(full, num_samples=num_samples)
     torch.testing.assert_close(back[:, :-hop], expected[:, :-hop], atol=1e-5, rtol=1e-4)
     assert back.shape == track.shape
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("frames", [1, 7, 8, 50])
-def test_a_network_in_blocks_is_the_network(monkeypatch, bidirectional, frames):
+def test_a_network_in_blocks_equals_the_network(monkeypatch, bidirectional, frames):
     monkeypatch.setattr(blockwise, "FRAMES", 8)
     torch.manual_seed(0)
     network = OpenUnmix(16, bidirectional, num_bins=257).eval()
@@ -63,49 +63,49 @@ def test_a_network_in_blocks_is_the_network(monkeypatch, bidirectional, frames):
 @pytest.mark.parametrize("niter", [0, 1, 2])
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("num_samples", [1, 100, 511, 512, 513, 20_001])
-def test_a_track_in_blocks_is_separated_as_in_one_piece(monkeypatch, niter, residual, num_samples):
+def test_streaming_a_track_equals_separating_it_in_one_piece(monkeypatch, niter, residual, num_samples):
     monkeypatch.setattr(streaming, "FRAMES", 32)
     separator = make_separator(niter=niter, residual=residual)
     track = torch.randn(2, num_samples, generator=torch.Generator().manual_seed(1))
     blocks = stream(separator, track)
     assert blocks.shape == (4 + residual, 2, num_samples)
-    whole = separator(track[None])[0]
-    assert (blocks - whole).abs().max() < 1e-4 * track.abs().max()
+    expected = separator(track[None])[0]
+    assert (blocks - expected).abs().max() < 1e-4 * track.abs().max()
 
 
 @pytest.mark.parametrize(
     "arguments",
     [{"window": 20}, {"wiener": "norbert"}, {"wiener": "norbert", "window": 50, "residual": True}, {"softmask": True}],
 )
-def test_every_filter_streams_as_well(arguments):
+def test_streaming_with_every_filter_equals_separating_in_one_piece(arguments):
     separator = make_separator(niter=1, **arguments)
     track = torch.randn(2, 20_001, generator=torch.Generator().manual_seed(1))
-    whole = separator(track[None])[0]
-    assert (stream(separator, track) - whole).abs().max() < 1e-4 * track.abs().max()
+    expected = separator(track[None])[0]
+    assert (stream(separator, track) - expected).abs().max() < 1e-4 * track.abs().max()
     if "window" in arguments:
         separator.window = "whole"
-        assert (separator(track[None])[0] - whole).abs().max() > 1e-3
+        assert (separator(track[None])[0] - expected).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize(("bidirectional", "channels"), [(False, 2), (True, 1)])
-def test_other_networks_stream_as_well(bidirectional, channels):
+def test_streaming_unidirectional_and_mono_networks_equals_separating_in_one_piece(bidirectional, channels):
     separator = make_separator(bidirectional, channels)
-    track = 30 * torch.randn(channels, 30_000)  # loud: the model is scaled
+    track = 30 * torch.randn(channels, 30_000)  # loud, so that the filter's normalisation counts
     assert (stream(separator, track) - separator(track[None])[0]).abs().max() < 1e-4 * track.abs().max()
 
 
 @pytest.mark.parametrize("num_samples", [60_001, 61_000, 100_001, 100_000, 200_000])
-def test_longer_tracks_are_cut_and_joined_without_a_seam(num_samples):
+def test_longer_tracks_are_cut_and_cross_faded_without_a_seam(num_samples):
     separator = make_separator(niter=1)
     track = torch.randn(2, num_samples, generator=torch.Generator().manual_seed(1))
     joined = stream(separator, track, exact_seconds=60)
     assert joined.shape == (4, 2, num_samples)
     assert (joined.sum(dim=0) - track).abs().max() < 1e-3
-    whole = separator(track[None])[0]
-    assert (joined - whole).square().mean() < 3e-3 * whole.square().mean()  # EM saw less of the track
+    expected = separator(track[None])[0]
+    assert (joined - expected).square().mean() < 3e-3 * expected.square().mean()  # EM ran on segments
 
 
-def test_a_track_of_nothing_and_segments_that_only_overlap_are_refused():
+def test_empty_tracks_and_segments_that_are_all_overlap_are_refused():
     with pytest.raises(ValueError, match="input: got a track without a sample"):
         stream(make_separator(), torch.zeros(2, 0))
     with pytest.raises(ValueError, match="exact_seconds: got 59, allowed 60 or more"):
@@ -113,7 +113,7 @@ def test_a_track_of_nothing_and_segments_that_only_overlap_are_refused():
 
 
 def test_memory_does_not_grow_with_the_track():
-    """Estimates of the longer one would be 64 MB."""
+    """Stored in memory, the estimates of the longer track would take 64 MB."""
     separator = make_separator(niter=1, hop_size=256)
     separator.sample_rate = 4000
     process, used = psutil.Process(), []

@@ -1,8 +1,8 @@
-"""Open-Unmix over a track of any length: layer by layer, in blocks of frames, with the same result as in one piece.
+"""Open-Unmix's network in blocks of frames, layer by layer, with the same result as in one piece.
 
-All but the LSTM treats every frame by itself. An LSTM's direction only needs the state that the block before left, and
-a bidirectional layer is two of them, one of which runs from the end. Between layers (frames, hidden) numbers are kept:
-53 MB for ten minutes at hidden size 512.
+All stages but the LSTM are applied frame by frame. One direction of an LSTM layer only needs the state that the
+previous block left; a bidirectional layer is two directions, one of which starts at the end. Between two layers,
+(frames, hidden) values are kept: 53 MB for ten minutes at hidden size 512.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from unmix.models.open_unmix.network import OpenUnmix
 
-FRAMES = 1024  # of a block
+FRAMES = 1024  # per block
 
 
 @torch.no_grad()
 def code_of(network: OpenUnmix, hidden: Tensor) -> Tensor:
-    """What `OpenUnmix.decode` wants, from what `OpenUnmix.encode` made of all blocks; in its place.
+    """Turn the output of `OpenUnmix.encode` into the input of `OpenUnmix.decode`, in place.
 
     Shape:
         (frames, batch, hidden) -> the same.
@@ -31,7 +31,7 @@ def code_of(network: OpenUnmix, hidden: Tensor) -> Tensor:
 
 
 def _layer(lstm: nn.LSTM, layer: int, inputs: Tensor) -> Tensor:
-    """One layer of a stack, over all frames."""
+    """Run one layer of a stacked LSTM over all frames."""
     directions = ("", "_reverse") if lstm.bidirectional else ("",)
     frames, batch, _ = inputs.shape
     outputs = inputs.new_empty(frames, batch, lstm.hidden_size * len(directions))
@@ -46,11 +46,11 @@ def _layer(lstm: nn.LSTM, layer: int, inputs: Tensor) -> Tensor:
 
 
 def _single(lstm: nn.LSTM, layer: int, suffix: str) -> nn.LSTM:
-    """One direction of one layer, with the weights of the stack."""
+    """Make an LSTM of one direction of one layer, with the weights of the stack."""
     weights = {
         name: getattr(lstm, f"{name}_l{layer}{suffix}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     }
-    # a copy: cuDNN wants the weights of a module in one piece; `meta` draws no random numbers
+    # weights are copied, as cuDNN needs those of a module to be contiguous; `meta` draws no random numbers
     first = weights["weight_ih"]
     single = nn.LSTM(first.shape[1], lstm.hidden_size, device="meta", dtype=first.dtype).to_empty(device=first.device)
     for name, weight in weights.items():

@@ -1,4 +1,4 @@
-"""Open-Unmix for one target as a model: waveform in, waveform out."""
+"""Open-Unmix as a model of one target: waveform in, waveform out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,11 +14,11 @@ from unmix.models.open_unmix.separator import Separator
 
 
 class UMX(nn.Module):
-    """Open-Unmix: STFT, a network that masks the mixture's magnitude, the mixture's phase, inverse STFT.
+    """Open-Unmix: STFT, a network that masks the mixture's magnitudes, inverse STFT with the mixture's phase.
 
     Args:
-        targets: the one source it estimates; several need one model each.
-        stft: uncentred, as UMX takes it for loss and statistics; waveforms are estimated with a centred one.
+        targets: a single source; several sources need one model each.
+        stft: uncentred, as UMX uses it for loss and statistics; waveforms are estimated with a centred one.
         sample_rate, num_channels, hidden_size, bidirectional, num_layers, bandwidth_hz, dropout, trainable_statistics:
             see `OpenUnmix`.
 
@@ -26,7 +26,7 @@ class UMX(nn.Module):
         (batch, channels, samples) -> (batch, 1, channels, samples).
 
     Raises:
-        ValueError: on more than one target, and as `OpenUnmix`.
+        ValueError: when there is not exactly one target, and as `OpenUnmix`.
     """
 
     def __init__(
@@ -66,17 +66,17 @@ class UMX(nn.Module):
         )
 
     def forward(self, mixture: Tensor) -> Tensor:
-        """Estimate the target with the phase of the mixture."""
+        """Estimate the target's waveform with the phase of the mixture."""
         _, _, num_samples = mixture.shape
         stft = Stft(self.stft.fft_size, self.stft.hop_size, center=True).to(self.stft.window.device)
-        # Shorter than a window, nothing can be reflected at the ends: silence goes after it.
+        # A mixture shorter than a window cannot be reflected at its ends and is padded with silence.
         padded = max(num_samples, stft.fft_size)
         spectrogram = stft(nn.functional.pad(mixture, (0, padded - num_samples)))
         estimates = mixture_phase(self.network(spectrogram.abs()).unsqueeze(1), spectrogram)
         return stft.inverse(estimates, num_samples=padded)[..., :num_samples]
 
     def magnitudes(self, spectrogram: Tensor) -> Tensor:
-        """Estimate magnitudes from a mixture's spectrogram.
+        """Estimate the target's magnitudes from a mixture's spectrogram.
 
         Shape:
             complex (batch, channels, bins, frames) -> (batch, targets, channels, bins, frames), >= 0.
@@ -85,7 +85,7 @@ class UMX(nn.Module):
         return magnitudes
 
     def prepare(self, data: TrainingData, device: torch.device) -> None:
-        """Start the input normalisation at the statistics of the training mixtures."""
+        """Initialise the input normalisation with the statistics of the training mixtures."""
         self.network.set_statistics(*data.magnitude_statistics(self.stft, device))
 
     @classmethod
@@ -96,7 +96,7 @@ class UMX(nn.Module):
             models: one per target.
             niter, settings: see `Separator`; `niter=None` is 1.
         Raises:
-            ValueError: when the models differ in their STFT.
+            ValueError: when the models differ in their STFT, and as `Separator`.
         """
         stfts = {model.targets[0]: (model.stft.fft_size, model.stft.hop_size) for model in models}
         if len(set(stfts.values())) > 1:

@@ -5,21 +5,21 @@ from torch import Tensor, nn
 
 
 class OpenUnmix(nn.Module):
-    """The network of Open-Unmix, parameter by parameter as its released weights need it.
+    """The network of Open-Unmix, which loads its released weights.
 
-    Its documentation speaks of a sigmoid mask; its code and its weights use a ReLU, which does not bound the mask by 1.
-    This class follows the weights. `output_mean` starts at one, so that training starts from a mask near one.
+    Open-Unmix's documentation describes a sigmoid mask; its code and weights use a ReLU, which does not bound the mask
+    by 1, and so does this class. `output_mean` is initialised to one, so that training starts from a mask near one.
 
     Args:
         hidden_size: width of the bottleneck; each LSTM direction has half of it when bidirectional.
-        bidirectional: False looks at the past only. At equal `hidden_size` it has MORE parameters, not fewer.
+        bidirectional: False uses the past only; at equal `hidden_size` it has MORE parameters, not fewer.
         num_layers: stacked LSTM layers.
         num_channels: audio channels.
         num_bins: frequency bins of the spectrograms, fft_size // 2 + 1.
         bandwidth_hz: the input is cropped to the bins up to this frequency; the output always has all bins.
         sample_rate: Hz, to turn `bandwidth_hz` into bins.
         dropout: between LSTM layers.
-        trainable_statistics: whether training also moves mean and scale of the input, as UMX's does.
+        trainable_statistics: whether the input's mean and scale are trained, as in UMX.
 
     Raises:
         ValueError: on an odd `hidden_size` with bidirectional=True, or a bandwidth outside the spectrum.
@@ -69,34 +69,32 @@ class OpenUnmix(nn.Module):
 
     @torch.no_grad()
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Start the input normalisation at the training data's mean and standard deviation, both (bins,).
+        """Initialise the input normalisation with the training data's mean and standard deviation, both (bins,).
 
         Raises:
-            ValueError: when either is not one number per bin, or a deviation is not positive.
+            ValueError: when either does not have one value per bin, or a deviation is not positive.
         """
         for name, statistic in (("mean", mean), ("std", std)):
             if statistic.shape != (self.num_bins,):
                 raise ValueError(f"{name}: got shape {tuple(statistic.shape)}, ({self.num_bins},) needed")
         if not (std > 0).all():
-            raise ValueError(f"std: got {std.min().item():g} at the least, every bin needs a positive number")
+            raise ValueError(f"std: got a minimum of {std.min().item():g}, every bin needs a positive number")
         self.input_mean.copy_(-mean[: self.num_input_bins])
         self.input_scale.copy_(1 / std[: self.num_input_bins])
 
     def forward(self, magnitude: Tensor) -> Tensor:
-        """Magnitude of the target.
+        """Estimate the target's magnitude spectrogram from the mixture's.
 
-        Args:
-            magnitude: of the mixture, (batch, channels, bins, frames), real, >= 0.
-        Returns:
-            (batch, channels, bins, frames), >= 0.
+        Shape:
+            (batch, channels, bins, frames) -> the same; real, >= 0.
         """
         hidden = self.encode(magnitude)
         return self.decode(self.combine(hidden, self.lstm(hidden)[0]), magnitude)
 
-    # The three stages around the LSTM treat every frame by itself, see `blockwise`.
+    # The three stages around the LSTM process each frame independently, see `blockwise`.
 
     def encode(self, magnitude: Tensor) -> Tensor:
-        """(batch, channels, bins, frames) -> (frames, batch, hidden)."""
+        """Compute the LSTM's input: (batch, channels, bins, frames) -> (frames, batch, hidden)."""
         batch, _, _, frames = magnitude.shape
         mixture = magnitude.permute(3, 0, 1, 2)  # frames first, for the LSTM; frames * batch are BatchNorm's rows
         hidden = (mixture[..., : self.num_input_bins] + self.input_mean) * self.input_scale
@@ -104,12 +102,12 @@ class OpenUnmix(nn.Module):
         return torch.tanh(hidden).reshape(frames, batch, self.hidden_size)
 
     def combine(self, hidden: Tensor, recurrent: Tensor) -> Tensor:
-        """What goes into the LSTM and what comes out of it -> (frames, batch, hidden)."""
+        """Combine input and output of the LSTM into the code that `decode` takes, all (frames, batch, hidden)."""
         skipped = torch.cat([hidden, recurrent], dim=-1)
         return torch.relu(self.bn2(self.fc2(skipped.flatten(end_dim=1)))).reshape(hidden.shape)
 
     def decode(self, code: Tensor, magnitude: Tensor) -> Tensor:
-        """The mask that a code (frames, batch, hidden) means, times the mixture's magnitude."""
+        """Multiply the mixture's magnitude with the mask computed from a code (frames, batch, hidden)."""
         batch, channels, _, frames = magnitude.shape
         mask = self.bn3(self.fc3(code.flatten(end_dim=1))).reshape(frames, batch, channels, self.num_bins)
         mask = torch.relu(mask * self.output_scale + self.output_mean)
@@ -117,7 +115,7 @@ class OpenUnmix(nn.Module):
 
 
 def bandwidth_to_bins(bandwidth_hz: float, *, num_bins: int, sample_rate: int) -> int:
-    """Number of bins whose frequency is at most `bandwidth_hz`: 1487 of 2049 for 16 kHz at 44.1 kHz.
+    """Count the bins up to a frequency: 1487 of 2049 for 16 kHz at a sample rate of 44.1 kHz.
 
     Raises:
         ValueError: when the bandwidth is not between 0 and half the sample rate.

@@ -1,4 +1,4 @@
-"""A mixture in, its sources out: one Open-Unmix network per target, STFT and Wiener filter."""
+"""Open-Unmix's separator: one network per target, STFT and multichannel Wiener filter."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, cast
@@ -19,23 +19,23 @@ FILTERS: dict[str, Any] = {"torch": wiener, "norbert": norbert_wiener}
 
 
 class Separator(nn.Module):
-    """Networks that estimate magnitudes, made consistent with the mixture by a multichannel Wiener filter.
+    """Separator of magnitude networks, whose estimates a multichannel Wiener filter makes consistent with the mixture.
 
     Args:
-        networks: by target, magnitude (batch, channels, bins, frames) -> the same.
+        networks: one per target, magnitude (batch, channels, bins, frames) -> the same.
         stft: centred.
-        sample_rate: Hz, of the mixtures it separates.
-        niter: EM passes; 0 takes the networks' magnitudes with the mixture's phase.
-        softmask: EM begins with the mixture shared out in proportion to the magnitudes, not with its phase.
-        residual: adds a last source, what the targets leave of the mixture.
-        wiener: whose filter, `torch` (ours) or `norbert` (the package's).
-        window: frames that EM sees at a time; `whole` is all.
+        sample_rate: Hz, of the mixtures to separate.
+        niter: EM iterations; 0 combines the networks' magnitudes with the mixture's phase.
+        softmask: whether EM starts from ratio masks of the magnitudes instead of the mixture's phase.
+        residual: whether to add a last source, the mixture minus all targets.
+        wiener: implementation of the filter, `torch` (ours) or `norbert` (the package).
+        window: number of frames that EM processes at a time; `whole` is all of them.
 
     Shape:
         mixture (batch, channels, samples) -> (batch, sources, channels, samples), sources in the order of `targets`.
 
     Raises:
-        ValueError: on no network, or a single one with niter > 0 and nothing beside it that could be refined.
+        ValueError: without networks, with a single one when niter > 0 and residual=False, or on an unknown setting.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Separator(nn.Module):
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Names of the sources in the order they come out."""
+        """Names of the sources, in the order of the output."""
         return (*self.networks, *(["residual"] if self.residual else []))
 
     @property
@@ -84,7 +84,7 @@ class Separator(nn.Module):
     @torch.no_grad()
     def forward(self, mixture: Tensor) -> Tensor:
         _, _, num_samples = mixture.shape
-        # Shorter than a window, nothing can be reflected at the ends: silence goes after it.
+        # A mixture shorter than a window cannot be reflected at its ends and is padded with silence.
         padding = max(0, self.stft.fft_size - num_samples)
         spectrogram = self.stft(nn.functional.pad(mixture, (0, padding)))
         magnitude = spectrogram.abs()
@@ -95,11 +95,11 @@ class Separator(nn.Module):
         return self.stft.inverse(estimates, num_samples=num_samples + padding)[..., :num_samples]
 
     def refine(self, magnitudes: Tensor, mixture: Tensor) -> Tensor:
-        """The Wiener filter, over all frames it is given; shapes as `unmix.wiener`."""
+        """Apply the Wiener filter to all given frames at once; shapes as in `unmix.wiener`."""
         return FILTERS[self.wiener](
             magnitudes, mixture, iterations=self.niter, eps=EPS, initial=self.initial, residual=self.residual
         )
 
     def stream(self, read: Read, num_samples: int, *, exact_seconds: float = 900.0) -> Iterator[Tensor]:
-        """Estimates of a track in blocks, in bounded memory; see `streaming.separate`."""
+        """Separate a track of any length in bounded memory, see `streaming.separate`."""
         return streaming.separate(self, read, num_samples, exact_seconds=exact_seconds)

@@ -1,9 +1,9 @@
-"""Separation in memory that does not grow with the track: audio is read and written in blocks.
+"""Streaming of Open-Unmix: separation in blocks, in memory that does not grow with the track.
 
-Up to `exact_seconds` the result is that of `Separator.forward`: the networks run layer by layer in blocks
-(`blockwise`), and EM's spatial covariances are sums over time, gathered in one pass over the track and used in the
-next. Spectrograms are made anew in each pass. Longer tracks are cut into segments that overlap, and are faded into
-each other.
+Up to `exact_seconds` the result equals that of `Separator.forward`: the networks run layer by layer in blocks
+(`blockwise`), and EM's spatial covariances, which are sums over time, are gathered in one pass over the track and used
+in the next. Each pass computes the spectrograms again. Longer tracks are cut into overlapping segments, which are
+cross-faded.
 """
 
 from collections.abc import Iterator
@@ -25,50 +25,50 @@ if TYPE_CHECKING:
 # UMX's published scores come from norbert in double precision; so do ours, whatever the precision of the networks.
 EPS = torch.finfo(torch.float64).eps
 
-# Of a block: EM holds them as complex doubles, for every source and channel. A GPU wants few large steps.
+# Per block, which EM holds as complex doubles for every source and channel. A GPU is faster with few large blocks.
 FRAMES, FRAMES_ON_GPU = 64, 1024
 OVERLAP_SECONDS, FADE_SECONDS = 20.0, 1.0
-SEGMENT_SECONDS = 300.0  # of what is cut, at most
+SEGMENT_SECONDS = 300.0  # at most, when a track is cut
 
 
 @torch.no_grad()
 def separate(separator: "Separator", read: Read, num_samples: int, *, exact_seconds: float = 900.0) -> Iterator[Tensor]:
-    """Estimates of a track, in blocks.
+    """Separate a track of any length in bounded memory.
 
     Args:
         separator: of Open-Unmix networks, in evaluation mode.
-        read: samples of the track at the separator's rate, see `overlap_add.Read`.
-        num_samples: of the track.
-        exact_seconds: longer tracks are cut.
+        read: reads samples of the track at the separator's rate, see `overlap_add.Read`.
+        num_samples: length of the track.
+        exact_seconds: longer tracks are cut into segments.
     Yields:
-        (sources, channels, samples), together `num_samples`.
+        Consecutive estimates, (sources, channels, samples), of `num_samples` in total.
     Raises:
-        ValueError: on an empty track, or segments that would only overlap.
+        ValueError: on an empty track, or when `exact_seconds` is less than three overlaps (60 s).
     """
     if num_samples < 1:
         raise ValueError("input: got a track without a sample")
     if exact_seconds < 3 * OVERLAP_SECONDS:
         raise ValueError(f"exact_seconds: got {exact_seconds:g}, allowed {3 * OVERLAP_SECONDS:g} or more")
     rate = separator.sample_rate
-    most, overlap = round(exact_seconds * rate), round(OVERLAP_SECONDS * rate)
-    if num_samples <= most:
+    longest, overlap = round(exact_seconds * rate), round(OVERLAP_SECONDS * rate)
+    if num_samples <= longest:
         yield from _Segment(separator, read, 0, num_samples).estimates()
         return
-    most = min(most, round(SEGMENT_SECONDS * rate))
-    # segments of equal length, so that none is a mere rest
-    count = -(-(num_samples - overlap) // (most - overlap))
+    longest = min(longest, round(SEGMENT_SECONDS * rate))
+    # segments of equal length, so that the last one is not a short remainder
+    count = -(-(num_samples - overlap) // (longest - overlap))
     step = -(-(num_samples - overlap) // count)
     segments = [
         _Segment(separator, read, first, min(step + overlap, num_samples - first))
         for first in range(0, num_samples - overlap, step)
     ]
-    yield from _joined(segments, overlap, round(FADE_SECONDS * rate))
+    yield from _cross_faded(segments, overlap, round(FADE_SECONDS * rate))
 
 
-def _joined(segments: list["_Segment"], overlap: int, fade: int) -> Iterator[Tensor]:
-    """Segments one after the other, faded into each other in the middle of where two overlap."""
+def _cross_faded(segments: list["_Segment"], overlap: int, fade: int) -> Iterator[Tensor]:
+    """Yield the estimates of consecutive segments, cross-faded in the middle of each overlap."""
     weight = (torch.arange(overlap) - (overlap - fade) / 2).div(fade).clamp(0, 1)
-    end: Tensor | None = None  # what a segment has of the next one's time
+    end: Tensor | None = None  # a segment's estimates in its overlap with the next one
     for segment in segments:
         position = 0
         body = segment.num_samples - (overlap if segment is not segments[-1] else 0)
@@ -97,22 +97,22 @@ class _Segment:
     num_samples: int
 
     def estimates(self) -> Iterator[Tensor]:
-        """(sources, channels, samples) each, together all samples."""
+        """Yield consecutive estimates of the segment, (sources, channels, samples)."""
         separator = self.separator
-        codes, peak = self._listen()
+        codes, peak = self._encode()
         if separator.wiener == "torch" and separator.window == "whole":
             refined = self._refined(codes, wiener.unit_of_energy(peak[None]))
         else:
             frames = self._num_frames if separator.window == "whole" else separator.window
             refined = (separator.refine(v, x)[0] for v, x in self._magnitudes(codes, frames))
-        left = self.num_samples
+        remaining = self.num_samples
         for block in waveforms(separator.stft, refined, self._padded):
-            yield block[..., :left]
-            left -= min(left, block.shape[-1])
+            yield block[..., :remaining]
+            remaining -= min(remaining, block.shape[-1])
 
     @property
     def _padded(self) -> int:
-        """Silence follows what is shorter than a window, as in `Separator.forward`."""
+        """Length in samples after padding to at least a window, as in `Separator.forward`."""
         return max(self.num_samples, self.separator.stft.fft_size)
 
     @property
@@ -124,15 +124,15 @@ class _Segment:
         return FRAMES_ON_GPU if self.separator.stft.window.is_cuda else FRAMES
 
     def _spectrograms(self, frames: int) -> Iterator[Tensor]:
-        """(1, channels, bins, frames) each, the last one shorter."""
+        """Yield the segment's spectrograms in blocks, (1, channels, bins, frames), of which the last may be shorter."""
         return (x[None] for x in spectrograms(self.separator.stft, self._read, self._padded, frames))
 
     def _read(self, start: int, stop: int) -> Tensor:
         samples = self.read(self.first + min(start, self.num_samples), self.first + min(stop, self.num_samples))
         return functional.pad(samples, (0, stop - start - samples.shape[-1]))
 
-    def _listen(self) -> tuple[dict[str, Tensor], Tensor]:
-        """What every network's `decode` needs beside the mixture, (frames, 1, hidden); the spectrogram's peak."""
+    def _encode(self) -> tuple[dict[str, Tensor], Tensor]:
+        """Compute the code (frames, 1, hidden) that each network's `decode` takes, and the spectrogram's peak."""
         networks, device = self._networks, self.separator.stft.window.device
         codes = {
             target: torch.empty(self._num_frames, 1, network.hidden_size, device=device)
@@ -140,10 +140,10 @@ class _Segment:
         }
         peak, first = torch.zeros((), device=device), 0
         for x in self._spectrograms(self._frames):
-            levels = x.abs()
-            peak = torch.maximum(peak, levels.amax())
+            magnitude = x.abs()
+            peak = torch.maximum(peak, magnitude.amax())
             for target, network in networks.items():
-                codes[target][first : first + x.shape[-1]] = network.encode(levels)
+                codes[target][first : first + x.shape[-1]] = network.encode(magnitude)
             first += x.shape[-1]
         return {target: blockwise.code_of(network, codes[target]) for target, network in networks.items()}, peak
 
@@ -152,26 +152,26 @@ class _Segment:
         return {target: cast(OpenUnmix, network) for target, network in self.separator.networks.items()}
 
     def _magnitudes(self, codes: dict[str, Tensor], frames: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """A pass over the track: estimated magnitudes (1, sources, channels, bins, frames), and the mixture."""
+        """Yield, block by block, estimated magnitudes (1, sources, channels, bins, frames) and the mixture."""
         first = 0
         for x in self._spectrograms(frames):
-            part, levels = slice(first, first + x.shape[-1]), x.abs()
-            decoded = [network.decode(codes[target][part], levels) for target, network in self._networks.items()]
+            part, magnitude = slice(first, first + x.shape[-1]), x.abs()
+            decoded = [network.decode(codes[target][part], magnitude) for target, network in self._networks.items()]
             yield torch.stack(decoded, dim=1), x
             first = part.stop
 
     def _refined(self, codes: dict[str, Tensor], energy: Tensor) -> Iterator[Tensor]:
-        """Estimates (sources, channels, bins, frames) after EM over the whole segment: a pass for each M step."""
+        """Yield estimates (sources, channels, bins, frames) after EM over the segment, one pass per M step."""
         covariances: list[Tensor] = []
         for _ in range(self.separator.niter):
-            sources = self._after_steps(codes, covariances, energy)
+            sources = self._posterior_means(codes, covariances, energy)
             moments = ((wiener.power(y, energy), wiener.outer(y, energy)) for y in sources)
             covariances.append(wiener.spatial_covariance(moments, EPS))
-        for y in self._after_steps(codes, covariances, energy):
+        for y in self._posterior_means(codes, covariances, energy):
             yield wiener.from_matrices(y)[0].to(torch.complex64)
 
-    def _after_steps(self, codes: dict[str, Tensor], covariances: list[Tensor], energy: Tensor) -> Iterator[Tensor]:
-        """A pass over the track: sources as matrices, after as many EM steps as there are covariances."""
+    def _posterior_means(self, codes: dict[str, Tensor], covariances: list[Tensor], energy: Tensor) -> Iterator[Tensor]:
+        """Yield, block by block, the sources as matrices after one E step per covariance."""
         separator = self.separator
         for v, x in self._magnitudes(codes, self._frames):
             estimates = wiener.initial_estimates(v, x, eps=EPS, initial=separator.initial, residual=separator.residual)
