@@ -12,6 +12,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # What each room may import of the project.
 MAY_IMPORT = {
     "errors": set(),
+    "extras": set(),
     "files": set(),
     "plugins": set(),
     "identity": set(),
@@ -28,7 +29,7 @@ MAY_IMPORT = {
     "schema": {"identity"},
     "composition": {"schema", "plugins"},
     "plans": {"identity", "data", "reports", "experiments"},
-    "config": {"composition", "identity", "plans", "experiments", "processes", "runs"},
+    "config": {"composition", "extras", "identity", "plans", "experiments", "processes", "runs"},
     "runs": {
         "composition",
         "identity",
@@ -65,7 +66,7 @@ LIGHTNING = {
     "reports/listening.py",
     "runs/",
 }
-HYDRA = {"schema.py", "composition.py", "config.py", "identity.py", "plans.py", "runs/", "hydra_plugins/"}
+HYDRA = {"extras.py", "schema.py", "composition.py", "config.py", "identity.py", "plans.py", "runs/", "hydra_plugins/"}
 HEAVY_OUTSIDE = ("pandas", "matplotlib")
 
 

@@ -26,7 +26,7 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from unmix import errors, identity
+from unmix import errors, extras, identity
 from unmix.composition import CONF, Command, check_targets, compose, parse
 from unmix.experiments.hold import Busy
 from unmix.processes import signals
@@ -106,6 +106,7 @@ def _run(config_name: str) -> int:
 def _prepare(config_name: str, cfg: DictConfig) -> Any:
     """Check one job and find what it needs; what comes back has `run`."""
     check_targets(cfg)
+    extras.check(config_name, cfg)
     return import_module(f"unmix.runs.{config_name}").prepare(cfg)
 
 

@@ -1,0 +1,41 @@
+"""Optional packages: which settings need one, and how to install it."""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from omegaconf import DictConfig, OmegaConf
+
+# A key of the configuration, the value of it that needs a package, and that package, which is also the extra's name.
+SETTINGS = (
+    ("evaluation.engine", "museval", "museval"),
+    ("separator.wiener", "norbert", "norbert"),
+    ("data.prepare._target_", "unmix.data.library.download_preview", "musdb"),
+    ("logger.tensorboard._target_", "unmix.training.loggers.TensorBoardRun", "tensorboard"),
+)
+COMMANDS = {"dashboard": ("wandb_workspaces", "dashboard")}
+
+
+def check(command: str, cfg: DictConfig) -> None:
+    """Check that the optional packages that a command needs are installed.
+
+    Args:
+        command: name of the command, such as `train`.
+        cfg: its configuration.
+    Raises:
+        ValueError: naming the setting and the extra that installs the package.
+    """
+    for setting, package, extra in _needed(command, cfg):
+        if find_spec(package) is None:
+            raise ValueError(
+                f"{setting}: needs the package {package}, which is not installed: pip install 'unmix[{extra}]'"
+            )
+
+
+def _needed(command: str, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
+    """The setting that needs a package, the package, and its extra."""
+    if command in COMMANDS:
+        package, extra = COMMANDS[command]
+        yield f"{command}.py", package, extra
+    for key, value, package in SETTINGS:
+        if OmegaConf.select(cfg, key) == value:
+            yield f"{key}={value}", package, package
