@@ -178,7 +178,10 @@ def explain(error: BaseException, config_name: str, arguments: Sequence[str] = (
         return errors.one_line(error.__cause__)
     if isinstance(error, MissingConfigException) and error.options:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
-        return errors.unknown(group, name, error.options)
+        message = errors.unknown(group, name, error.options)
+        has_folder = any(argument.startswith(("--config-dir", "-cd")) for argument in arguments)
+        is_typo = "did you mean" in message
+        return message if has_folder or is_typo else f"{message}; --config-dir=... adds a folder of your own"
     if text.startswith("Config group override must be"):
         return _nothing_chosen(arguments)
     if isinstance(error, ConfigCompositionException):

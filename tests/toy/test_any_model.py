@@ -18,6 +18,7 @@ from unmix.experiments import status
 
 TRAIN = CONF.parent / "src" / "train.py"
 DEFAULT_CALLBACKS = yaml.safe_load((CONF / "callbacks" / "default.yaml").read_text())
+OPTIONAL_CALLBACKS = [name for name in DEFAULT_CALLBACKS if name != "checkpoints"]
 
 
 def state_of(run, name="last"):
@@ -64,17 +65,8 @@ def test_the_same_command_again_says_done(toy, toy_run, cli, capfd):
     assert (toy_run / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize(
-    "objective",
-    [
-        ["objective=waveform_l1"],
-        ["objective=complex_rmse", "objective.fft_size=512", "objective.hop_size=128"],
-        ["objective=multi_resolution_stft", "objective.fft_sizes=[512,256]"],
-    ],
-    ids=lambda value: value[0],
-)
-def test_objectives_for_any_model_train_it(toy, cli, tmp_path, objective):
-    assert cli("train", *toy, *objective, "trainer.max_epochs=1", f"paths.out={tmp_path}") == 0
+def test_an_objective_of_this_project_trains_a_user_s_model(toy, cli, tmp_path):
+    assert cli("train", *toy, "objective=waveform_l1", "trainer.max_epochs=1", f"paths.out={tmp_path}") == 0
     (run,) = tmp_path.glob("runs/*/all-s42")
     assert status.read(run).state == "done"
 
@@ -121,9 +113,8 @@ def test_a_user_s_weights_are_where_training_starts(toy, toy_run, cli, tmp_path)
     assert not torch.equal(before["model.layers.1.running_mean"], after["model.layers.1.running_mean"])
 
 
-@pytest.mark.parametrize("name", [*(name for name in DEFAULT_CALLBACKS if name != "checkpoints"), "all of them"])
-def test_every_default_callback_but_the_checkpoints_can_be_left_out(toy, cli, tmp_path, name):
-    names = [name] if name in DEFAULT_CALLBACKS else [name for name in DEFAULT_CALLBACKS if name != "checkpoints"]
+@pytest.mark.parametrize("names", [OPTIONAL_CALLBACKS, OPTIONAL_CALLBACKS[::2], OPTIONAL_CALLBACKS[1::2]], ids=",".join)
+def test_every_default_callback_but_the_checkpoints_can_be_left_out(toy, cli, tmp_path, names):
     options = ["trainer.max_epochs=1", "data.samples_per_track=1", f"paths.out={tmp_path}"]
     assert cli("train", *toy, *options, *(f"callbacks.{name}=null" for name in names)) == 0
     (run,) = tmp_path.glob("runs/*/all-s42")

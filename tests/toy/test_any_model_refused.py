@@ -17,17 +17,10 @@ def train(toy, refused, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["plugins=[]"], "model._target_: got the class 'my_package.model.MyModel', allowed are those of unmix and of"),
-        (["plugins=[]"], "if you trust the package, add 'plugins=[my_package]'"),
+        (["plugins=[]"], "model._target_: got the class 'my_package.model.MyModel', allowed are those of unmix"),
         (["plugins=[my_pakage]"], "plugins: there is no package 'my_pakage' in the working directory, on PYTHONPATH"),
-        (["plugins=[my_package,nothing]"], "plugins: there is no package 'nothing'"),
         (["plugins=[my_package.model]"], "plugins: 'my_package.model' is a module, not a package"),
-        (["plugins=[7]"], "plugins: got 7, names of packages are needed, as plugins=[my_package]"),
-        (["plugins=[my-package]"], "plugins: got 'my-package', names of packages are needed"),
-        (["model._target_=my_package.model.Mine"], "model._target_: there is no 'my_package.model.Mine'"),
-        (["model._target_=my_package.models.MyModel"], "model._target_: there is no 'my_package.models.MyModel'"),
         (["model._target_=my_package.broken.NoModule"], "broken.NoModule is not a model: it needs to be a torch.nn"),
-        (["model._target_=my_package.broken.NoRate"], "NoRate is not a model: it has no attribute `sample_rate` (Hz)"),
         (["model._target_=my_package.broken.WrongShape"], "WrongShape returned (1, 4, 2, 7999) for a mixture of (1, 2"),
         (
             ["model._target_=my_package.broken.OneTargetLess"],
@@ -35,19 +28,15 @@ def train(toy, refused, tmp_path):
         ),
         (["model._target_=my_package.broken.NotANumber"], "model: NotANumber returned NaN or infinity"),
         (["model._target_=my_package.broken.Fails"], "model: Fails failed on a second of noise, (1, 2, 8000): Runtime"),
-        (["model.widht=5"], "model.widht: got 'widht', allowed _target_, targets, sample_rate, num_channels, width"),
         (["model.sample_rate=16000"], "model.sample_rate: got 16000, data.sample_rate is 8000: the two must be the"),
         (["model.num_channels=1"], "has 2: the two must be the same"),
         (["target=vocals", "model.targets=[drums]"], "target: got vocals, but model=MyModel estimates drums; the two"),
         (["target=[vocals,vocals]"], "target: got vocals, vocals, which names a source twice"),
-        (["target=[]"], "target: got [], allowed vocals, drums, bass, other, a list of these, or all"),
         (["target=al"], "target: got 'al', allowed vocals, drums, bass, other, all; did you mean 'all'?"),
-        (["model.targets=[bass,bass]"], "MyModel.targets names a source twice: bass, bass"),
         (
             ["objective=magnitude_mse"],
             "objective: magnitude_mse needs a model with `stft` and `magnitudes",
         ),
-        (["objective=waveform_l2"], "objective: got 'waveform_l2', allowed complex_rmse, magnitude_mse, multi_reso"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
@@ -55,22 +44,28 @@ def test_a_training_that_cannot_be_is_refused_before_anything_is_written(train, 
     assert message in train(*arguments)
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("no_mapping", "returned Tensor, a dict of losses by name is needed"),
-        ("no_scalar", "returned shape (1,) as the loss 'mine', a tensor without axes is needed"),
-        ("needs_spectrograms", "cannot serve MyModel: AttributeError: 'MyModel' object has no attribute 'spectrogram'"),
-    ],
-)
-def test_an_objective_that_cannot_be_is_refused_before_anything_is_written(train, name, message):
-    assert f"objective: my_package.broken.{name} {message}" in train(f"objective={name}")
+def test_an_objective_that_fails_is_refused_before_anything_is_written(train):
+    message = train("objective=needs_spectrograms")
+    assert "objective: my_package.broken.needs_spectrograms cannot serve MyModel: AttributeError" in message
+    assert message.endswith("object has no attribute 'spectrogram'; HYDRA_FULL_ERROR=1 shows where")
+
+
+def test_a_model_whose_folder_was_not_named_is_refused_with_the_option_that_names_it(refused):
+    message = refused("train", "model=my_model")
+    assert message.endswith("model: got 'my_model', allowed umx, umx_small; --config-dir=... adds a folder of your own")
+    assert "my_cnf is not a folder; it holds groups as conf/ does" in refused("train", "--config-dir", "my_cnf")
+
+
+def test_a_mistyped_key_is_compared_with_those_of_the_user_s_own_file(toy, refused):
+    message = refused("train", *toy, "--config-dir", "my_conf", "model.depht=3")  # which may stand anywhere
+    assert message.endswith("kernel_size, chunk_seconds; did you mean 'depth'?")
+    message = refused("train", *toy, "callbacks=my_callbacks", "callbacks.stps=null")
+    assert message.endswith("gradients, steps; did you mean 'steps'?")
 
 
 def test_several_targets_of_a_model_of_one_name_the_sweep(small, refused, tmp_path):
-    for target in ("all", "[vocals,drums]"):
-        message = refused("train", "experiment=demo", *small, f"target={target}", f"paths.out={tmp_path / 'out'}")
-        assert "but Open-Unmix is one network per target: sweep=targets (or -m target=vocals,drums,...)" in message
+    message = refused("train", "experiment=demo", *small, "target=all", f"paths.out={tmp_path / 'out'}")
+    assert "but Open-Unmix is one network per target: sweep=targets (or -m target=vocals,drums,...)" in message
 
 
 @pytest.mark.parametrize("command", ["evaluate", "separate", "export"])
@@ -79,7 +74,6 @@ def test_a_checkpoint_of_a_package_that_is_not_a_plugin_is_refused(refused, toy_
     message = refused(command, f"ckpt={toy_run}", *options)
     assert "got the class 'my_package.model.MyModel', allowed are those of unmix" in message
     assert message.endswith("if you trust the package, add 'plugins=[my_package]'")
-    assert "there is no package 'nothing'" in refused(command, f"ckpt={toy_run}", "plugins=[nothing]", *options)
 
 
 def test_a_class_that_has_changed_since_is_named(refused, write_checkpoint, song, tmp_path):

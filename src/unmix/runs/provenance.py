@@ -10,6 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer
 
+from unmix import plugins
 from unmix.data.datamodule import SeparationDataModule
 from unmix.experiments import folder
 from unmix.experiments.status import Status
@@ -99,4 +100,6 @@ def say_what_came_out(planned: Plan, final: Status) -> None:
     if missing:
         log.info("  next: the same command with target=%s", missing[0])
     else:
-        log.info("  next: python src/evaluate.py ckpt=%s", planned.run.parent)
+        names = ",".join(plugins.check(planned.cfg.plugins))
+        named = f" 'plugins=[{names}]'" if names else ""
+        log.info("  next: python src/evaluate.py ckpt=%s%s", planned.run.parent, named)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from my_package.model import MyModel
 
@@ -41,33 +41,11 @@ class Fails(MyModel):
         return self.heads(mixture)
 
 
-class NoRate(nn.Module):
-    """Lacks an attribute of the contract."""
-
-    def __init__(self, targets: list[str], **_: Any) -> None:
-        super().__init__()
-        self.targets = targets
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        """(batch, channels, samples) -> (batch, targets, channels, samples)."""
-        return mixture.unsqueeze(1)
-
-
 class NoModule:
     """Not a module of PyTorch's."""
 
     def __init__(self, **_: Any) -> None:
         pass
-
-
-def no_mapping(model: nn.Module, mixture: Tensor, sources: Mapping[str, Tensor]) -> Tensor:
-    """A loss without a name."""
-    return model(mixture).square().mean()
-
-
-def no_scalar(model: nn.Module, mixture: Tensor, sources: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A loss per example."""
-    return {"mine": model(mixture).square().mean(dim=(1, 2, 3))}
 
 
 def needs_spectrograms(model: Any, mixture: Tensor, sources: Mapping[str, Tensor]) -> dict[str, Tensor]:
