@@ -49,7 +49,7 @@ def make_models() -> tuple[UMX, nn.Module]:
 
 
 class Losses(Callback):
-    """Records the loss of every training step."""
+    """Callback that records the loss of every training step."""
 
     def __init__(self) -> None:
         self.steps: list[float] = []

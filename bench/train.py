@@ -48,7 +48,7 @@ def now() -> float:
 
 
 class Times(Callback):
-    """Records the time at the end of every step, optimiser and Lightning included."""
+    """Callback that records the time at the end of every step."""
 
     def __init__(self) -> None:
         self.stamps: list[float] = []
