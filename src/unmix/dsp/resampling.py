@@ -27,8 +27,7 @@ def ratio(rate: int, new_rate: int) -> tuple[int, int]:
     terms = rate // common, new_rate // common
     if max(terms) > _LARGEST_TERM:
         raise ValueError(
-            f"input: {rate} Hz cannot be resampled to {new_rate} Hz: convert the file to a common rate, "
-            "such as 44100 Hz, first"
+            f"input: {rate} Hz cannot be resampled to {new_rate} Hz: convert the file to a common rate first"
         )
     return terms
 

@@ -26,18 +26,18 @@ log = logging.getLogger(__name__)
 
 
 class Museval(Callback):
-    """Scores every track as soon as it is separated, and the whole when all are done.
+    """Scores every track as soon as it is separated, and summarizes when all are done.
 
     Args:
         tracks: all tracks of the evaluation, also those scored before.
         where: folder of the evaluation; a track whose scores are there already is not separated again.
-        method: name of what is evaluated, in tables.
-        settings: what reproduces the scores; goes into summary and report.
+        method: name of the separator, in tables.
+        settings: what reproduces the scores, for the summary and the report.
         engine: see `scores.score_track`.
         workers: processes that score, one thread each, while the next track is separated; 0 scores in between.
         save_estimates: also write the estimates as WAV files.
-        compare: whose published medians stand beside ours, see `published.medians_of`.
-        tell: is told how far it is.
+        compare: method whose published medians stand beside ours, see `published.medians_of`.
+        tell: called with the progress, for people.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Museval(Callback):
             self.where.under_way(track.name).unlink(missing_ok=True)  # as large as the track
 
     def _collect(self, most: int) -> None:
-        """Log what is done, and wait until at most this many are not."""
+        """Log finished tracks, and wait until at most this many are unfinished."""
         while self.under_way and (len(self.under_way) > most or self.under_way[0].done()):
             self._log(self.under_way.popleft().result())
 
@@ -124,7 +124,7 @@ class Museval(Callback):
             self.pool = None
 
     def finish(self) -> Summary:
-        """Put the scores of all tracks together."""
+        """Summarize the scores of all tracks."""
         stores = {
             method: {track.name: self.where.store(method, track.name).read_text() for track in self.tracks}
             for method in (self.method, MIXTURE)
@@ -154,16 +154,16 @@ class Museval(Callback):
 
 
 def _alone_in_its_thread(parent: int) -> None:
-    """As many threads for each process as there are cores get in each other's way."""
+    """Set up a worker: one thread per worker avoids oversubscription."""
     signals.die_with_parent(parent)
     threadpool_limits(1)
     torch.set_num_threads(1)
 
 
 def evaluate(make_test: MakeTest, scorer: Museval, trainer: Trainer) -> None:
-    """Separate and score what is not scored yet; `trainer` must have `scorer` among its callbacks.
+    """Separate and score the tracks that are not scored yet; `trainer` must have `scorer` among its callbacks.
 
-    Ranks share the tracks; when the first returns all are done, and it may `scorer.finish()`.
+    Ranks share the tracks. When this returns on the first rank all tracks are scored, and `scorer.finish()` sums up.
     """
     if scorer.unscored:
         log.info("evaluating %d of %d tracks in %s", len(scorer.unscored), len(scorer.tracks), scorer.where.path)

@@ -1,4 +1,4 @@
-"""museval's ratios while a network learns, beside its loss."""
+"""museval's ratios of a model in training, logged beside its loss."""
 
 import tempfile
 from pathlib import Path
@@ -16,15 +16,15 @@ from unmix.evaluation.separation import ModelsTest, separator_of
 
 
 class MusevalInTraining(Callback):
-    """Scores the model in training on validation tracks every few epochs, with what its estimates leave of the mixture.
+    """Scores the model in training on validation tracks every few epochs, beside the residual of its estimates.
 
-    BSS Eval needs all sources; those that the model does not estimate are one here, so that these scores compare epochs
-    and are not those of a whole separator. Medians over windows, then tracks, then the mean over targets are logged as
+    BSS Eval needs all sources. Those that the model does not estimate are scored as one, the residual, so these scores
+    compare epochs and not separators. Medians over windows, then tracks, then the mean over targets are logged as
     `museval/sdr`, `museval/sir`, ..., those of each target as `museval/<target>/sdr` where there are several.
 
     Args:
-        every_n_epochs: the first, and every so many; 0 is never.
-        num_tracks: the first ones of the validation set.
+        every_n_epochs: epochs from one time to the next, starting with the first epoch; 0 is never.
+        num_tracks: number of validation tracks, the first ones.
 
     Raises:
         ValueError: on numbers that are too small.

@@ -1,4 +1,4 @@
-"""Scores that others published, shipped with their sources: to compare with.
+"""Scores that others published, shipped with their sources.
 
 `data/sisec18.csv.gz`: medians over windows of every track, of all submissions and oracles of SiSEC 2018 (F.-R. Stöter,
 A. Liutkus, N. Ito, LVA/ICA 2018; from the JSON files of sigsep-mus-2018). `data/published.csv`: medians over the 50
@@ -18,7 +18,7 @@ from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.scores import TrackScore, summarize
 
 DATA = Path(__file__).parent / "data"
-# Vocals of whoever also handed in an accompaniment were scored against that, in SiSEC 2018: 0.2 dB are in this.
+# SiSEC 2018 scored vocals beside the accompaniment where a submission has one, which changes them by 0.2 dB.
 SISEC = "sisec18"
 
 Medians = dict[str, dict[str, float]]
@@ -26,14 +26,14 @@ Medians = dict[str, dict[str, float]]
 
 @cache
 def sisec18() -> list[TrackScore]:
-    """Every track of every submission to SiSEC 2018; targets are the four, and accompaniment."""
+    """Scores of every track of every submission to SiSEC 2018; targets are the four sources and accompaniment."""
     text = gzip.decompress((DATA / "sisec18.csv.gz").read_bytes()).decode()
     return [TrackScore(row["method"], row["track"], row["target"], _metrics(row)) for row in _rows(text)]
 
 
 @cache
 def medians() -> dict[str, Medians]:
-    """By method (`umx`, `umxhq`, ..., `sisec18:UHL2`, ...), target and metric, in dB; NaN where none was given."""
+    """Published medians in dB by method (`umx`, `sisec18:UHL2`, ...), target and metric; NaN where none was given."""
     table: dict[str, Medians] = {}
     for row in _rows((DATA / "published.csv").read_text(encoding="utf-8")):
         table.setdefault(row["method"], {})[row["target"]] = _metrics(row)
@@ -41,10 +41,10 @@ def medians() -> dict[str, Medians]:
 
 
 def medians_of(method: str) -> Medians:
-    """Those of one method.
+    """Published medians of one method: target -> metric -> dB.
 
     Raises:
-        ValueError: when none of this name is known.
+        ValueError: on an unknown name.
     """
     if method not in medians():
         raise ValueError(errors.unknown("compare", method, medians()))
@@ -52,7 +52,7 @@ def medians_of(method: str) -> Medians:
 
 
 def tracks() -> set[str]:
-    """Names of the 50 tracks that published scores are of."""
+    """Names of the 50 tracks that were scored."""
     return {score.track for score in sisec18()}
 
 

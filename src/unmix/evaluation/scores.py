@@ -52,15 +52,15 @@ def score_track(
 
     Args:
         track: name, for messages.
-        names: of the stems, in the order of what is read.
-        references, estimates: true stems, and what was separated.
-        num_samples: of each.
+        names: of the stems, in the order in which they are read.
+        references, estimates: readers of true and estimated stems.
+        num_samples: length of each.
         sample_rate: Hz; windows and hops have one second.
         engine: `torch`, or `museval`, the package.
         device: where `torch` computes.
     Raises:
-        ValueError: on an unknown engine, a single stem, or samples that are no number.
-        FileNotFoundError: for museval, without FFmpeg, which its imports need.
+        ValueError: on an unknown engine, a single stem, or samples that are NaN or infinite.
+        FileNotFoundError: for museval without FFmpeg, which its imports need.
     """
     if engine not in ENGINES:
         raise ValueError(errors.unknown("engine", engine, ENGINES))
@@ -108,7 +108,7 @@ ENGINES: dict[str, Callable[[ReadStems, ReadStems, int, int], Scores]] = {"torch
 
 
 def _silent(read: ReadStems, num_samples: int) -> list[int]:
-    """Positions of stems that are silent throughout; channels that cancel are, as for museval."""
+    """Positions of stems that are silent throughout; channels that cancel count as silence, as for museval."""
     starts = range(0, num_samples, BLOCK)
     pieces = (read(start, min(start + BLOCK, num_samples)) for start in starts)
     heard = torch.stack([piece.sum(dim=1).ne(0).any(dim=-1) for piece in pieces])
@@ -147,7 +147,7 @@ def _rounded(value: Tensor) -> float:
 
 
 def medians(method: str, track: str, store: str) -> list[TrackScore]:
-    """Medians over the windows of a track, from museval's JSON."""
+    """Scores of a track, medians over its windows, from museval's JSON."""
     return [
         TrackScore(method, track, target["name"], {metric: _median_of_windows(target, metric) for metric in METRICS})
         for target in json.loads(store)["targets"]
@@ -155,30 +155,30 @@ def medians(method: str, track: str, store: str) -> list[TrackScore]:
 
 
 def _median_of_windows(target: dict[str, Any], metric: str) -> float:
-    return _of_numbers([float(window["metrics"][metric]) for window in target["frames"]], statistics.median)
+    return _average([float(window["metrics"][metric]) for window in target["frames"]], statistics.median)
 
 
-def _of_numbers(values: Sequence[float], mean: Callable[[list[float]], float]) -> float:
-    """Of the values that are numbers; NaN when none is."""
+def _average(values: Sequence[float], average: Callable[[list[float]], float]) -> float:
+    """Average of the values that are not NaN; NaN when all are."""
     numbers = [value for value in values if not math.isnan(value)]
-    return mean(numbers) if numbers else math.nan
+    return average(numbers) if numbers else math.nan
 
 
 def summarize(
     scores: Sequence[TrackScore], over_tracks: Callable[[list[float]], float] = statistics.median
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Medians over tracks that have a score: method -> target -> metric -> dB."""
+    """Average scores over the tracks that have one, by default the median: method -> target -> metric -> dB."""
     table: dict[str, dict[str, dict[str, float]]] = {}
     for method in dict.fromkeys(score.method for score in scores):
         for target in dict.fromkeys(score.target for score in scores):
             rows = [score.metrics for score in scores if (score.method, score.target) == (method, target)]
-            values = {metric: _of_numbers([row[metric] for row in rows], over_tracks) for metric in METRICS}
+            values = {metric: _average([row[metric] for row in rows], over_tracks) for metric in METRICS}
             table.setdefault(method, {})[target] = values
     return table
 
 
 def means_of_medians(scores: Sequence[TrackScore]) -> dict[str, dict[str, dict[str, float]]]:
-    """Means over tracks, as some authors give them: method -> target -> metric -> dB."""
+    """Means over tracks of the medians over windows, as some authors give them: method -> target -> metric -> dB."""
     return summarize(scores, over_tracks=statistics.fmean)
 
 
@@ -195,19 +195,19 @@ def is_complete(store: str) -> bool:
 
 
 def windows(store: str, target: str) -> list[tuple[float, float]]:
-    """Begin, in seconds, and SDR of every window of a target, from museval's JSON."""
+    """Start, in seconds, and SDR of every window of a target, from museval's JSON."""
     (frames,) = (one["frames"] for one in json.loads(store)["targets"] if one["name"] == target)
     return [(float(frame["time"]), float(frame["metrics"]["SDR"])) for frame in frames]
 
 
 def num_windows(store: str) -> tuple[int, int]:
-    """How many windows of a track count, and how many there are; from museval's JSON."""
+    """Number of windows of a track that count, and of all its windows, from museval's JSON."""
     frames = json.loads(store)["targets"][0]["frames"]
     return sum(not math.isnan(frame["metrics"]["SDR"]) for frame in frames), len(frames)
 
 
 def to_csv(scores: Sequence[TrackScore]) -> str:
-    """The columns of SiSEC 2018's table: method,track,target,SDR,SIR,ISR,SAR."""
+    """CSV with the columns of SiSEC 2018's table: method,track,target,SDR,SIR,ISR,SAR."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["method", "track", "target", *METRICS])

@@ -15,6 +15,7 @@ from torchmetrics.functional.audio import signal_noise_ratio
 from unmix.models import contract
 from unmix.training.checkpoints import is_within_epoch
 from unmix.training.objectives import Losses, Validation
+from unmix.training.schedules import migrated_state
 
 Batch = dict[str, Tensor]
 
@@ -134,6 +135,8 @@ class SeparationModule(LightningModule):
             checkpoint["train_loss"] = [self.train_loss.mean_value.item(), self.train_loss.weight.item()]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        states = checkpoint.get("lr_schedulers", [])
+        checkpoint["lr_schedulers"] = [migrated_state(state, self.make_scheduler) for state in states]
         _, batch = checkpoint["unmix"]["position"]
         if batch > 0 and self.global_rank == 0:
             mean, weight = checkpoint["train_loss"]
