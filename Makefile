@@ -1,4 +1,4 @@
-# Every target works on a fresh checkout: it makes .venv, installs what is missing and is quick the second time.
+# Every target works on a fresh checkout: it creates .venv, installs what is missing, and is quick the second time.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -15,7 +15,7 @@ install: .venv/installed ffmpeg
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e '.[dev]'
 	@touch $@
 
-# museval imports musdb, which imports stempeg, which wants both programs on PATH.
+# museval imports musdb, which imports stempeg, which needs ffmpeg and ffprobe on PATH.
 .PHONY: ffmpeg
 ffmpeg:
 	@command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || sh .ci/install_ffmpeg.sh

@@ -1,7 +1,7 @@
-"""BSS Eval beside museval's, of the same stems in the same run: `make bench-evaluate`.
+"""Speed of our BSS Eval compared with museval's, on the same stems in the same run: `make bench-evaluate`.
 
-Four stereo sources at 44.1 kHz, one-second windows, 512 taps. The memory figure is of a process that scores a track of
-ten minutes as `evaluate.py` does, from files.
+Four stereo sources at 44.1 kHz, one-second windows, 512 taps. Peak memory is that of a process that scores a track of
+ten minutes from files, as `evaluate.py` does.
 """
 
 import platform
@@ -24,7 +24,7 @@ RATE, SHAPE = 44100, (4, 2)
 
 
 def draw(seconds: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Noises, and estimates with filtering, leakage and noise."""
+    """Draw references of noise, and estimates with filtering, leakage and noise; both (sources, channels, samples)."""
     generator = torch.Generator().manual_seed(0)
     references = 0.1 * torch.randn(*SHAPE, seconds * RATE, generator=generator)
     noise = torch.randn(references.shape, generator=generator)
@@ -33,13 +33,13 @@ def draw(seconds: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def peak_megabytes(seconds: int) -> float:
-    """Of a process that scores this many seconds."""
+    """Measure the peak memory of a process that scores this many seconds."""
     command = [sys.executable, __file__, str(seconds)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def score_from_files(seconds: int) -> None:
-    """A minute of stems again and again, in files of floats."""
+    """Score a track of ten seconds of noise, repeated to this length, from files of floats."""
     with tempfile.TemporaryDirectory() as folder:
         files = [Estimates(Path(folder) / name, *SHAPE) for name in ("references", "estimates")]
         for file, stems in zip(files, draw(10), strict=True):
@@ -58,16 +58,16 @@ def main() -> None:
         ours = bss_eval(references, estimates, window=RATE, hop=RATE)
         timings.append(time.perf_counter() - started)
     started = time.perf_counter()
-    theirs = museval.metrics.bss_eval(
+    reference = museval.metrics.bss_eval(
         *(stems.transpose(1, 2).numpy() for stems in (references, estimates)), window=RATE, hop=RATE
     )
     museval_s = time.perf_counter() - started
-    print("| 60 s, four stereo targets | seconds | of museval's |\n|---|---|---|")
+    print("| 60 s, four stereo targets | seconds | relative to museval |\n|---|---|---|")
     print(f"| museval.metrics.bss_eval | {museval_s:.2f} | 1 |")
     print(f"| unmix.bss_eval | {min(timings):.2f} | 1 / {museval_s / min(timings):.1f} |")
-    pairs = zip((ours.sdr, ours.isr, ours.sir, ours.sar), theirs[:4], strict=True)
-    largest = max(np.abs(one.numpy() - other).max() for one, other in pairs)
-    print(f"\nlargest difference of a ratio: {largest:.1e} dB")
+    pairs = zip((ours.sdr, ours.isr, ours.sir, ours.sar), reference[:4], strict=True)
+    largest = max(np.abs(ratio.numpy() - expected).max() for ratio, expected in pairs)
+    print(f"\nlargest difference of any ratio: {largest:.1e} dB")
     print(f"peak memory for ten minutes (import of torch included): {peak_megabytes(600):.0f} MB")
     if torch.cuda.is_available():
         on_gpu = [stems.cuda() for stems in (references, estimates)]
@@ -81,7 +81,7 @@ def main() -> None:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         score_from_files(int(sys.argv[1]))
-        # not getrusage's, which outlives exec and is then that of who started this
+        # not from getrusage, whose maximum survives exec and would include the parent process
         print(int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0]) * 1024 / 1e6)
     else:
         main()

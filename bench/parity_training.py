@@ -1,7 +1,7 @@
-"""The reference's optimisation and ours, from the same weights on the same batches: `make bench-parity_training`.
+"""Parity of our training with openunmix's, from the same weights on the same batches: `make bench-parity_training`.
 
-The reference's step is that of open-unmix-pytorch v1.3.0 (scripts/train.py): its model, its STFT, Adam, MSE. Ours is
-`SeparationModule` under Lightning's Trainer. Hidden size 512, dropout 0, whose random numbers would differ.
+The reference is the step of open-unmix-pytorch v1.3.0 (scripts/train.py): its model, its STFT, Adam, MSE. Ours is
+`SeparationModule` under Lightning's Trainer. Hidden size 512; dropout is 0, because its random numbers would differ.
 """
 
 import platform
@@ -26,7 +26,7 @@ STEPS, BATCH, SAMPLES, TARGET = 50, 4, 2 * 44100, "vocals"
 
 
 def draw(num_batches: int, batch: int, num_samples: int, seed: int) -> list[dict[str, Tensor]]:
-    """Mixtures of two noises whose level changes, one of them the target."""
+    """Draw batches of mixtures of two noises with random levels, of which the first is the target."""
     generator = torch.Generator().manual_seed(seed)
     batches = []
     for _ in range(num_batches):
@@ -37,7 +37,7 @@ def draw(num_batches: int, batch: int, num_samples: int, seed: int) -> list[dict
 
 
 def make_models() -> tuple[UMX, nn.Module]:
-    """Ours and the reference's, of the same weights and input scaling."""
+    """Make our model and the reference's with the same weights and input statistics."""
     torch.manual_seed(0)
     ours = UMX((TARGET,), Stft(), dropout=0.0)
     ours.network.input_mean.data.uniform_(-1, 0)
@@ -49,7 +49,7 @@ def make_models() -> tuple[UMX, nn.Module]:
 
 
 class Losses(Callback):
-    """Those of every step, and the mean over validation tracks."""
+    """Callback that records the loss of every training step."""
 
     def __init__(self) -> None:
         self.steps: list[float] = []
@@ -59,7 +59,7 @@ class Losses(Callback):
 
 
 def train_ours(model: UMX, batches: list[dict[str, Tensor]], tracks: list[dict[str, Tensor]]) -> list[float]:
-    """Losses of the steps, then of validation."""
+    """Train our model; returns the loss of each step, then the validation loss."""
     module = SeparationModule(
         model,
         MagnitudeMse(),
@@ -85,7 +85,7 @@ def train_ours(model: UMX, batches: list[dict[str, Tensor]], tracks: list[dict[s
 def train_reference(
     model: nn.Module, batches: list[dict[str, Tensor]], tracks: list[dict[str, Tensor]]
 ) -> Iterator[float]:
-    """The same of the reference."""
+    """Train the reference's model; yields the loss of each step, then the validation loss."""
     stft, _ = make_filterbanks(n_fft=4096, n_hop=1024, center=False)
     encoder = nn.Sequential(stft, ComplexNorm(mono=False))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-5)
@@ -124,7 +124,7 @@ def main() -> None:
     print(f"| training loss of a step, relative | {max(relative[:-1]):.1e} |")
     print(f"| validation loss over whole tracks, relative | {relative[-1]:.1e} |")
     print(f"| weights and buffers after {STEPS} steps | {max(differences):.1e} |")
-    print(f"\nloss of the first step {our_losses[0]:.4f}, of the last {our_losses[-2]:.4f}")
+    print(f"\nour loss in the first step: {our_losses[0]:.4f}, in the last: {our_losses[-2]:.4f}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Separation beside openunmix's Separator, with the same random weights in the same run: `make bench-separate`.
+"""Speed and memory of separation compared with openunmix's Separator, with the same weights: `make bench-separate`.
 
-Four targets, hidden size 512, stereo noise at 44.1 kHz. Every memory figure is of a process of its own.
+Four targets, hidden size 512, random weights, stereo noise at 44.1 kHz. Memory is measured in separate processes.
 """
 
 import platform
@@ -24,12 +24,12 @@ NOISE = 0.1 * torch.randn(2, 30 * RATE, generator=torch.Generator().manual_seed(
 
 
 def read(start: int, stop: int) -> torch.Tensor:
-    """A track of any length: the noise again and again."""
+    """Read samples of a track of any length, which repeats the noise."""
     return NOISE[:, torch.arange(start, stop) % NOISE.shape[1]]
 
 
 def make(name: str, niter: int) -> nn.Module:
-    """Ours or the reference's, of the same weights."""
+    """Make openunmix's separator (`openunmix`) or ours (any other name), with the same weights."""
     torch.manual_seed(0)
     networks: dict[str, nn.Module] = {target: OpenUnmix(512).eval() for target in TARGETS}
     if name != "openunmix":
@@ -42,7 +42,7 @@ def make(name: str, niter: int) -> nn.Module:
 
 @torch.no_grad()
 def separate(name: str, separator: nn.Module, seconds: int) -> None:
-    """A track of this length."""
+    """Separate a track of this length, in blocks or in one piece."""
     if name == "blocks":
         for _block in streaming.separate(separator, read, seconds * RATE):
             pass
@@ -51,7 +51,7 @@ def separate(name: str, separator: nn.Module, seconds: int) -> None:
 
 
 def seconds_per_second(name: str, niter: int, seconds: int) -> float:
-    """The better of two runs, over the length of the track."""
+    """Measure seconds per second of audio, the better of two runs."""
     separator = make(name, niter)
     timings = []
     for _ in range(2):
@@ -62,14 +62,14 @@ def seconds_per_second(name: str, niter: int, seconds: int) -> float:
 
 
 def peak_megabytes(name: str, seconds: int) -> float:
-    """Of a process that separates this many seconds with one EM pass."""
+    """Measure the peak memory of a process that separates this many seconds with one EM iteration."""
     command = [sys.executable, __file__, name, str(seconds)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 @torch.no_grad()
 def difference() -> float:
-    """Largest difference of estimates over the peak of the mixture, EM over the whole track on both sides."""
+    """Largest difference from openunmix's estimates relative to the mixture's peak, with EM over the whole track."""
     ours, reference = make("whole", 1), make("openunmix", 1)
     reference.wiener_win_len = None
     track = read(0, 5 * RATE)[None]
@@ -91,16 +91,16 @@ def main() -> None:
     print("| peak memory, MB (import of torch included) | 30 s | 600 s | 3600 s |\n|---|---|---|---|")
     print(f"| openunmix | {peak_megabytes('openunmix', 30):.0f} | | |")
     print(f"| whole | {peak_megabytes('whole', 30):.0f} | | |")
-    print("| blocks | " + " | ".join(f"{peak_megabytes('blocks', one):.0f}" for one in (30, 600, 3600)) + " |")
+    print("| blocks | " + " | ".join(f"{peak_megabytes('blocks', seconds):.0f}" for seconds in (30, 600, 3600)) + " |")
     if torch.cuda.is_available():
-        print(f"\n{torch.cuda.get_device_name()}, 240 s from memory to memory, times real time")
+        print(f"\n{torch.cuda.get_device_name()}: speed as a multiple of real time, 240 s from memory to memory")
         for name in ("openunmix", "whole", "blocks"):
             print(f"{name}: {240 / on_gpu(name, 240):.0f}")
 
 
 @torch.no_grad()
 def on_gpu(name: str, seconds: int) -> float:
-    """Seconds it takes there, the better of three runs; stems are back in the host's memory then."""
+    """Measure seconds on the GPU, the best of three runs, including the copy of the stems to the host."""
     separator, track, timings = make(name, 1).cuda(), read(0, seconds * RATE), []
     for _ in range(3):
         started = time.perf_counter()
@@ -116,7 +116,7 @@ def on_gpu(name: str, seconds: int) -> float:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         separate(sys.argv[1], make(sys.argv[1], 1), int(sys.argv[2]))
-        # not getrusage's, which outlives exec and is then that of who started this
+        # not from getrusage, whose maximum survives exec and would include the parent process
         print(int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0]) * 1024 / 1e6)
     else:
         main()

@@ -1,9 +1,9 @@
-"""A training step beside the reference's, of the same weights on the same batch in the same run: `make bench-train`.
+"""Speed of our training step compared with openunmix's, with the same weights and batch: `make bench-train`.
 
-16 x 6 s, stereo, hidden size 512; STFT, network, loss, backward pass and Adam, without data. Ours under Lightning's
-Trainer, the reference's in the bare loop of open-unmix-pytorch v1.3.0 (scripts/train.py). Each in a process of its own
-as its command sets it up: ours keeps freed memory (data/memory.py); one more row lends that to the reference. They take
-turns, and the median step counts. Lightning's own time is that of steps of a module that does nothing.
+16 x 6 s, stereo, hidden size 512; STFT, network, loss, backward pass and Adam, no data loading. Ours runs under
+Lightning's Trainer, the reference in the bare loop of open-unmix-pytorch v1.3.0 (scripts/train.py). Each runs in its
+own process with the settings of its command: ours keeps freed memory (data/memory.py), and an extra row gives that to
+the reference. They take turns, and the table has medians. Lightning's overhead is a step of a module that does nothing.
 """
 
 import multiprocessing
@@ -41,14 +41,14 @@ QUIET: dict[str, Any] = {
 
 
 def now() -> float:
-    """Seconds, after what the device still had to do."""
+    """Time in seconds, once the device has finished its work."""
     if DEVICE == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 class Times(Callback):
-    """Of whole steps, optimiser and Lightning included."""
+    """Callback that records the time at the end of every step."""
 
     def __init__(self) -> None:
         self.stamps: list[float] = []
@@ -58,7 +58,7 @@ class Times(Callback):
 
 
 def ours(model: UMX, batch: dict[str, Tensor]) -> list[float]:
-    """Seconds of steps after the first."""
+    """Measure the seconds of our training steps, after the first."""
     module = SeparationModule(
         model,
         MagnitudeMse(),
@@ -72,7 +72,7 @@ def ours(model: UMX, batch: dict[str, Tensor]) -> list[float]:
 
 
 def reference(model: nn.Module, batch: dict[str, Tensor]) -> list[float]:
-    """The same of the reference's."""
+    """Measure the seconds of the reference's training steps, after the first."""
     stft, _ = make_filterbanks(n_fft=4096, n_hop=1024, center=False)
     encoder = nn.Sequential(stft, ComplexNorm(mono=False)).to(DEVICE)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-5)
@@ -84,13 +84,13 @@ def reference(model: nn.Module, batch: dict[str, Tensor]) -> list[float]:
         loss = nn.functional.mse_loss(model(encoder(batch["mixture"])), encoder(batch[TARGET]))
         loss.backward()
         optimizer.step()
-        loss.item()  # as it does, for its running mean
+        loss.item()  # as in its script, for a running mean
         seconds.append(now() - started)
     return seconds[1:]
 
 
-class Nothing(LightningModule):
-    """A step that costs nothing."""
+class EmptyModule(LightningModule):
+    """Module whose training step does nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,16 +103,16 @@ class Nothing(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def lightning_s_own(num_steps: int = 2000) -> float:
-    """Milliseconds a step."""
+def lightning_overhead(num_steps: int = 2000) -> float:
+    """Measure Lightning's overhead in milliseconds per step."""
     loader = DataLoader([torch.zeros(())] * num_steps, batch_size=None)  # type: ignore[arg-type]
     started = now()
-    Trainer(max_epochs=1, barebones=True, accelerator=DEVICE, devices=1).fit(Nothing(), loader)
+    Trainer(max_epochs=1, barebones=True, accelerator=DEVICE, devices=1).fit(EmptyModule(), loader)
     return (now() - started) / num_steps * 1000
 
 
 def steps(name: str) -> list[float]:
-    """Seconds of steps, of the same weights and batch whoever is asked."""
+    """Measure the seconds of training steps of one implementation, with weights and batch that are the same for all."""
     if name != "openunmix":
         keep_freed_memory()
     torch.manual_seed(0)
@@ -126,8 +126,8 @@ def steps(name: str) -> list[float]:
     return reference(peer, batch)
 
 
-def apart(name: str) -> list[float]:
-    """`steps` in a process of its own."""
+def steps_in_process(name: str) -> list[float]:
+    """Run `steps` in its own process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
         return process.submit(steps, name).result()
 
@@ -140,12 +140,12 @@ def main() -> None:
     seconds: dict[str, list[float]] = {"openunmix": [], "openunmix, keeping memory": [], "unmix": []}
     for _ in range(TURNS):
         for name in seconds:
-            seconds[name] += apart(name)
+            seconds[name] += steps_in_process(name)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
-    print("| step of 16 x 6 s | seconds | of the reference's |\n|---|---|---|")
+    print("| step of 16 x 6 s | seconds | relative to openunmix |\n|---|---|---|")
     for name, value in medians.items():
         print(f"| {name} | {value:.4f} | {value / medians['openunmix']:.2f} |")
-    print(f"\nLightning's own: {lightning_s_own():.2f} ms a step")
+    print(f"\nLightning's overhead: {lightning_overhead():.2f} ms per step")
 
 
 if __name__ == "__main__":

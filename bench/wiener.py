@@ -1,4 +1,4 @@
-"""The Wiener filter beside norbert's, on the same spectrograms in the same run: `make bench-wiener`."""
+"""Speed of our Wiener filter compared with norbert's, on the same spectrograms in one run: `make bench-wiener`."""
 
 import platform
 import statistics
@@ -15,7 +15,7 @@ SECONDS, RUNS = 10, 7
 
 
 def median_seconds(function: Callable[[], object]) -> float:
-    """Median of RUNS timings after one warm-up."""
+    """Measure the median of RUNS timings, after a warm-up."""
     function()
     timings = []
     for _ in range(RUNS):
@@ -26,7 +26,7 @@ def median_seconds(function: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Four stereo sources of ten seconds, one EM pass, double precision."""
+    """Compare on four stereo sources of ten seconds, with one EM iteration in double precision."""
     torch.manual_seed(0)
     frames = SECONDS * 44100 // 1024
     sources = torch.randn(1, 4, 2, 2049, frames, dtype=torch.complex128)

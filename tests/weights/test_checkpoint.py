@@ -7,7 +7,7 @@ from unmix.weights.find import find_checkpoints, load_separator
 
 
 def write(path, target="bass", val_loss=1.0, fft_size=512, model_class="unmix.models.open_unmix.OpenUnmix"):
-    """A checkpoint of schema 1, as training wrote it once, with a tiny network."""
+    """Write a checkpoint of schema 1 with a tiny network."""
     torch.manual_seed(0)
     num_bins = fft_size // 2 + 1
     config = {
@@ -22,7 +22,7 @@ def write(path, target="bass", val_loss=1.0, fft_size=512, model_class="unmix.mo
     return path
 
 
-def test_network_comes_back_with_its_weights(tmp_path):
+def test_a_built_model_has_the_weights_of_its_checkpoint(tmp_path):
     read = checkpoint.read(write(tmp_path / "a.ckpt"))
     network = checkpoint.build_model(read)
     assert read.targets == ("bass",)
@@ -30,7 +30,7 @@ def test_network_comes_back_with_its_weights(tmp_path):
     assert all(torch.equal(network.state_dict()[name], value) for name, value in read.state.items())
 
 
-def test_a_class_from_elsewhere_is_not_built(tmp_path):
+def test_a_class_outside_unmix_is_refused(tmp_path):
     read = checkpoint.read(write(tmp_path / "a.ckpt", model_class="subprocess.Popen"))
     with pytest.raises(
         ValueError,
@@ -47,16 +47,16 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
         checkpoint.build_model(checkpoint.read(tmp_path / "b.ckpt"))
 
 
-def test_of_several_seeds_the_lowest_validation_loss_is_taken(tmp_path):
+def test_the_seed_with_the_lowest_validation_loss_is_chosen(tmp_path):
     for seed, loss in ((42, 0.9), (43, 0.7), (44, 0.8)):
         write(tmp_path / f"bass-s{seed}" / "checkpoints" / "best.ckpt", val_loss=loss)
     write(tmp_path / "drums-s42" / "checkpoints" / "best.ckpt", target="drums")
-    found = find_checkpoints(tmp_path)
-    assert list(found) == ["drums", "bass"]
-    assert found["bass"].path.parts[-3] == "bass-s43"
+    checkpoints = find_checkpoints(tmp_path)
+    assert list(checkpoints) == ["drums", "bass"]
+    assert checkpoints["bass"].path.parts[-3] == "bass-s43"
 
 
-def test_file_run_folder_experiment_pattern_and_list_are_all_found(tmp_path):
+def test_checkpoints_are_found_by_file_run_folder_pattern_and_list(tmp_path):
     bass = write(tmp_path / "bass-s1" / "checkpoints" / "best.ckpt")
     drums = write(tmp_path / "drums-s1" / "checkpoints" / "best.ckpt", target="drums")
     assert list(find_checkpoints(bass)) == ["bass"]
@@ -68,7 +68,7 @@ def test_file_run_folder_experiment_pattern_and_list_are_all_found(tmp_path):
     assert list(find_checkpoints(f"{tmp_path}/*/checkpoints/*.ckpt")) == both
 
 
-def test_what_is_not_there_is_named(tmp_path):
+def test_missing_checkpoints_and_targets_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing does not exist; give an experiment folder"):
         find_checkpoints(tmp_path / "nothing")
     with pytest.raises(FileNotFoundError, match="no checkpoint in"):
@@ -78,7 +78,7 @@ def test_what_is_not_there_is_named(tmp_path):
         load_separator(tmp_path, targets=["vocals"])
 
 
-def test_siblings_of_another_stft_are_refused(tmp_path):
+def test_networks_with_different_stfts_are_refused(tmp_path):
     write(tmp_path / "a.ckpt")
     write(tmp_path / "b.ckpt", target="drums", fft_size=1024)
     with pytest.raises(ValueError, match=r"different .*'drums': \(1024, 128\), 'bass': \(512, 128\)"):

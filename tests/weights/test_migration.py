@@ -1,4 +1,4 @@
-"""A checkpoint of schema 1 is the same network in schema 2, to the last bit."""
+"""A checkpoint migrated from schema 1 is bit-identical to the same network in schema 2."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def weights_of(target):
 
 
 def write_first(path, target, data):
-    """A file as schema 1 had them."""
+    """Write a checkpoint in schema 1."""
     config = {
         "model": {"_target_": OLD, "num_bins": 257, **NETWORK},
         "stft": STFT,
@@ -37,7 +37,7 @@ def write_first(path, target, data):
 
 
 def write_second(path, target, data):
-    """The same network as schema 2 has it."""
+    """Write the same network in schema 2."""
     config = {"model": {"_target_": NEW, "targets": [target], "stft": STFT, **NETWORK}, "data": data, "seed": 42}
     record = {"schema": 2, "targets": [target], "config": config, "metrics": {"val/loss": 1.0}}
     return save(path, record, {f"model.network.{name}": value for name, value in weights_of(target).items()})
@@ -51,7 +51,7 @@ def save(path, record, state):
 
 @pytest.fixture
 def both(tmp_path, musdb_tree):
-    """Folders of the four networks, in either schema."""
+    """Two folders of the same four networks, in schema 1 and schema 2."""
     data = {
         "_target_": "unmix.data.datamodule.SeparationDataModule",
         "root": str(musdb_tree),
@@ -66,7 +66,7 @@ def both(tmp_path, musdb_tree):
     return tmp_path / "first", tmp_path / "second"
 
 
-def test_a_migrated_checkpoint_says_what_the_new_one_says(tmp_path):
+def test_a_migrated_checkpoint_equals_one_of_schema_2(tmp_path):
     data = {"sample_rate": 44100, "name": "x"}
     first = checkpoint.read(write_first(tmp_path / "first.ckpt", "bass", data))
     second = checkpoint.read(write_second(tmp_path / "second.ckpt", "bass", data))
@@ -76,7 +76,7 @@ def test_a_migrated_checkpoint_says_what_the_new_one_says(tmp_path):
     assert checkpoint.digest(first.state) == checkpoint.digest(second.state)
 
 
-def test_migration_changes_no_argument_and_finds_the_synthetic_band_where_it_moved():
+def test_migration_leaves_its_arguments_unchanged_and_renames_moved_functions():
     config = {
         "model": {"_target_": OLD, "num_bins": 257},
         "stft": {"fft_size": 512, "hop_size": 128},
@@ -90,7 +90,7 @@ def test_migration_changes_no_argument_and_finds_the_synthetic_band_where_it_mov
     assert "target" not in new["data"]
 
 
-def test_a_class_that_schema_1_did_not_know_stays_what_it_is_and_is_refused(tmp_path):
+def test_a_class_unknown_to_schema_1_is_refused(tmp_path):
     path = write_first(tmp_path / "a.ckpt", "bass", {"sample_rate": 44100})
     content = torch.load(path, weights_only=True)
     content["unmix"]["config"]["model"]["_target_"] = "os.system"
@@ -117,7 +117,7 @@ def test_both_schemas_are_one_and_the_same_to_an_evaluation(both):
     assert (first.targets, first.data, first.weights) == (second.targets, second.data, second.weights)
 
 
-def test_an_exported_file_of_either_schema_is_the_same_separator(both, cli, tmp_path):
+def test_both_schemas_export_to_the_same_separator(both, cli, tmp_path):
     mixture = torch.rand(1, 2, 5000, generator=torch.Generator().manual_seed(0)) - 0.5
     estimates = []
     for folder in both:

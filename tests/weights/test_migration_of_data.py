@@ -1,4 +1,4 @@
-"""Configurations of earlier checkpoints become those of today."""
+"""Data configurations of earlier checkpoints are converted to current ones."""
 
 from functools import partial
 
@@ -24,7 +24,7 @@ DATA = {"_target_": "unmix.data.datamodule.SeparationDataModule", "root": "/nowh
         ({"prepare": {"_target_": "mine.make", "seed": 1}}, {"prepare": {"_target_": "mine.make", "seed": 1}}),
     ],
 )
-def test_removed_arguments_and_values_of_data_are_replaced_and_others_kept(old, new):
+def test_removed_arguments_and_values_are_dropped_or_replaced_and_others_kept(old, new):
     before = dict(old)
     assert migrated_data({**DATA, **old}) == {**DATA, **new}
     assert old == before
@@ -45,7 +45,7 @@ def test_a_function_that_moved_is_found_under_its_new_name(old, function):
 
 
 @pytest.mark.parametrize("schema", [1, 2])
-def test_a_checkpoint_of_any_schema_that_was_trained_from_ram_is_read_as_from_disk(tmp_path, schema):
+def test_storage_ram_in_a_checkpoint_of_either_schema_is_read_as_disk(tmp_path, schema):
     model = {"_target_": "unmix.models.open_unmix.OpenUnmix", "hidden_size": 8, "num_bins": 257}
     config = {
         "model": model,

@@ -1,4 +1,4 @@
-"""Open-Unmix's files: what is exported separates identically in openunmix, and what openunmix has is read."""
+"""Exported networks separate identically in openunmix, and openunmix's files can be read."""
 
 import hashlib
 import json
@@ -42,16 +42,16 @@ def test_an_exported_experiment_separates_identically_in_openunmix(exported, tra
 
 
 def test_an_exported_folder_is_read_back_as_it_was(exported, trained, mixture):
-    again, first = find_checkpoints(exported), find_checkpoints(trained)
-    assert tuple(again) == TARGETS
+    read, original = find_checkpoints(exported), find_checkpoints(trained)
+    assert tuple(read) == TARGETS
     for target in TARGETS:
-        assert again[target].metrics["val/loss"] == pytest.approx(first[target].metrics["val/loss"])
-        assert all(torch.equal(value, first[target].state[name]) for name, value in again[target].state.items())
+        assert read[target].metrics["val/loss"] == pytest.approx(original[target].metrics["val/loss"])
+        assert all(torch.equal(value, original[target].state[name]) for name, value in read[target].state.items())
     ours = unmix.load_separator(exported, device="cpu")
     assert torch.equal(ours(mixture), unmix.load_separator(trained, device="cpu")(mixture))
 
 
-def test_a_safetensors_file_holds_the_whole_separator(trained, cli, tmp_path, mixture):
+def test_a_safetensors_file_contains_the_complete_separator(trained, cli, tmp_path, mixture):
     path = tmp_path / "shared.safetensors"
     assert cli("export", f"ckpt={trained}", f"out={path}", "format=safetensors") == 0
     shared = unmix.load_separator(path, device="cpu")
@@ -62,30 +62,30 @@ def test_a_safetensors_file_holds_the_whole_separator(trained, cli, tmp_path, mi
 
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize(("channels", "bandwidth_hz"), [(1, 16000.0), (2, 22050.0), (2, 5000.0)])
-def test_the_configuration_is_told_by_the_weights(tmp_path, bidirectional, channels, bandwidth_hz):
+def test_the_configuration_is_inferred_from_the_weights(tmp_path, bidirectional, channels, bandwidth_hz):
     network = OpenUnmix(16, bidirectional, num_channels=channels, bandwidth_hz=bandwidth_hz)
     state = {**network.state_dict(), "stft.window": torch.ones(4096), "sample_rate": torch.tensor(44100)}  # as in 2019
     torch.save(state, tmp_path / "bass-0123abcd.pth")
     (tmp_path / "separator.json").write_text(
         json.dumps({"nfft": 4096, "nhop": 1024, "sample_rate": 44100, "nb_channels": 2})
     )
-    (found,) = open_unmix_release.read_folder(tmp_path)
-    assert found.targets == ("bass",)
-    read = build_model(found).network.state_dict()
+    (checkpoint,) = open_unmix_release.read_folder(tmp_path)
+    assert checkpoint.targets == ("bass",)
+    read = build_model(checkpoint).network.state_dict()
     assert all(torch.equal(value, read[name]) for name, value in network.state_dict().items())
 
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """torch hub's folder, and a server that has the vocals of a made-up release."""
+    """A temporary folder for torch hub, and a fake server with the vocals of a made-up release."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     torch.save(OpenUnmix(16).state_dict(), tmp_path / "file.pth")
     content = (tmp_path / "file.pth").read_bytes()
-    begin = hashlib.sha256(content).hexdigest()[:8]
+    prefix = hashlib.sha256(content).hexdigest()[:8]
     monkeypatch.setitem(
         open_unmix_release.RELEASES,
         "umxl",
-        open_unmix_release.Release(1, {"vocals": f"vocals-{begin}.pth"}, licence="CC X"),
+        open_unmix_release.Release(1, {"vocals": f"vocals-{prefix}.pth"}, licence="CC X"),
     )
     served = {"content": content, "calls": 0}
 
@@ -104,7 +104,7 @@ def hub(tmp_path, monkeypatch):
     return served
 
 
-def test_a_release_is_fetched_once_and_its_licence_said(hub, caplog):
+def test_a_release_is_downloaded_once_and_its_licence_logged(hub, caplog):
     for _ in range(2):
         separator = unmix.load_separator("umxl", device="cpu", niter=0)
     assert separator.targets == ("vocals",)
@@ -115,12 +115,12 @@ def test_a_release_is_fetched_once_and_its_licence_said(hub, caplog):
 @pytest.mark.parametrize("content", [b"something else", b""])
 def test_a_download_that_is_not_the_published_file_is_refused(hub, tmp_path, content):
     hub["content"] = content
-    with pytest.raises(ValueError, match=r"zenodo.org/records/1/files/vocals-.*: what came is not the published file"):
+    with pytest.raises(ValueError, match=r"records/1/files/vocals-.*: the download is not the published file"):
         unmix.load_separator("umxl")
     assert not list((tmp_path / "hub" / "checkpoints").iterdir())
 
 
-def test_a_download_that_broke_off_earlier_is_refused_by_its_checksum(hub, tmp_path):
+def test_an_incomplete_earlier_download_is_refused_by_its_checksum(hub, tmp_path):
     path = tmp_path / "hub" / "checkpoints" / open_unmix_release.RELEASES["umxl"].files["vocals"]
     path.parent.mkdir(parents=True)
     path.write_bytes(hub["content"][:1000])
@@ -128,15 +128,15 @@ def test_a_download_that_broke_off_earlier_is_refused_by_its_checksum(hub, tmp_p
         unmix.load_separator("umxl")
 
 
-def test_without_a_network_the_message_says_what_to_fetch_where(hub):
+def test_without_a_network_the_message_says_what_to_download_where(hub):
     hub["content"] = None
     with pytest.raises(
-        OSError, match=r"ckpt: https://zenodo.org/.* cannot be fetched .*no network.*fetch it by hand to"
+        OSError, match=r"ckpt: https://zenodo.org/.* cannot be downloaded .*no network.*download it by hand to"
     ):
         unmix.load_separator("umxl")
 
 
-def test_the_releases_are_those_of_openunmix():
+def test_the_releases_equal_openunmix_s():
     for name, release in open_unmix_release.RELEASES.items():
         source = open(openunmix.__file__).read()  # noqa: PTH123, SIM115
         assert f"def {name}_spec" in source
@@ -148,9 +148,9 @@ def test_the_releases_are_those_of_openunmix():
     ("file", "content", "message"),
     [
         ("separator.json", "{}", r"separator.json lacks 'nfft'"),
-        ("separator.json", "[]", r"separator.json holds list, an object is needed"),
+        ("separator.json", "[]", r"separator.json contains a list, a JSON object is needed"),
         ("separator.json", "{", r"separator.json cannot be read as JSON"),
-        ("drums.pth", "no weights", r"drums.pth holds no weights"),
+        ("drums.pth", "no weights", r"drums.pth does not contain weights"),
         ("bass.json", "nothing", r"bass.json cannot be read as JSON"),
     ],
 )
@@ -160,7 +160,7 @@ def test_damaged_folders_are_refused(exported, file, content, message):
         unmix.load_separator(exported)
 
 
-def test_a_folder_without_weights_and_weights_of_something_else_are_refused(exported):
+def test_a_folder_without_weights_and_weights_of_another_model_are_refused(exported):
     for path in exported.glob("*.pth"):
         torch.save({"x": torch.ones(1)}, path)
     with pytest.raises(ValueError, match=r"was not written by Open-Unmix: it has no input_mean"):
@@ -176,10 +176,10 @@ class _Evil:
         return os.mkdir, ("evil",)
 
 
-def test_weights_that_carry_code_do_not_run_it(exported, tmp_path, monkeypatch):
+def test_code_in_a_weights_file_does_not_run(exported, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"input_mean": _Evil()}, exported / "vocals.pth")
-    with pytest.raises(ValueError, match=r"vocals.pth holds no weights"):
+    with pytest.raises(ValueError, match=r"vocals.pth does not contain weights"):
         unmix.load_separator(exported)
     assert not (tmp_path / "evil").exists()
 
@@ -199,7 +199,7 @@ def test_damaged_or_foreign_safetensors_are_refused(tmp_path):
         safetensors.read(path)
 
 
-def test_export_refuses_what_is_there_and_an_unknown_format(exported, trained, cli, capfd, tmp_path):
+def test_export_refuses_an_existing_folder_and_an_unknown_format(exported, trained, cli, capfd, tmp_path):
     assert cli("export", f"ckpt={trained}", f"out={exported}") == 2
     assert "exists; overwrite=true replaces it" in capfd.readouterr().err
     assert cli("export", f"ckpt={trained}", f"out={exported}", "overwrite=true") == 0
@@ -207,7 +207,7 @@ def test_export_refuses_what_is_there_and_an_unknown_format(exported, trained, c
     assert "format: got 'onnx', allowed umx, safetensors" in capfd.readouterr().err
 
 
-def test_training_starts_from_the_weights_of_another(trained, exported, train_arguments, cli, capfd, tmp_path):
+def test_init_from_starts_training_from_other_weights(trained, exported, train_arguments, cli, capfd, tmp_path):
     options = [
         *train_arguments,
         "target=drums",

@@ -10,7 +10,7 @@ import unmix
 
 @pytest.fixture
 def remote(trained, tmp_path, monkeypatch):
-    """A W&B that holds the drums of `trained`, and counts what is fetched from it."""
+    """A fake W&B with the drums of `trained`; returns the list of downloaded artifacts."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     fetched = []
 
@@ -29,7 +29,7 @@ def remote(trained, tmp_path, monkeypatch):
     return fetched
 
 
-def test_an_artifact_is_read_as_a_checkpoint_is_and_fetched_once(remote, trained):
+def test_an_artifact_is_read_like_a_checkpoint_and_downloaded_once(remote, trained):
     for _ in range(2):
         separator = unmix.load_separator("wandb:me/unmix/umx-12345678-drums-s42:best", "cpu", niter=0)
     assert separator.targets == ("drums",)
@@ -39,10 +39,10 @@ def test_an_artifact_is_read_as_a_checkpoint_is_and_fetched_once(remote, trained
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("wandb:umx:best", "ckpt: got 'wandb:umx:best', the form is wandb:entity/project/name:alias"),
-        ("wandb:me/unmix/umx:best", "cannot be had from W&B .*not found.*wandb login"),
+        ("wandb:umx:best", "ckpt: got 'wandb:umx:best', allowed wandb:entity/project/name:alias"),
+        ("wandb:me/unmix/umx:best", "cannot be downloaded .*not found.*wandb login"),
     ],
 )
-def test_what_wandb_does_not_have_is_said(remote, name, message):
+def test_malformed_and_missing_artifacts_are_refused(remote, name, message):
     with pytest.raises(ValueError, match=message):
         unmix.load_separator(name, "cpu", niter=0)

@@ -22,7 +22,7 @@ TIMING = "time/"  # prefix of metrics that differ from rerun to rerun
 
 
 class ReseedEveryStep(Callback):
-    """Seeds torch from (seed, step, rank) at every step, so that a resumed run draws the same dropout."""
+    """Callback that seeds torch from (seed, step, rank) at every step: a resumed run draws the same dropout."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -33,7 +33,7 @@ class ReseedEveryStep(Callback):
 
 
 class MetricsCsv(Callback):
-    """Appends one row of metrics per epoch to a CSV file; a resumed run first removes later rows.
+    """Callback that appends one row of metrics per epoch to a CSV file; a resumed run first removes later rows.
 
     Columns are those of the first epoch. Timings are left out, so that two runs of one command write identical files.
 
@@ -89,7 +89,7 @@ class MetricsCsv(Callback):
 
 
 class Throughput(Callback):
-    """Logs an epoch's duration, its seconds of training audio per second, and the share of time waiting for data."""
+    """Callback that logs an epoch's duration, seconds of audio per second, and share of time waiting for data."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._reset()  # a run resumed within an epoch skips `on_train_epoch_start`
@@ -121,7 +121,7 @@ class Throughput(Callback):
 
 
 class GradientNorm(Callback):
-    """Logs the 2-norm of all gradients before clipping, at the steps that loggers record."""
+    """Callback that logs the 2-norm of all gradients before clipping, at the steps that loggers record."""
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         interval = trainer.log_every_n_steps  # type: ignore[attr-defined]
@@ -131,7 +131,7 @@ class GradientNorm(Callback):
 
 
 class EpochLines(Callback):
-    """Logs one line per epoch, for log files and pipes, where a progress bar is noise."""
+    """Callback that logs one line per epoch, for log files and pipes, where a progress bar is noise."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         shown = (
@@ -155,7 +155,7 @@ def progress() -> Callback:
 
 
 class StatusUpdates(Callback):
-    """Reports the progress of a run, at most every two seconds within an epoch.
+    """Callback that reports the progress of a run, at most every two seconds within an epoch.
 
     Args:
         update: called with the keywords epoch, step, best and activity.

@@ -26,7 +26,7 @@ BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Writes to a temporary file, flushes it and renames it; an existing last.ckpt becomes previous.ckpt."""
+    """Checkpoint writer that flushes a temporary file and renames it; an existing last.ckpt becomes previous.ckpt."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         path = Path(path)
@@ -40,7 +40,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
 
 class Checkpoints(Checkpoint):
-    """Saves best.ckpt at the lowest `monitor`, and last.ckpt after every epoch, on a timer and on a signal.
+    """Callback that saves best.ckpt at the lowest `monitor`, and last.ckpt after epochs, on a timer and on a signal.
 
     Args:
         dirpath: folder of the checkpoints.
@@ -133,7 +133,7 @@ class Checkpoints(Checkpoint):
 
 
 def finished_epochs(trainer: Trainer) -> int:
-    """Count the finished epochs; in end-of-epoch hooks this includes the epoch, unlike `current_epoch`."""
+    """Count the finished epochs; unlike `current_epoch`, this includes the epoch in its own end-of-epoch hooks."""
     processed: int = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
     return processed
 

@@ -41,7 +41,7 @@ class Job:
 
 
 class WandbRun(WandbLogger):
-    """Logs a job as one W&B run, whose id a resumed job finds again; works with WANDB_MODE=offline.
+    """Logger of a job as one W&B run, whose id a resumed job finds again; works with WANDB_MODE=offline.
 
     Args:
         job: the job to log; W&B's files go to the folder `wandb` within the job's.
@@ -130,7 +130,7 @@ class WandbRun(WandbLogger):
 
 
 class TensorBoardRun(TensorBoardLogger):
-    """Writes event files to the job's folder `tensorboard`; `tensorboard --logdir outputs/runs` shows them."""
+    """Logger to event files in the job's folder `tensorboard`; `tensorboard --logdir outputs/runs` shows them."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job.path, name="tensorboard", version="")

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class Profile(Callback):
-    """Profiles a few steps of the first epoch; chrome://tracing and ui.perfetto.dev show the trace.
+    """Callback that profiles a few steps of the first epoch; chrome://tracing and ui.perfetto.dev show the trace.
 
     Args:
         folder: of the files it writes, `trace.json` and `trace.txt` (a table of operations).

@@ -1,1 +1,1 @@
-"""Reading and writing trained weights: our checkpoints, Open-Unmix's files, safetensors, W&B's artifacts."""
+"""Reading and writing of trained weights: our checkpoints, Open-Unmix's files, safetensors, W&B artifacts."""

@@ -1,7 +1,7 @@
-"""Our checkpoint file: Lightning's layout and one key `unmix` that says all there is to know to use the weights.
+"""Our checkpoint file: Lightning's layout plus the key `unmix`, which holds all that is needed to use the weights.
 
-Only tensors and plain containers are inside, so that `torch.load(..., weights_only=True)` reads it, and a file that
-carries code cannot run it. The file is mapped into memory: reading what it says costs no reading of its weights.
+It contains only tensors and plain containers: `torch.load(..., weights_only=True)` reads it, and no code in a file can
+run. The file is mapped into memory, so that reading its metadata does not read its weights.
 """
 
 import hashlib
@@ -21,22 +21,22 @@ from unmix.weights.migration import migrated, migrated_data
 
 KEY = "unmix"
 SCHEMA = 2
-# Hydra's words in a node beside `_target_`, `_args_` and `_partial_`; containers are always plain here.
+# Keys of a node that are instructions to Hydra and no arguments; containers are always plain here.
 HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_")
-MODULE_PREFIX = "model."  # of the model's weights in the state of the LightningModule
+MODULE_PREFIX = "model."  # prefix of the model's weights in the state of the LightningModule
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint file says.
+    """Contents of a checkpoint file.
 
     Args:
-        path: of the file.
-        targets: names of the sources its model estimates.
-        config: the resolved configuration of the training run, plain containers.
-        metrics: of the epoch it was saved in.
+        path: path of the file.
+        targets: names of the sources that its model estimates.
+        config: resolved configuration of the training run, in plain containers.
+        metrics: metrics of the epoch in which it was saved.
         record: everything else under the key `unmix`: experiment, seed, git, data fingerprint.
-        state: of the model alone.
+        state: state dict of the model alone.
     """
 
     path: Path
@@ -48,12 +48,12 @@ class Checkpoint:
 
     @property
     def sample_rate(self) -> int:
-        """Rate of the audio its model was trained on, Hz."""
+        """Sample rate of the audio that its model was trained on, Hz."""
         return int(self.config["data"]["sample_rate"])
 
 
 def read(path: Path) -> Checkpoint:
-    """Read a checkpoint, on the CPU.
+    """Read a checkpoint; its tensors stay on the CPU.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -82,7 +82,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def check_schema(schema: int, path: Path) -> None:
-    """Raise ValueError when a file was written by a newer version."""
+    """Check that this version can read a file; raises ValueError when a newer one wrote it."""
     if schema > SCHEMA:
         raise ValueError(f"ckpt: {path} has schema {schema}, this version reads up to {SCHEMA}: update unmix")
 
@@ -92,7 +92,7 @@ def build_model(checkpoint: Checkpoint, plugins: Sequence[str] = ()) -> nn.Modul
 
     Args:
         checkpoint: see `read`.
-        plugins: packages outside this project whose classes it may name.
+        plugins: packages outside this project whose classes the checkpoint may name.
     Raises:
         ValueError: when the checkpoint names a class of another package, or its weights do not fit.
     """
@@ -105,12 +105,12 @@ def build_model(checkpoint: Checkpoint, plugins: Sequence[str] = ()) -> nn.Modul
 
 
 def build(node: Mapping[str, Any], name: str, plugins: Sequence[str]) -> nn.Module:
-    """Build the model of a configuration's node `model`; `name` begins its error messages."""
+    """Build a model from a configuration's node `model`; `name` begins its error messages."""
     return _built(node, name, plugins)
 
 
 def _built(node: Any, name: str, plugins: Sequence[str]) -> Any:
-    """Build objects from plain containers: every mapping with `_target_` is a call of what that names."""
+    """Build objects from plain containers, calling the class or function that each `_target_` names."""
     if isinstance(node, list | tuple):
         return [_built(child, name, plugins) for child in node]
     if not isinstance(node, Mapping):
@@ -124,14 +124,15 @@ def _built(node: Any, name: str, plugins: Sequence[str]) -> Any:
         return partial(make, *positional, **arguments)
     try:
         return make(*positional, **arguments)
-    except TypeError as error:  # its class has changed since
+    except TypeError as error:  # the class has changed since the training
         raise ValueError(f"{name}: {node['_target_']} cannot be built as it was for training: {error}") from error
 
 
 def check_model(checkpoint: Checkpoint, plugins: Sequence[str] = ()) -> None:
-    """Check that the class of a checkpoint's model may be imported, without reading its weights.
+    """Check that a checkpoint's model can be built, without reading its weights.
 
-    Models of this project are built without values (`torch.device("meta")`); those of plugins may read values there.
+    Models of this project are built on the device `meta`, without values; those of plugins may need values and are
+    built on the CPU.
 
     Raises:
         ValueError: as `build_model`.
@@ -141,7 +142,7 @@ def check_model(checkpoint: Checkpoint, plugins: Sequence[str] = ()) -> None:
 
 
 def digest(state: Mapping[str, Tensor]) -> str:
-    """Sixteen hex digits over the weights: other weights, other digits."""
+    """Hash the names and values of weights, to 16 hex digits."""
     sha = hashlib.sha256()
     for name in sorted(state):
         sha.update(name.encode() + state[name].contiguous().numpy().tobytes())

@@ -1,4 +1,4 @@
-"""`ckpt=...` -> the checkpoints it names -> a separator."""
+"""From `ckpt=...` to the checkpoints it names, and to a separator of their models."""
 
 import glob
 import logging
@@ -35,17 +35,18 @@ def load_separator(
     """Load trained models as one separator.
 
     Args:
-        ckpt: experiment folder, run folder, checkpoint file, `.safetensors` file, folder of Open-Unmix's, a pattern
-            of any of these, `umx`, `umxhq`, `umxl`, `umxse`, `wandb:entity/project/name:best`, or a list.
-        device: where it computes; None is the GPU if there is one.
-        targets: which sources, in which order; None is all that are found.
+        ckpt: experiment folder, run folder, checkpoint file, `.safetensors` file, folder in Open-Unmix's format, a
+            pattern of any of these, `umx`, `umxhq`, `umxl`, `umxse`, `wandb:entity/project/name:best`, or a list.
+        device: device of the separator; None is the GPU if there is one, else the CPU.
+        targets: sources to estimate, in the order of the output; None is all that the checkpoints estimate.
         niter, softmask, residual, wiener, window: see `open_unmix.Separator`; `niter=None` is 1 for Open-Unmix
             networks, and 0 for other models.
         plugins: packages outside this project whose model classes the checkpoints may name.
         chunks: `chunk_seconds`, `overlap`, `chunk_batch` for other models, see `models.joined.join`.
     Raises:
-        FileNotFoundError: when nothing is there.
-        ValueError: when a target is not among the checkpoints, they cannot be joined, or name a class elsewhere.
+        FileNotFoundError: when there is no checkpoint.
+        ValueError: when no checkpoint estimates a target, a file is not valid, the models cannot be joined, or a
+            checkpoint names a class outside Unmix and `plugins`.
     """
     located = find_checkpoints(ckpt)
     names = tuple(located) if targets is None else tuple(targets)
@@ -63,11 +64,12 @@ def load(
     plugins: Sequence[str] = (),
     **settings: Any,
 ) -> Separator:
-    """Load checkpoints that `find_checkpoints` found, by target and in the order of the output.
+    """Load checkpoints that `find_checkpoints` found as one separator.
 
     Args:
-        located: checkpoint per target; one that estimates several stands under each.
-        device: where it computes; None is the GPU if there is one.
+        located: one checkpoint per target, in the order of the output; a checkpoint of several targets is listed
+            under each of them.
+        device: device of the separator; None is the GPU if there is one, else the CPU.
         plugins: see `load_separator`.
         settings: see `models.joined.join`.
     Raises:
@@ -80,16 +82,18 @@ def load(
 
 
 def distinct(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
-    """Each checkpoint once, in order; a file may hold several."""
+    """Drop repeated checkpoints, keeping the order; one file may hold several checkpoints."""
     return list({(item.path, item.targets): item for item in checkpoints}.values())
 
 
 def find_checkpoints(ckpt: str | Path | Sequence[str | Path]) -> dict[str, Checkpoint]:
-    """Find checkpoints by target, in the usual order, without reading their weights.
+    """Find a checkpoint for each target, in the usual order of targets, without reading weights.
 
-    Of several for one target, one that estimates fewer others is taken, as losses over other targets do not compare;
-    of those, the one with the lowest val/loss.
+    Of several checkpoints for a target, those with the fewest targets are preferred, because losses over different
+    targets cannot be compared; of these, the one with the lowest val/loss is taken.
 
+    Args:
+        ckpt: see `load_separator`.
     Raises:
         FileNotFoundError, ValueError: as `load_separator`.
     """
@@ -110,13 +114,13 @@ def find_checkpoints(ckpt: str | Path | Sequence[str | Path]) -> dict[str, Check
 
 
 def _usual_order(target: str) -> tuple[int, str]:
-    """musdb's order of sources, others behind it by name; as separated stems are usually listed."""
+    """Sort key: sources in the order vocals, drums, bass, other, then all others by name."""
     usual = ("vocals", "drums", "bass", "other")
     return (usual.index(target) if target in usual else len(usual), target)
 
 
 def _read(item: str | Path) -> list[Checkpoint]:
-    """All models that one entry of `ckpt` names."""
+    """Read all checkpoints that one entry of `ckpt` names."""
     if str(item).startswith(wandb.PREFIX):
         return [checkpoint.read(wandb.fetch(str(item)))]
     path = Path(item).expanduser()
@@ -127,8 +131,8 @@ def _read(item: str | Path) -> list[Checkpoint]:
     if str(item) in open_unmix_release.RELEASES:
         return open_unmix_release.read_release(str(item))
     raise FileNotFoundError(
-        f"ckpt: {item} does not exist; give an experiment folder, a .ckpt or .safetensors file, a pattern, a folder of "
-        f"Open-Unmix's, or one of its releases: {', '.join(open_unmix_release.RELEASES)}"
+        f"ckpt: {item} does not exist; give an experiment folder, a .ckpt or .safetensors file, a pattern, a folder in "
+        f"Open-Unmix's format, or one of its releases: {', '.join(open_unmix_release.RELEASES)}"
     )
 
 
@@ -141,7 +145,7 @@ def _read_path(path: Path) -> list[Checkpoint]:
 
 
 def _files_of(path: Path) -> list[Path]:
-    """Checkpoint files of an experiment, of a run, or the file itself."""
+    """List the checkpoint files of an experiment or of a run, or the given file itself."""
     if path.is_file():
         return [path]
     for pattern in ("*/checkpoints/best.ckpt", "checkpoints/best.ckpt", "best.ckpt", "*.ckpt"):

@@ -1,7 +1,7 @@
-"""Checkpoints of earlier schemas, in today's shape.
+"""Migration of checkpoints from earlier schemas to the current one.
 
-Schema 1: one Open-Unmix network per file. `config.model` named the network, `config.stft` its STFT, the weights had no
-prefix, and `config.data` had a `target`.
+Schema 1 had one Open-Unmix network per file: `config.model` named the network, `config.stft` its STFT, the weights had
+no prefix, and `config.data` had a `target`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
-NETWORK_PREFIX = "network."  # of the network's weights in the model around it
+NETWORK_PREFIX = "network."  # prefix of the network's weights in the model around it
 UMX = "unmix.models.open_unmix.UMX"
 STFT = "unmix.dsp.stft.Stft"
 MOVED = {
     "unmix.data.demo.write_tree": "unmix.demo.tree.write_tree",
     "unmix.data.preview.download": "unmix.data.library.download_preview",
 }
-# Arguments of the data module that were removed, and values that were, with those that give the same samples.
+# Removed arguments of the data module, and removed values with those that give the same samples.
 DROPPED_OF_DATA = ("target",)
 REPLACED_IN_DATA = {("storage", "ram"): "disk"}
 
@@ -24,17 +24,17 @@ REPLACED_IN_DATA = {("storage", "ram"): "disk"}
 def migrated(
     targets: Sequence[str], config: Mapping[str, Any], state: Mapping[str, Tensor]
 ) -> tuple[list[str], dict[str, Any], dict[str, Tensor]]:
-    """Targets, configuration and weights of a checkpoint of schema 1, as schema 2 has them."""
+    """Convert targets, configuration and weights of a checkpoint from schema 1 to schema 2."""
     network = {key: value for key, value in config["model"].items() if key not in ("_target_", "num_bins")}
     stft = {"_target_": STFT, "fft_size": config["stft"]["fft_size"], "hop_size": config["stft"]["hop_size"]}
     others = {key: value for key, value in config.items() if key != "stft"}
-    known_class = config["model"]["_target_"]
-    model = {"_target_": _model_class(known_class), "targets": list(targets), "stft": stft, **network}
+    model_class = _model_class(config["model"]["_target_"])
+    model = {"_target_": model_class, "targets": list(targets), "stft": stft, **network}
     return list(targets), {**others, "model": model, "data": migrated_data(config["data"])}, with_prefix(state)
 
 
 def migrated_data(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The node `data` of a checkpoint's configuration as the data module takes it today."""
+    """Convert the node `data` of a checkpoint's configuration to what the data module takes today."""
     data = {key: value for key, value in config.items() if key not in DROPPED_OF_DATA}
     for (key, removed), value in REPLACED_IN_DATA.items():
         if data.get(key) == removed:
@@ -46,10 +46,10 @@ def migrated_data(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _model_class(network_class: str) -> str:
-    """Schema 1 knew one class; another is left as it is, and refused where it is looked up."""
+    """Translate the only class of schema 1; any other is kept, and refused when it is looked up."""
     return UMX if network_class == "unmix.models.open_unmix.OpenUnmix" else network_class
 
 
 def with_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of an Open-Unmix network as weights of the model around it."""
+    """Rename the weights of an Open-Unmix network to those of the model around it."""
     return {f"{NETWORK_PREFIX}{name}": value for name, value in state.items()}

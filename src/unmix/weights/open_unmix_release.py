@@ -1,7 +1,10 @@
-"""Open-Unmix's own files, in and out: its released networks, and folders as its training script writes them.
+"""Open-Unmix's files: its released networks, and folders in the format of its training script.
 
-Files: `separator.json` (nfft, nhop, sample_rate, nb_channels), and for each target `<target>.pth` (a bare state dict)
-beside `<target>.json` (arguments, losses); sigsep/open-unmix-pytorch v1.3.0, scripts/train.py, openunmix/utils.py.
+A folder holds `separator.json` (nfft, nhop, sample_rate, nb_channels), and for each target `<target>.pth` (a bare state
+dict) and `<target>.json` (arguments, losses).
+
+Source:
+    sigsep/open-unmix-pytorch v1.3.0, scripts/train.py, openunmix/utils.py.
 """
 
 import hashlib
@@ -23,19 +26,19 @@ log = logging.getLogger(__name__)
 
 FOLDER_FILE = "separator.json"
 _URL = "https://zenodo.org/records/{record}/files/{file}"
-# Files of 2019 also hold the window of their STFT and other things that are no weights.
+# Files of 2019 also hold the window of their STFT and other entries that are not weights.
 _WEIGHTS = ("input_", "output_", "fc1.", "fc2.", "fc3.", "bn1.", "bn2.", "bn3.", "lstm.")
 
 
 @dataclass(frozen=True)
 class Release:
-    """Networks that Open-Unmix's authors published (openunmix/__init__.py).
+    """Published set of networks of Open-Unmix's authors (openunmix/__init__.py).
 
     Args:
-        record: of zenodo.org.
-        files: by target; the eight hex digits before `.pth` begin the file's SHA-256.
+        record: number of the record on zenodo.org.
+        files: file name per target; the eight hex digits before `.pth` are the first of the file's SHA-256.
         signal: fft_size, hop_size, sample_rate.
-        licence: said when it is used, if it is not MIT.
+        licence: logged when the release is used; None is MIT.
     """
 
     record: int
@@ -45,8 +48,8 @@ class Release:
 
 
 def _music(vocals: str, drums: str, bass: str, other: str) -> dict[str, str]:
-    digits = {"vocals": vocals, "drums": drums, "bass": bass, "other": other}
-    return {target: f"{target}-{begin}.pth" for target, begin in digits.items()}
+    prefixes = {"vocals": vocals, "drums": drums, "bass": bass, "other": other}
+    return {target: f"{target}-{prefix}.pth" for target, prefix in prefixes.items()}
 
 
 RELEASES = {
@@ -64,11 +67,13 @@ RELEASES = {
 
 
 def read_release(name: str) -> list[Checkpoint]:
-    """The networks of a release; fetched once, into torch hub's folder.
+    """Read the networks of a release, which is downloaded once, into torch hub's folder.
 
+    Args:
+        name: a key of `RELEASES`.
     Raises:
-        OSError: when a file cannot be fetched.
-        ValueError: when what came, or lies there, is not the file that was published.
+        OSError: when a file cannot be downloaded.
+        ValueError: when a file is not the published one, by its SHA-256.
     """
     release = RELEASES[name]
     if release.licence:
@@ -78,27 +83,30 @@ def read_release(name: str) -> list[Checkpoint]:
 
 
 def _fetch(record: int, file: str) -> Path:
-    begin = file.removesuffix(".pth")[-8:]
+    """Download a file of a Zenodo record, unless torch hub's folder has it, and verify its SHA-256."""
+    prefix = file.removesuffix(".pth")[-8:]
     path = Path(torch.hub.get_dir()) / "checkpoints" / file
     url = _URL.format(record=record, file=file)
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(url, str(path), hash_prefix=begin, progress=False)
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix, progress=False)
         except OSError as error:
-            raise OSError(f"ckpt: {url} cannot be fetched ({error}); fetch it by hand to {path}") from error
+            raise OSError(f"ckpt: {url} cannot be downloaded ({error}); download it by hand to {path}") from error
         except RuntimeError as error:
-            raise ValueError(f"ckpt: {url}: what came is not the published file ({error}); try again") from error
-    if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(begin):
-        raise ValueError(f"ckpt: {path} is not the published file: its SHA-256 does not begin with {begin}; remove it")
+            raise ValueError(f"ckpt: {url}: the download is not the published file ({error}); try again") from error
+    if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(prefix):
+        raise ValueError(f"ckpt: {path} is not the published file: its SHA-256 does not begin with {prefix}; remove it")
     return path
 
 
 def read_folder(folder: Path) -> list[Checkpoint]:
-    """The networks of a folder that Open-Unmix's training script, or `write_folder`, wrote.
+    """Read the networks of a folder that Open-Unmix's training script or `write_folder` wrote.
 
+    Args:
+        folder: contains separator.json and <target>.pth files.
     Raises:
-        ValueError: when a file is missing, damaged, or is none of Open-Unmix's.
+        ValueError: when a file is missing, damaged, or is not an Open-Unmix file.
     """
     settings = _read_json(folder / FOLDER_FILE)
     try:
@@ -107,22 +115,23 @@ def read_folder(folder: Path) -> list[Checkpoint]:
         raise ValueError(
             f"ckpt: {folder / FOLDER_FILE} lacks {error}; nfft, nhop and sample_rate are needed"
         ) from error
-    found = []
+    checkpoints = []
     for path in sorted(folder.glob("*.pth")):
-        target = path.stem.rpartition("-")[0] or path.stem  # `vocals-b62c91ce.pth` is a release's name
-        about = folder / f"{target}.json"
-        found.append(_as_checkpoint(path, target, _load(path), signal, _read_json(about) if about.is_file() else {}))
-    if not found:
+        target = path.stem.rpartition("-")[0] or path.stem  # releases name their files like `vocals-b62c91ce.pth`
+        info = folder / f"{target}.json"
+        training = _read_json(info) if info.is_file() else {}
+        checkpoints.append(_as_checkpoint(path, target, _load(path), signal, training))
+    if not checkpoints:
         raise ValueError(f"ckpt: {folder} has {FOLDER_FILE}, but no <target>.pth beside it")
-    return found
+    return checkpoints
 
 
 def write_folder(checkpoints: Sequence[Checkpoint], folder: Path) -> None:
     """Write networks as Open-Unmix's training script does, for `openunmix.utils.load_separator(folder, targets)`.
 
     Args:
-        checkpoints: one per target, of one STFT and sample rate.
-        folder: is made; files of these names in it are replaced.
+        checkpoints: one per target, all with the same STFT and sample rate.
+        folder: created when missing; files of the same names are replaced.
     Raises:
         ValueError: when a model is not an Open-Unmix network.
     """
@@ -138,42 +147,44 @@ def write_folder(checkpoints: Sequence[Checkpoint], folder: Path) -> None:
 
 
 def _write_network(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write one network's weights and description, and the separator's settings."""
     (target,), stft = checkpoint.targets, checkpoint.config["model"]["stft"]
     state = {name.removeprefix(NETWORK_PREFIX): value for name, value in checkpoint.state.items()}
     nb_channels = state["fc1.weight"].shape[1] // state["input_mean"].shape[0]
     signal = {"nfft": stft["fft_size"], "nhop": stft["hop_size"], "nb_channels": nb_channels}
     is_unidirectional = "lstm.weight_ih_l0_reverse" not in state
     if is_unidirectional:
-        log.warning("%s: unidirectional; openunmix 1.3.0 trains such networks, but cannot load them", target)
+        log.warning("%s: unidirectional, which openunmix 1.3.0 can train but not load", target)
     hidden_size = state["fc1.weight"].shape[0]
     arguments = {**signal, "hidden_size": hidden_size, "unidirectional": is_unidirectional, "target": target}
-    about = {"args": arguments, "best_loss": checkpoint.metrics.get("val/loss"), **_progress(checkpoint)}
-    (folder / f"{target}.json").write_text(json.dumps(about, indent=4), encoding="utf-8")
+    description = {"args": arguments, "best_loss": checkpoint.metrics.get("val/loss"), **_progress(checkpoint)}
+    (folder / f"{target}.json").write_text(json.dumps(description, indent=4), encoding="utf-8")
     separator = {**signal, "sample_rate": checkpoint.sample_rate}
     (folder / FOLDER_FILE).write_text(json.dumps(separator, indent=4), encoding="utf-8")
-    # copies, as the weights of a checkpoint are mapped from its file
+    # copies, because the weights of a checkpoint are mapped from its file
     torch.save({name: value.clone() for name, value in state.items()}, folder / f"{target}.pth")
 
 
-def _progress(one: Checkpoint) -> dict[str, Any]:
-    epochs = one.record.get("position", [None])[0]
-    return {"epochs_trained": epochs, "commit": (one.record.get("git") or {}).get("sha")}
+def _progress(checkpoint: Checkpoint) -> dict[str, Any]:
+    epochs = checkpoint.record.get("position", [None])[0]
+    return {"epochs_trained": epochs, "commit": (checkpoint.record.get("git") or {}).get("sha")}
 
 
 def _load(path: Path) -> dict[str, Tensor]:
+    """Read the weights of a `.pth` file; raises ValueError when it is not an Open-Unmix file."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ValueError(f"ckpt: {path} holds no weights (damaged, or another kind of file)") from error
+        raise ValueError(f"ckpt: {path} does not contain weights (damaged, or another kind of file)") from error
     if not isinstance(state, dict) or "input_mean" not in state:
         raise ValueError(f"ckpt: {path} was not written by Open-Unmix: it has no input_mean")
     return {name: value for name, value in state.items() if name.startswith(_WEIGHTS)}
 
 
 def _as_checkpoint(
-    path: Path, target: str, state: dict[str, Tensor], signal: tuple[int, int, int], about: dict[str, Any]
+    path: Path, target: str, state: dict[str, Tensor], signal: tuple[int, int, int], training: dict[str, Any]
 ) -> Checkpoint:
-    """A checkpoint with the configuration that follows from the shapes of the weights."""
+    """Make a checkpoint, inferring the model's configuration from the shapes of its weights."""
     fft_size, hop_size, sample_rate = signal
     num_bins, num_input_bins = state["output_mean"].shape[0], state["input_mean"].shape[0]
     nyquist_hz = sample_rate / 2
@@ -184,7 +195,7 @@ def _as_checkpoint(
         "num_layers": sum(name.startswith("lstm.weight_ih_") and "reverse" not in name for name in state),
         "num_channels": state["fc1.weight"].shape[1] // num_input_bins,
         "num_bins": num_bins,
-        # half a bin more, so that rounding keeps the last one
+        # half a bin more, so that rounding does not drop the last bin
         "bandwidth_hz": min(nyquist_hz, (num_input_bins - 0.5) * nyquist_hz / (num_bins - 1)),
         "sample_rate": sample_rate,
     }
@@ -193,9 +204,9 @@ def _as_checkpoint(
         "stft": {"fft_size": fft_size, "hop_size": hop_size},
         "data": {"sample_rate": sample_rate, "root": None},
     }
-    loss = about.get("best_loss")
+    loss = training.get("best_loss")
     metrics = {} if loss is None else {"val/loss": float(loss)}
-    targets, config, state = migrated([target], config, state)  # schema 1 was made after these files
+    targets, config, state = migrated([target], config, state)  # schema 1 followed the layout of these files
     return Checkpoint(path, tuple(targets), config, metrics, {}, state)
 
 
@@ -205,5 +216,5 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ValueError(f"ckpt: {path} cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"ckpt: {path} holds {type(content).__name__}, an object is needed")
+        raise ValueError(f"ckpt: {path} contains a {type(content).__name__}, a JSON object is needed")
     return content

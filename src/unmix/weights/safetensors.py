@@ -1,4 +1,4 @@
-"""One `.safetensors` file for a whole separator: the weights of all targets, and their configuration as metadata."""
+"""A `.safetensors` file for a separator: the weights of all its models, with their configurations as metadata."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,28 +14,31 @@ from unmix.weights.checkpoint import KEY, SCHEMA, Checkpoint, check_schema
 from unmix.weights.migration import migrated
 
 ENDING = ".safetensors"
-PUBLISHED = ("model",)  # of a configuration; data and folders of whoever trained the model stay there
+PUBLISHED = ("model",)  # nodes of a configuration to write; data and paths of the training machine stay private
 
 
 def write(checkpoints: Sequence[Checkpoint], path: Path) -> None:
-    """Write the weights of several models into one file; whole or not at all.
+    """Write the weights of several models into one file, completely or not at all.
 
     Args:
-        checkpoints: which together estimate the sources of one separator.
-        path: of the file; one that is there is replaced.
+        checkpoints: models that together estimate the sources of one separator.
+        path: file to write; an existing one is replaced.
+    Raises:
+        OSError: when the file cannot be written.
     """
     weights = {
         f"{number}.{name}": value.contiguous()
         for number, checkpoint in enumerate(checkpoints)
         for name, value in checkpoint.state.items()
     }
-    about = {"schema": SCHEMA, "models": [_about(checkpoint) for checkpoint in checkpoints]}
+    metadata = {"schema": SCHEMA, "models": [_entry(checkpoint) for checkpoint in checkpoints]}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, is_durable=True) as partial:
-        save_file(weights, str(partial), metadata={KEY: json.dumps(about)})
+        save_file(weights, str(partial), metadata={KEY: json.dumps(metadata)})
 
 
-def _about(checkpoint: Checkpoint) -> dict[str, Any]:
+def _entry(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Make the metadata of one model: targets, metrics and the published part of its configuration."""
     data = {"sample_rate": checkpoint.sample_rate, "sources": checkpoint.config["data"].get("sources"), "root": None}
     config = {**{name: checkpoint.config[name] for name in PUBLISHED}, "data": data}
     return {"targets": list(checkpoint.targets), "config": config, "metrics": checkpoint.metrics}
@@ -44,8 +47,10 @@ def _about(checkpoint: Checkpoint) -> dict[str, Any]:
 def read(path: Path) -> list[Checkpoint]:
     """Read the models of a file that `write` wrote.
 
+    Args:
+        path: `.safetensors` file.
     Raises:
-        ValueError: when it is another kind of file, or from a newer version.
+        ValueError: when the file is damaged, of another kind, or from a newer version.
     """
     try:
         with safe_open(str(path), "pt") as file:
@@ -55,20 +60,20 @@ def read(path: Path) -> list[Checkpoint]:
         raise ValueError(f"ckpt: {path} is not a {ENDING} file (damaged, or another kind): {error}") from error
     if KEY not in metadata:
         raise ValueError(f"ckpt: {path} was not written by unmix: its metadata have no key {KEY!r}")
-    about = json.loads(metadata[KEY])
-    check_schema(about["schema"], path)
-    if about["schema"] == 1:
-        return [_first_schema(path, target, entry, weights) for target, entry in about["targets"].items()]
+    content = json.loads(metadata[KEY])
+    check_schema(content["schema"], path)
+    if content["schema"] == 1:
+        return [_first_schema(path, target, entry, weights) for target, entry in content["targets"].items()]
     return [
         Checkpoint(
             path, tuple(entry["targets"]), entry["config"], entry["metrics"], {}, _with_prefix(weights, f"{number}.")
         )
-        for number, entry in enumerate(about["models"])
+        for number, entry in enumerate(content["models"])
     ]
 
 
 def _first_schema(path: Path, target: str, entry: dict[str, Any], weights: Mapping[str, Tensor]) -> Checkpoint:
-    """A network of a file in which they lay by target."""
+    """Make a checkpoint from a file of schema 1, in which networks were listed by target."""
     targets, config, state = migrated([target], entry["config"], _with_prefix(weights, f"{target}."))
     return Checkpoint(path, tuple(targets), config, entry["metrics"], {}, state)
 

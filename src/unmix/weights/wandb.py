@@ -1,4 +1,4 @@
-"""Checkpoints that W&B keeps: `wandb:entity/project/name:alias`."""
+"""Checkpoints stored as W&B artifacts: `wandb:entity/project/name:alias`."""
 
 from pathlib import Path
 
@@ -9,25 +9,29 @@ FILE = "model.ckpt"
 
 
 def fetch(item: str) -> Path:
-    """The file of an artifact, fetched once; what was fetched is kept beside torch.hub's.
+    """Download the checkpoint of an artifact, unless a copy of it is in torch hub's folder.
 
+    Args:
+        item: `wandb:entity/project/name:alias`.
+    Returns:
+        Path of the checkpoint file.
     Raises:
-        ValueError: when the name has another form, W&B does not have it, or nobody is logged in.
+        ValueError: when the name is malformed, W&B has no such artifact or no login, or unmix did not write it.
     """
     import wandb
     from wandb.errors import CommError, UsageError
 
     name = item.removeprefix(PREFIX)
     if name.count("/") != 2 or ":" not in name:
-        raise ValueError(f"ckpt: got {item!r}, the form is wandb:entity/project/name:alias, as ...:best or ...:v3")
+        raise ValueError(f"ckpt: got {item!r}, allowed wandb:entity/project/name:alias, as ...:best or ...:v3")
     try:
         artifact = wandb.Api().artifact(name, type="model")
         folder = Path(torch.hub.get_dir()) / "unmix" / artifact.digest
         if not (folder / FILE).is_file():
             artifact.download(root=str(folder))
     except (CommError, UsageError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise ValueError(f"ckpt: {item} cannot be had from W&B ({said}); log in with `wandb login`") from error
+        reason = " ".join(str(error).split())
+        raise ValueError(f"ckpt: {item} cannot be downloaded from W&B ({reason}); log in with `wandb login`") from error
     if not (folder / FILE).is_file():
-        raise ValueError(f"ckpt: {item} holds no {FILE}: it was not written by unmix")
+        raise ValueError(f"ckpt: {item} was not written by unmix: it contains no {FILE}")
     return folder / FILE

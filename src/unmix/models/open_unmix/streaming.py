@@ -89,7 +89,7 @@ def _cross_faded(segments: list["_Segment"], overlap: int, fade: int) -> Iterato
 
 @dataclass
 class _Segment:
-    """A stretch of a track that is separated exactly."""
+    """Part of a track that is separated as `Separator.forward` would."""
 
     separator: "Separator"
     read: Read
