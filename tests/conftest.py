@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from command_process import CommandProcess
 from unmix import config
 
 SOURCES = ("vocals", "drums", "bass", "other")
@@ -97,6 +98,20 @@ def run_cli(command: str, *arguments: str) -> int:
 @pytest.fixture(scope="session")
 def cli():
     return run_cli
+
+
+@pytest.fixture
+def start():
+    """Starts commands in processes of their own, see `CommandProcess`; none outlives its test."""
+    started = []
+
+    def run(command: str, *arguments: str, **options: object) -> CommandProcess:
+        started.append(CommandProcess(command, *arguments, **options))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
 
 
 @pytest.fixture(scope="session")

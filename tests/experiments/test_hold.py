@@ -5,36 +5,38 @@ import os
 import subprocess
 import sys
 import threading
-import time
+from types import SimpleNamespace
 
 import pytest
 
+from command_process import PATIENCE, wait_until
 from unmix.experiments import hold as module
 from unmix.experiments import status
 from unmix.experiments.hold import Busy, hold, move_aside
 from unmix.processes.signals import Interrupted
 
 HOLDER = """
-import sys, time
+import sys
 from pathlib import Path
 from unmix.experiments.hold import hold
 with hold(Path(sys.argv[1]), "e") as held:
     print("held", flush=True)
-    time.sleep(float(sys.argv[2]))
+    sys.stdin.readline()
     held.update(state="done")
 """
 
 
-def holder(path, seconds):
-    """Start another process that holds the folder for some seconds."""
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(path), str(seconds)], stdout=subprocess.PIPE)
+def holder(path):
+    """Another process that holds the folder until its input ends."""
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"held\n"
     return process
 
 
 @pytest.fixture
 def busy(tmp_path):
-    process = holder(tmp_path / "run", 60)
+    process = holder(tmp_path / "run")
     yield tmp_path / "run"
     process.kill()
     process.wait()
@@ -69,19 +71,26 @@ def test_a_held_folder_is_refused_or_skipped(busy):
         move_aside(busy)
 
 
-def test_wait_waits_until_the_holder_is_done(tmp_path):
-    process = holder(tmp_path, 1.5)
-    seen = []
+def test_a_held_folder_is_waited_for(tmp_path, monkeypatch):
+    process = holder(tmp_path)
+    waits, seen = [], []
+
+    def wait(seconds):
+        waits.append(seconds)
+        process.communicate(timeout=PATIENCE)  # its input ends, and it
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=wait))
     with hold(tmp_path, "e", wanted=lambda previous: seen.append(previous.state)) as held:
         assert held is None  # `append` returns None, which is falsy: no work
     assert seen == ["done"]
-    assert process.wait() == 0
+    assert waits == [module.POLL_SECONDS]
+    assert process.returncode == 0
 
 
 def test_a_killed_process_holds_nothing(tmp_path):
-    process = holder(tmp_path, 60)
+    process = holder(tmp_path)
     process.kill()
-    time.sleep(0.1)  # its exit code is not collected: a zombie, as children of a launcher may be
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # gone but a zombie, as a launcher's child may be
     with hold(tmp_path, "e", on_busy="fail") as held:
         assert held is not None
         held.update(state="done")
@@ -105,19 +114,20 @@ def test_the_heartbeat_is_updated_while_the_folder_is_held(tmp_path, monkeypatch
     monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.05)
     with hold(tmp_path, "e") as held:
         first = status.read(tmp_path).heartbeat
-        time.sleep(0.3)
-        assert status.read(tmp_path).heartbeat > first
+        wait_until(lambda: status.read(tmp_path).heartbeat > first)
         held.update(state="done")
 
 
-def test_of_many_simultaneous_attempts_one_gets_the_folder(tmp_path):
-    holders = []
+def test_of_many_at_once_one_gets_the_folder(tmp_path):
+    got, skipped = [], threading.Semaphore(0)
 
     def attempt():
         with hold(tmp_path, "e", on_busy="skip") as held:
-            if held is not None:
-                holders.append(held)
-                time.sleep(0.5)
+            if held is None:
+                skipped.release()
+            else:
+                got.append(held)
+                assert all(skipped.acquire(timeout=PATIENCE) for _ in range(7))
                 held.update(state="done")
 
     threads = [threading.Thread(target=attempt) for _ in range(8)]
@@ -125,7 +135,7 @@ def test_of_many_simultaneous_attempts_one_gets_the_folder(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(holders) == 1
+    assert len(got) == 1
 
 
 def test_the_folder_of_another_experiment_is_refused(tmp_path):

@@ -15,13 +15,18 @@ def run(jobs, slots=2, fail_fast=False, tick=lambda: None):
 
 
 def test_at_most_as_many_jobs_run_at_once_as_there_are_slots(tmp_path):
-    code = "import os, time; time.sleep(.7); print('slot', os.environ['SLOT'])"
-    jobs = [make_job(tmp_path, code, log=f"{number}.log") for number in range(4)]
+    code = "import os, time\nwhile not os.path.exists({!r}):\n    time.sleep(.01)\nprint('slot', os.environ['SLOT'])"
+    jobs = [make_job(tmp_path, code.format(str(tmp_path / f"go-{i}")), log=f"{i}.log") for i in range(4)]
     most = 0
 
     def tick():
+        """Let jobs end once they run side by side, or nobody is left who could join."""
         nonlocal most
-        most = max(most, sum(job.is_running for job in jobs))
+        running = [i for i, job in enumerate(jobs) if job.is_running]
+        most = max(most, len(running))
+        if len(running) == 2 or not any(job.is_waiting for job in jobs):
+            for i in running:
+                (tmp_path / f"go-{i}").touch()
 
     run(jobs, tick=tick)
     assert most == 2

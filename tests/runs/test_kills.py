@@ -1,23 +1,19 @@
 """Killed with SIGKILL, again and again: the same command ends as if nothing had been, and leaves no process behind."""
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import psutil
 import pytest
 import torch
 
+from command_process import wait_until
 from unmix.experiments import status
 
-TRAIN = Path(__file__).parents[2] / "src" / "train.py"
-SINGLE = ["data.samples_per_track=12", "trainer.max_epochs=20", "checkpoint.every_minutes=0", "target=drums"]
-GRID = ["target=drums,bass", "model.hidden_size=16,32", "model.bidirectional=true,false"]
+SINGLE = ["data.samples_per_track=12", "trainer.max_epochs=10", "checkpoint.every_minutes=0", "target=drums"]
+NUM_STEPS = 120  # of it
+GRID = ["target=drums,bass", "model.bidirectional=true,false"]
 pytestmark = pytest.mark.slow
 
 
@@ -26,16 +22,14 @@ def arguments(train_arguments):
     return [argument for argument in train_arguments if not argument.startswith("hydra/")]
 
 
-def start(*arguments, log):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            [sys.executable, str(TRAIN), *arguments], stdout=output, stderr=subprocess.STDOUT, env=environment
-        )
+@pytest.fixture
+def finish(start):
+    """Run a training to its end."""
 
+    def run(*arguments, log):
+        assert start("train", *arguments, log=log).wait() == 0, log.read_text()
 
-def finish(*arguments, log):
-    assert start(*arguments, log=log).wait(300) == 0, log.read_text()
+    return run
 
 
 def results(out):
@@ -66,13 +60,6 @@ def processes_of(out):
     return found
 
 
-def wait_until(condition, seconds):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
 def progress_of(out):
     """(finished jobs, steps) of everything below."""
     found = []
@@ -84,51 +71,54 @@ def progress_of(out):
     return sum(one["state"] == "done" for one in found), sum(one["step"] for one in found)
 
 
-def test_a_run_killed_at_ten_random_moments_is_bit_identical(arguments, tmp_path):
+def test_a_run_killed_at_ten_random_moments_is_bit_identical(arguments, start, finish, tmp_path):
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     finish(*arguments, *SINGLE, f"paths.out={straight}", log=tmp_path / "straight.log")
-    log, moments = tmp_path / "killed.log", random.Random(0)
-    for _ in range(10):
-        process = start(*arguments, *SINGLE, f"paths.out={killed}", log=log)
-        wait_until(lambda process=process: is_running(killed) or process.poll() is not None, 120)
-        time.sleep(moments.uniform(0.0, 0.8))
+    log, steps = tmp_path / "killed.log", sorted(random.Random(0).sample(range(1, NUM_STEPS - 20), 7))
+    for step in (0, 0, *steps[:4], 0, *steps[4:]):  # 0: as soon as it holds its folder
+        process = start("train", *arguments, *SINGLE, f"paths.out={killed}", log=log)
+        wait_until(
+            lambda process=process, step=step: process.poll() is not None or has_come_to(killed, step),
+            poll_seconds=0.002,
+        )
+        assert process.poll() is None, log.read_text()
         process.kill()
-        assert process.wait() in (-signal.SIGKILL, 0)
     finish(*arguments, *SINGLE, f"paths.out={killed}", log=log)
-    assert log.read_text().count("continues at epoch") >= 3, log.read_text()
+    assert log.read_text().count("continues at epoch") >= len(steps), log.read_text()
     assert results(killed) == results(straight)
 
 
-def is_running(out):
-    return any(one.is_alive() for path in out.glob("runs/*/*/status.json") if (one := status.read(path.parent)))
+def has_come_to(out, step):
+    """Whether a process is at the run, and has taken so many steps."""
+    found = [status.read(path.parent) for path in out.glob("runs/*/*/status.json")]
+    return any(one.is_alive() and one.step >= step for one in found if one is not None)
 
 
-def test_a_sweep_killed_twice_ends_with_all_jobs_done_and_no_orphan(arguments, tmp_path):
+def test_a_sweep_killed_twice_ends_with_all_jobs_done_and_no_orphan(arguments, start, finish, tmp_path):
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     grid = ["-m", *arguments, *GRID, "slots=2"]
     finish(*grid, f"paths.out={straight}", log=tmp_path / "straight.log")
     log = tmp_path / "killed.log"
-    for num_done in (2, 5):
-        process = start(*grid, f"paths.out={killed}", log=log)
-        wait_until(lambda num_done=num_done: progress_of(killed)[0] >= num_done, 240)
+    for num_done in (1, 2):
+        process = start("train", *grid, f"paths.out={killed}", log=log)
+        wait_until(lambda num_done=num_done: progress_of(killed)[0] >= num_done)
         process.kill()
-        process.wait()
-        wait_until(lambda: not processes_of(killed), 60)
+        wait_until(lambda: not processes_of(killed))
     finish(*grid, f"paths.out={killed}", log=log)
-    assert progress_of(killed)[0] == 8
+    assert progress_of(killed)[0] == 4
     assert not processes_of(killed)
     assert results(killed) == results(straight)
-    assert len(results(killed)) == 8
+    assert len(results(killed)) == 4
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
-def test_a_sweep_that_is_stopped_stops_its_jobs_after_a_checkpoint(arguments, tmp_path, signum, code):
+def test_a_sweep_that_is_stopped_stops_its_jobs_after_a_checkpoint(arguments, start, tmp_path, signum, code):
     out, log = tmp_path / "out", tmp_path / "log"
     options = [*arguments, "trainer.max_epochs=1000", "target=drums,bass,other", "slots=2", f"paths.out={out}"]
-    process = start("-m", *options, log=log)
-    wait_until(lambda: len(list(out.glob("runs/*/*/checkpoints/last.ckpt"))) == 2, 120)
+    process = start("train", "-m", *options, log=log)
+    wait_until(lambda: len(list(out.glob("runs/*/*/checkpoints/last.ckpt"))) == 2)
     process.send_signal(signum)
-    assert process.wait(60) == code, log.read_text()
+    assert process.wait() == code, log.read_text()
     assert not processes_of(out)
     states = {path.parent.name: status.read(path.parent).state for path in out.glob("runs/*/*/status.json")}
     assert states == {"drums-s42": "interrupted", "bass-s42": "interrupted"}

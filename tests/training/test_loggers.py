@@ -1,23 +1,19 @@
 """Logged runs are read back from W&B's offline files and TensorBoard's event files."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto.wandb_internal_pb2 import Record
 
+from command_process import wait_until
 from unmix.training import loggers
 
-TRAIN = Path(__file__).parents[2] / "src" / "train.py"
-HEADER, BLOCK = 7, 32768  # bytes; a .wandb file is a log in LevelDB's format
+HEADER, BLOCK = 7, 32768  # of a log in LevelDB's format, which a .wandb file is
 
 
 def records(path):
@@ -120,7 +116,8 @@ def test_a_resumed_job_continues_the_same_run(train_arguments, cli, tmp_path, of
     arguments = [*train_arguments, f"paths.out={tmp_path}", "logger=wandb", "target=drums"]
     for epochs in (1, 2):
         assert cli("train", *arguments, f"trainer.max_epochs={epochs}") == 0
-        time.sleep(1.1)  # W&B names folders by the second
+        (*_, folder) = sorted(tmp_path.glob("runs/*/*/wandb/offline-run-*"))
+        wait_until(lambda folder=folder: time.strftime("%Y%m%d_%H%M%S") not in folder.name)  # the next one's name
     first, second = (OfflineRun(path) for path in sorted(tmp_path.glob("runs/*/*/wandb/offline-run-*")))
     assert first.run.run_id == second.run.run_id
     steps = [[row["trainer/global_step"] for row in run.history if "val/loss" in row] for run in (first, second)]
@@ -136,17 +133,14 @@ def test_a_failed_run_has_exit_code_1(train_arguments, cli, tmp_path, offline):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
-def test_a_run_that_is_stopped_ends_with_the_exit_code_of_the_process(train_arguments, tmp_path, signum, code):
-    arguments = [argument for argument in train_arguments if not argument.startswith("trainer.max_epochs")]
-    environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true"}
-    process = subprocess.Popen(
-        [sys.executable, str(TRAIN), *arguments, f"paths.out={tmp_path}", "logger=wandb"], env=environment
-    )
-    while not list(tmp_path.glob("runs/*/*/checkpoints/last.ckpt")):
-        assert process.poll() is None
-        time.sleep(0.05)
+def test_a_run_that_is_stopped_ends_with_the_exit_code_of_the_process(train_arguments, start, tmp_path, signum, code):
+    arguments = [one for one in train_arguments if not one.startswith("trainer.max_epochs")]
+    environment = {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
+    log, options = tmp_path / "log", [f"paths.out={tmp_path}", "logger=wandb"]
+    process = start("train", *arguments, *options, log=log, environment=environment)
+    wait_until(lambda: process.poll() is not None or list(tmp_path.glob("runs/*/*/checkpoints/last.ckpt")))
     process.send_signal(signum)
-    assert process.wait(120) == code
+    assert process.wait() == code, log.read_text()
     (folder,) = tmp_path.glob("runs/*/*/wandb/offline-run-*")
     assert OfflineRun(folder).exit_code == code
 
