@@ -1,9 +1,9 @@
-"""Scores of a track in museval's JSON, and their medians.
+"""Scores of tracks in museval's JSON format, and their medians.
 
-A track's score is the median over its one-second windows, a method's the median over tracks: SiSEC 2018's rule. A
-window counts only if no reference and no estimate is silent in it, else it is NaN for all of them; which targets are
-scored together therefore changes the scores, and all four always are. A track without a window that counts is NaN, and
-left out of the medians over tracks.
+As in SiSEC 2018, the score of a track is the median over its one-second windows, and the score of a method the median
+over tracks. A window in which any reference or estimate is silent is NaN for all targets, and left out of the median.
+Scores therefore depend on which targets are scored together; an evaluation scores all sources of a track. The score of
+a track is NaN when all its windows are, and such tracks are left out of the median over tracks.
 """
 
 import csv
@@ -32,7 +32,7 @@ WHOLE = "whole_track_sdr"
 
 @dataclass(frozen=True)
 class TrackScore:
-    """Medians over the windows of one track for one target; NaN where no window counts."""
+    """Scores of one target of one track: medians over windows, metric -> dB; NaN when all windows are NaN."""
 
     method: str
     track: str
@@ -51,24 +51,27 @@ def score_track(
     engine: str = "torch",
     device: str | torch.device = "cpu",
 ) -> str:
-    """BSS Eval v4 of one track, in museval's JSON format.
+    """Score one track by BSS Eval v4.
 
     Args:
-        track: name, for messages.
-        names: of the stems, in the order of what is read.
-        references, estimates: true stems, and what was separated.
-        num_samples: of each.
-        sample_rate: Hz; windows and hops have one second.
-        engine: `torch`, or `museval`, the package.
-        device: where `torch` computes.
+        track: name of the track, for messages.
+        names: names of the stems, in the order of the readers.
+        references: reads the true stems.
+        estimates: reads the estimated stems.
+        num_samples: length of the track.
+        sample_rate: Hz; also the length and the hop of windows, which are one second.
+        engine: `torch` (our implementation) or `museval` (the package).
+        device: device on which `torch` computes.
+    Returns:
+        Scores of all targets in museval's JSON format.
     Raises:
-        ValueError: on an unknown engine, a single stem, or samples that are no number.
-        FileNotFoundError: for museval, without FFmpeg, which its imports need.
+        ValueError: on an unknown engine, fewer than two stems, or NaN or infinite samples.
+        FileNotFoundError: when engine `museval` finds no FFmpeg, which importing museval needs.
     """
     if engine not in ENGINES:
         raise ValueError(errors.unknown("engine", engine, ENGINES))
     if len(names) < 2:
-        raise ValueError(f"{track}: got {', '.join(names) or 'no stem'}; the ratios of two stems at least are computed")
+        raise ValueError(f"{track}: got stems: {', '.join(names) or 'none'}; BSS Eval needs at least two")
     try:
         scores = ENGINES[engine](
             lambda start, stop: references(start, stop).to(device),
@@ -84,7 +87,7 @@ def score_track(
             for kind, read in (("reference", references), ("estimate", estimates))
             for i in _silent(read, num_samples)
         ]
-        reason = " and ".join(silent) + " silent throughout" if silent else "something is silent in every window"
+        reason = " and ".join(silent) + " silent throughout" if silent else "every window has a silent stem"
         log.warning("%s has no score: %s", track, reason)
     return to_json(names, scores, whole_track_sdr(references, estimates, num_samples))
 
@@ -105,17 +108,23 @@ def whole_track_sdr(references: ReadStems, estimates: ReadStems, num_samples: in
 
 
 def _torch(references: ReadStems, estimates: ReadStems, num_samples: int, sample_rate: int) -> Scores:
+    """Score by our implementation, in windows of one second."""
     return bss_eval_blocks(references, estimates, num_samples, window=sample_rate, hop=sample_rate)
 
 
 def _museval(references: ReadStems, estimates: ReadStems, num_samples: int, sample_rate: int) -> Scores:
+    """Score by the museval package, in windows of one second.
+
+    Raises:
+        FileNotFoundError: when FFmpeg is not installed.
+    """
     if shutil.which("ffmpeg") is None or shutil.which("ffprobe") is None:
-        raise FileNotFoundError("engine: museval needs ffmpeg and ffprobe on PATH (by way of musdb); install FFmpeg")
+        raise FileNotFoundError("engine: museval needs ffmpeg and ffprobe on PATH (musdb imports them); install FFmpeg")
     import museval
 
     # museval's axes: (sources, samples, channels)
     stems = [read(0, num_samples).transpose(1, 2).cpu().numpy() for read in (references, estimates)]
-    if _silent(references, num_samples) or _silent(estimates, num_samples):  # which it refuses
+    if _silent(references, num_samples) or _silent(estimates, num_samples):  # museval raises on silent stems
         windows = 1 + max(0, num_samples - sample_rate) // sample_rate
         return Scores(*torch.full((4, len(stems[0]), windows), torch.nan, dtype=torch.float64))
     sdr, isr, sir, sar = museval.evaluate(*stems, win=sample_rate, hop=sample_rate)
@@ -126,11 +135,11 @@ ENGINES: dict[str, Callable[[ReadStems, ReadStems, int, int], Scores]] = {"torch
 
 
 def _silent(read: ReadStems, num_samples: int) -> list[int]:
-    """Positions of stems that are silent throughout; channels that cancel are, as for museval."""
+    """Indices of stems that are silent throughout; as in museval, a stem whose channels cancel is silent."""
     starts = range(0, num_samples, BLOCK)
     pieces = (read(start, min(start + BLOCK, num_samples)) for start in starts)
     heard = torch.stack([piece.sum(dim=1).ne(0).any(dim=-1) for piece in pieces])
-    return [i for i, one in enumerate(heard.any(dim=0).tolist()) if not one]
+    return [i for i, is_heard in enumerate(heard.any(dim=0).tolist()) if not is_heard]
 
 
 def to_json(names: Sequence[str], scores: Scores, whole: Tensor) -> str:
@@ -155,11 +164,12 @@ def to_json(names: Sequence[str], scores: Scores, whole: Tensor) -> str:
 
 
 def _rounded(value: Tensor) -> float:
+    """Value with five decimals; NaN when it is infinite."""
     return round(float(value), 5) if value.isfinite() else math.nan
 
 
 def medians(method: str, track: str, store: str) -> list[TrackScore]:
-    """Medians over the windows of a track, from museval's JSON."""
+    """Compute medians over the windows of a track from its JSON, one `TrackScore` per target."""
     return [
         TrackScore(method, track, target["name"], {metric: _median_of_windows(target, metric) for metric in METRICS})
         for target in json.loads(store)["targets"]
@@ -167,19 +177,27 @@ def medians(method: str, track: str, store: str) -> list[TrackScore]:
 
 
 def _median_of_windows(target: dict[str, Any], metric: str) -> float:
+    """Median of a metric over the windows of a target that are not NaN."""
     return _of_numbers([float(window["metrics"][metric]) for window in target["frames"]], statistics.median)
 
 
-def _of_numbers(values: Sequence[float], mean: Callable[[list[float]], float]) -> float:
-    """Of the values that are numbers; NaN when none is."""
+def _of_numbers(values: Sequence[float], average: Callable[[list[float]], float]) -> float:
+    """Average of the values that are not NaN; NaN when all are."""
     numbers = [value for value in values if not math.isnan(value)]
-    return mean(numbers) if numbers else math.nan
+    return average(numbers) if numbers else math.nan
 
 
 def summarize(
     scores: Sequence[TrackScore], over_tracks: Callable[[list[float]], float] = statistics.median
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Medians over tracks that have a score: method -> target -> metric -> dB."""
+    """Compute medians over tracks, leaving out NaN.
+
+    Args:
+        scores: scores of all methods, tracks and targets.
+        over_tracks: average over tracks.
+    Returns:
+        method -> target -> metric -> dB.
+    """
     table: dict[str, dict[str, dict[str, float]]] = {}
     for method in dict.fromkeys(score.method for score in scores):
         for target in dict.fromkeys(score.target for score in scores):
@@ -190,7 +208,7 @@ def summarize(
 
 
 def means_of_medians(scores: Sequence[TrackScore]) -> dict[str, dict[str, dict[str, float]]]:
-    """Means over tracks, as some authors give them: method -> target -> metric -> dB."""
+    """Compute means over tracks of the medians over windows: method -> target -> metric -> dB."""
     return summarize(scores, over_tracks=statistics.fmean)
 
 
@@ -201,19 +219,19 @@ def whole_tracks(stores: Sequence[str]) -> dict[str, float]:
 
 
 def windows(store: str, target: str) -> list[tuple[float, float]]:
-    """Begin, in seconds, and SDR of every window of a target, from museval's JSON."""
-    (frames,) = (one["frames"] for one in json.loads(store)["targets"] if one["name"] == target)
+    """Start in seconds and SDR in dB of every window of a target, from the JSON of a track."""
+    (frames,) = (entry["frames"] for entry in json.loads(store)["targets"] if entry["name"] == target)
     return [(float(frame["time"]), float(frame["metrics"]["SDR"])) for frame in frames]
 
 
 def num_windows(store: str) -> tuple[int, int]:
-    """How many windows of a track count, and how many there are; from museval's JSON."""
+    """Number of windows that have a score, and number of all windows, from the JSON of a track."""
     frames = json.loads(store)["targets"][0]["frames"]
     return sum(not math.isnan(frame["metrics"]["SDR"]) for frame in frames), len(frames)
 
 
 def to_csv(scores: Sequence[TrackScore]) -> str:
-    """The columns of SiSEC 2018's table: method,track,target,SDR,SIR,ISR,SAR."""
+    """Format scores as CSV with the columns of SiSEC 2018: method,track,target,SDR,SIR,ISR,SAR."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["method", "track", "target", *METRICS])
