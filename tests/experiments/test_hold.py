@@ -1,4 +1,4 @@
-"""One folder, one process: the others wait, skip or fail; who is gone holds nothing."""
+"""One process holds a folder; others wait, skip or fail, and a dead process holds nothing."""
 
 import json
 import os
@@ -26,7 +26,7 @@ with hold(Path(sys.argv[1]), "e") as held:
 
 
 def holder(path, seconds):
-    """Another process that holds the folder."""
+    """Start another process that holds the folder for some seconds."""
     process = subprocess.Popen([sys.executable, "-c", HOLDER, str(path), str(seconds)], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"held\n"
     return process
@@ -40,7 +40,7 @@ def busy(tmp_path):
     process.wait()
 
 
-def test_how_the_block_ends_is_what_the_status_says(tmp_path):
+def test_the_status_records_how_the_block_ended(tmp_path):
     with hold(tmp_path, "e") as held:
         assert status.read(tmp_path).state == "running"
         assert status.read(tmp_path).pid == os.getpid()
@@ -69,11 +69,11 @@ def test_a_held_folder_is_refused_or_skipped(busy):
         move_aside(busy)
 
 
-def test_a_held_folder_is_waited_for(tmp_path):
+def test_wait_waits_until_the_holder_is_done(tmp_path):
     process = holder(tmp_path, 1.5)
     seen = []
     with hold(tmp_path, "e", wanted=lambda previous: seen.append(previous.state)) as held:
-        assert held is None  # `append` returns None: nothing wanted
+        assert held is None  # `append` returns None, which is falsy: no work
     assert seen == ["done"]
     assert process.wait() == 0
 
@@ -81,27 +81,27 @@ def test_a_held_folder_is_waited_for(tmp_path):
 def test_a_killed_process_holds_nothing(tmp_path):
     process = holder(tmp_path, 60)
     process.kill()
-    time.sleep(0.1)  # not waited for: a zombie, as a launcher's child may be
+    time.sleep(0.1)  # its exit code is not collected: a zombie, as children of a launcher may be
     with hold(tmp_path, "e", on_busy="fail") as held:
         assert held is not None
         held.update(state="done")
     process.wait()
 
 
-def test_another_process_with_the_same_number_is_not_the_holder(tmp_path):
+def test_another_process_with_a_reused_id_is_not_the_holder(tmp_path):
     gone = status.running_here("e").beat(pid_started=1.0)
     status.write(tmp_path, gone)
     assert not gone.is_alive()
 
 
-def test_on_another_machine_signs_of_life_count():
-    far = status.running_here("e").beat(host="elsewhere")
-    assert far.is_alive()
-    silent = status.Status(**{**far.__dict__, "heartbeat": far.heartbeat - status.SILENT_SECONDS - 1})
+def test_on_another_machine_a_recent_heartbeat_means_alive():
+    remote = status.running_here("e").beat(host="elsewhere")
+    assert remote.is_alive()
+    silent = status.Status(**{**remote.__dict__, "heartbeat": remote.heartbeat - status.SILENT_SECONDS - 1})
     assert not silent.is_alive()
 
 
-def test_signs_of_life_are_given(tmp_path, monkeypatch):
+def test_the_heartbeat_is_updated_while_the_folder_is_held(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.05)
     with hold(tmp_path, "e") as held:
         first = status.read(tmp_path).heartbeat
@@ -110,13 +110,13 @@ def test_signs_of_life_are_given(tmp_path, monkeypatch):
         held.update(state="done")
 
 
-def test_of_many_at_once_one_gets_the_folder(tmp_path):
-    got = []
+def test_of_many_simultaneous_attempts_one_gets_the_folder(tmp_path):
+    holders = []
 
     def attempt():
         with hold(tmp_path, "e", on_busy="skip") as held:
             if held is not None:
-                got.append(held)
+                holders.append(held)
                 time.sleep(0.5)
                 held.update(state="done")
 
@@ -125,7 +125,7 @@ def test_of_many_at_once_one_gets_the_folder(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(got) == 1
+    assert len(holders) == 1
 
 
 def test_the_folder_of_another_experiment_is_refused(tmp_path):
@@ -154,13 +154,13 @@ def test_a_status_of_a_newer_version_is_refused(tmp_path):
         status.read(tmp_path)
 
 
-def test_runs_moved_aside_do_not_meet(tmp_path):
+def test_runs_moved_aside_do_not_overwrite_each_other(tmp_path):
     for number in (1, 2):
         (tmp_path / "run").mkdir()
         assert move_aside(tmp_path / "run") == tmp_path / "old" / f"run-{number}"
 
 
-def test_an_unknown_way_to_be_busy_is_refused(tmp_path):
+def test_an_unknown_on_busy_is_refused(tmp_path):
     with (
         pytest.raises(ValueError, match=r"on_busy: got 'wiat', .*did you mean 'wait'"),
         hold(tmp_path, "e", on_busy="wiat"),

@@ -1,4 +1,4 @@
-"""What lies in a run folder beside checkpoints, and how it is written: whole or not at all."""
+"""Facts that reproduce a run, and atomic writing of the files of a run folder."""
 
 import json
 import os
@@ -13,7 +13,7 @@ PACKAGES = ("torch", "torchaudio", "pytorch-lightning", "hydra-core", "numpy", "
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old or the new one, never a part."""
+    """Write a text file; readers see the old or the new content, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -25,14 +25,15 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file by `write_atomically`."""
     write_atomically(path, json.dumps(content, indent=2) + "\n")
 
 
 def environment(**machine: Any) -> dict[str, Any]:
-    """Versions, machine, command and code state: what reproducing a result needs beside its configuration.
+    """Describe command, machine, versions and commit: with the configuration, all that reproduces a result.
 
     Args:
-        machine: further facts that the caller knows, as threads and GPUs.
+        machine: further facts that the caller knows, such as the number of threads and GPUs.
     """
     return {
         "command": sys.argv,
@@ -46,26 +47,28 @@ def environment(**machine: Any) -> dict[str, Any]:
 
 
 def git_diff() -> str:
-    """What was changed since the commit that `git_state` names."""
+    """Uncommitted changes of the checkout as a diff; empty outside a checkout."""
     return _git(Path(__file__).parent, "diff", "HEAD")
 
 
 def git_state() -> dict[str, Any]:
-    """Commit of the checkout the package runs from and whether it was changed; empty outside one."""
+    """Commit of the checkout that holds this package, and whether it has changes; empty outside a checkout."""
     root = Path(__file__).parent
     commit = _git(root, "rev-parse", "HEAD")
     return {"sha": commit, "dirty": bool(_git(root, "status", "--porcelain"))} if commit else {}
 
 
 def _git(folder: Path, *arguments: str) -> str:
+    """Output of a git command; empty when it fails."""
     try:
         done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
-        return ""  # no git here: the record says so by being empty
+        return ""  # without git, the record is empty
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _version(package: str) -> str | None:
+    """Version of an installed package; None when it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

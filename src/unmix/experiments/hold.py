@@ -1,7 +1,7 @@
-"""Holding a folder: of several processes with the same command, one works and the others wait, skip or fail.
+"""Exclusive hold on a folder: one process works in it; others with the same command wait, skip or fail.
 
-`status.json` is the lock: a folder is held as long as its status is `running` and the process it names lives. So a
-process that was killed holds nothing, and nobody has to clean up after it.
+`status.json` is the lock: a folder is held while its status is `running` and the process named in it is alive. A killed
+process therefore releases its folder without any cleanup.
 """
 
 import logging
@@ -31,7 +31,12 @@ class Busy(RuntimeError):
 
 
 class Held:
-    """A folder that this process holds, its status kept up to date."""
+    """A folder that this process holds, and its status.
+
+    Args:
+        path: the folder.
+        now: its status, already written.
+    """
 
     def __init__(self, path: Path, now: Status) -> None:
         self.path = path
@@ -40,17 +45,18 @@ class Held:
         self._over = threading.Event()
 
     def update(self, **changes: Any) -> None:
-        """Change the status, in memory and on disk."""
+        """Change fields of the status, in memory and on disk."""
         with self._mutex:
             self.status = self.status.beat(**changes)
             status.write(self.path, self.status)
 
     def keep_beating(self) -> None:
-        """Give a sign of life now and then, for processes on other machines."""
+        """Update the heartbeat every 30 seconds until `stop_beating`; processes on other machines look at it."""
         while not self._over.wait(HEARTBEAT_SECONDS):
             self.update()
 
     def stop_beating(self) -> None:
+        """End `keep_beating`."""
         self._over.set()
 
 
@@ -58,19 +64,23 @@ class Held:
 def hold(
     path: Path, experiment: str, *, on_busy: str = "wait", wanted: Callable[[Status | None], bool] = lambda _: True
 ) -> Iterator[Held | None]:
-    """Hold a folder while the block runs; its status then says how that ended.
+    """Hold a folder during the block; afterwards its status records how the block ended.
 
-    A block that ends by itself must have set another state than `running`, or the folder is left interrupted.
+    An exception sets the state to `failed`, a signal to `interrupted`. A block that returns while the state is still
+    `running` also leaves it `interrupted`, so the block sets `done` itself.
 
     Args:
-        path: folder; made when it is not there.
-        experiment: identity that a folder which exists already must have.
-        on_busy: wait for the process that holds it, skip (yields None), or fail.
-        wanted: looks at the previous status, nobody else holding the folder, and says whether there is work to do;
-            if not, None is yielded and nothing changed.
+        path: folder; created if missing.
+        experiment: identity of the experiment; an existing folder must belong to it.
+        on_busy: when another process holds the folder: `wait` for it, `skip` (yields None) or `fail`.
+        wanted: called with the previous status (None in a new folder) while no other process can take the folder;
+            returns whether there is work to do. If False, yields None and changes nothing.
+    Yields:
+        The held folder, or None.
     Raises:
-        Busy: when another process holds it and `on_busy` is `fail`.
-        ValueError: on a damaged status, or a folder of another experiment.
+        Busy: when another process holds the folder and `on_busy` is `fail`.
+        OSError: when the folder cannot be created.
+        ValueError: on a damaged status, a folder of another experiment, or an unknown `on_busy`.
     """
     held = _acquire(path, experiment, on_busy, wanted)
     if held is None:
@@ -90,10 +100,11 @@ def hold(
         raise
     finally:
         held.stop_beating()
-        thread.join()  # a late beat must not overwrite what the next holder says
+        thread.join()  # a late heartbeat must not overwrite the status of the next holder
 
 
 def _acquire(path: Path, experiment: str, on_busy: str, wanted: Callable[[Status | None], bool]) -> Held | None:
+    """Take the folder, waiting for it if asked to; None when it is skipped or there is no work. See `hold`."""
     if on_busy not in ON_BUSY:
         raise ValueError(errors.unknown("on_busy", on_busy, ON_BUSY))
     try:
@@ -104,19 +115,19 @@ def _acquire(path: Path, experiment: str, on_busy: str, wanted: Callable[[Status
         ) from error
     has_waited = False
     while True:
-        with FileLock(path / ".guard"):  # between reading and writing the status
+        with FileLock(path / ".guard"):  # nobody else may take the folder between reading and writing its status
             previous = status.read(path)
             check_owner(path, previous, experiment)
             if previous is None or not previous.is_alive():
                 return _take(path, experiment, previous) if wanted(previous) else None
-        said = f"{path} is held by process {previous.pid} on {previous.host}"
+        holder = f"{path} is held by process {previous.pid} on {previous.host}"
         if on_busy == "fail":
-            raise Busy(f"on_busy: {said}; on_busy=wait waits for it, on_busy=skip goes on without")
+            raise Busy(f"on_busy: {holder}; on_busy=wait waits for it, on_busy=skip goes on without")
         if on_busy == "skip":
-            log.info("%s: skipped", said)
+            log.info("%s: skipped", holder)
             return None
         if not has_waited:
-            log.info("%s: waiting for it", said)
+            log.info("%s: waiting for it", holder)
         has_waited = True
         time.sleep(POLL_SECONDS)
 
@@ -125,7 +136,7 @@ def check_owner(path: Path, previous: Status | None, experiment: str) -> None:
     """Refuse the folder of another experiment.
 
     Raises:
-        ValueError: naming both.
+        ValueError: when the status names another experiment.
     """
     if previous is not None and previous.experiment != experiment:
         raise ValueError(
@@ -135,6 +146,7 @@ def check_owner(path: Path, previous: Status | None, experiment: str) -> None:
 
 
 def _take(path: Path, experiment: str, previous: Status | None) -> Held:
+    """Write the status of this process, keeping the progress of the previous attempt."""
     now = status.running_here(experiment)
     if previous is not None:
         now = now.beat(
@@ -145,10 +157,12 @@ def _take(path: Path, experiment: str, previous: Status | None) -> Held:
 
 
 def move_aside(path: Path) -> Path | None:
-    """Make room: rename a folder to `<parent>/old/<name>-<n>`. Returns where it went, None when there was none.
+    """Rename a folder to `<parent>/old/<name>-<n>`, with the first free n.
 
+    Returns:
+        The new path; None when the folder does not exist.
     Raises:
-        Busy: when a process holds it.
+        Busy: when a process holds the folder.
     """
     if not path.exists():
         return None
@@ -164,7 +178,7 @@ def move_aside(path: Path) -> Path | None:
 
 
 def _is_readable(path: Path) -> bool:
-    """A damaged status holds nothing: `fresh=true` is the way out of it."""
+    """Whether the status can be read; a damaged one holds nothing, so that `fresh=true` can move the folder aside."""
     try:
         status.read(path)
     except ValueError:

@@ -1,4 +1,4 @@
-"""status.json: what a run, or an evaluation, is doing, and who is doing it."""
+"""status.json: the state of a run or an evaluation, and the process that works on it."""
 
 import json
 import socket
@@ -14,29 +14,34 @@ from unmix.experiments import folder
 State = Literal["running", "done", "failed", "interrupted"]
 SCHEMA = 1
 FILE = "status.json"
-# On another machine a process cannot be looked at; there, this long without a sign of life means it is gone.
+# A process on another machine counts as dead after this long without a heartbeat.
 SILENT_SECONDS = 300.0
-# Clock corrections shift the start times that the operating system computes.
+# Clock corrections shift the start time that the operating system reports for a process.
 SAME_START_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Status:
-    """State of a run folder.
+    """State of a run or an evaluation folder.
 
     Args:
-        experiment: identity that the folder belongs to.
-        state: running, done, failed or interrupted; a `running` whose process is gone was killed.
-        reason: why it ended, in one line.
-        epoch, step: finished epochs and optimiser steps.
-        length: what was asked for: max_epochs, max_steps, max_time; none of them is a limit when -1 or None.
-        stopped_early: early stopping ended it, so that a longer request changes nothing.
+        experiment: identity of the experiment that the folder belongs to.
+        state: running, done, failed or interrupted; `running` with a dead process means that it was killed.
+        reason: why the run failed or was interrupted, in one line.
+        epoch: number of finished epochs.
+        step: number of finished optimiser steps.
+        length: requested max_epochs, max_steps and max_time; -1 or None is no limit.
+        stopped_early: whether early stopping ended the run; a larger `length` then does not continue it.
         best: lowest val/loss so far.
-        activity: what it is at, for people.
-        weights: digest of the best weights, when done.
-        targets: names of the sources it estimates, when done; empty in files of before 2026-12.
-        host, pid, pid_started: the process that wrote this; seconds since 1970.
-        started, heartbeat: of this attempt; seconds since 1970.
+        activity: what the process is doing now, for display.
+        weights: digest of the best weights, once done.
+        targets: names of the estimated sources, once done; empty in files written before 2026-12.
+        host: name of the machine that wrote this status.
+        pid: id of the process that wrote it.
+        pid_started: start of that process, seconds since 1970.
+        started: start of this attempt, seconds since 1970.
+        heartbeat: last update, seconds since 1970.
+        schema: version of the file format.
     """
 
     experiment: str
@@ -58,25 +63,28 @@ class Status:
     schema: int = SCHEMA
 
     def beat(self, **changes: Any) -> "Status":
-        """The same with changes, as of now."""
+        """Return a copy with changes and a new heartbeat."""
         return replace(self, heartbeat=time.time(), **changes)
 
     def is_alive(self) -> bool:
-        """Whether the process that wrote `running` may still be at it."""
+        """Whether the state is `running` and its process may still be alive.
+
+        On another machine, a recent heartbeat decides.
+        """
         if self.state != "running":
             return False
         if self.host != socket.gethostname():
             return time.time() - self.heartbeat < SILENT_SECONDS
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.pid_started) < SAME_START_SECONDS
-            return same and process.status() != psutil.STATUS_ZOMBIE
+            is_same = abs(process.create_time() - self.pid_started) < SAME_START_SECONDS  # ids are reused
+            return is_same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
 
 
 def running_here(experiment: str) -> Status:
-    """The status of this process taking up a run."""
+    """Make the status for a run that this process starts to work on."""
     now = time.time()
     return Status(
         experiment,
@@ -90,14 +98,15 @@ def running_here(experiment: str) -> Status:
 
 
 def write(run: Path, status: Status) -> None:
+    """Write the status of a folder."""
     folder.write_json(run / FILE, asdict(status))
 
 
 def read(run: Path) -> Status | None:
-    """The status of a folder; None when it has none.
+    """Read the status of a folder; None when it has none.
 
     Raises:
-        ValueError: when the file is damaged, or of a newer version.
+        ValueError: when the file is damaged or was written by a newer version.
     """
     path = run / FILE
     try:
