@@ -1,7 +1,7 @@
-"""Hydra's launcher `process`: every job of a sweep in a process of its own.
+"""Hydra launcher `process`: runs every job of a sweep in its own process.
 
-Lightning's DDP starts its ranks by running the command line again; within a sweep that would be the whole sweep. In a
-process of its own, a job's command line is the job's.
+Lightning's DDP starts ranks by running the command line again. Within a sweep that would start the whole sweep; in its
+own process, a job has its own command line.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from omegaconf import DictConfig
 
 
 class ProcessLauncher(Launcher):
-    """Runs training jobs side by side, each with its share of the devices.
+    """Runs training jobs in parallel, each on its own share of the devices.
 
     Args:
-        slots: jobs at a time; `auto` is one for each set of GPUs, or one on the CPU.
-        fail_fast: whether the first failed job stops the rest.
-        sweep_dir: where the jobs' logs and jobs.jsonl go.
+        slots: number of jobs at a time; `auto` is one per set of GPUs, or one on the CPU.
+        fail_fast: whether no further job starts after a failure.
+        sweep_dir: folder for the logs of the jobs and jobs.jsonl.
     """
 
     def __init__(self, slots: Any = "auto", fail_fast: bool = False, sweep_dir: str = "outputs/sweeps/unnamed") -> None:
@@ -29,13 +29,13 @@ class ProcessLauncher(Launcher):
         self.sweep_dir = Path(sweep_dir)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep the folder of `--config-dir`: a job is its overrides, and that."""
+        """Remember the folder of `--config-dir`, which jobs need beside their overrides."""
         sources = {source.provider: source.path for source in config.hydra.runtime.config_sources}
         self.config_dir = sources.get("command-line")
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run all jobs; see `unmix.runs.sweep.launch`."""
-        from unmix.runs import sweep  # torch, which Hydra's look through its plugins must not pay for
+        from unmix.runs import sweep  # imports torch, which Hydra's plugin discovery should not wait for
 
         outcomes = sweep.launch(
             job_overrides,
@@ -49,6 +49,7 @@ class ProcessLauncher(Launcher):
 
     @staticmethod
     def _returned(overrides: Sequence[str], outcome: "float | Exception | None") -> JobReturn:
+        """Result of one job in the form that Hydra's sweepers expect."""
         failed = isinstance(outcome, Exception)
         returned = JobReturn(overrides=overrides, status=JobStatus.FAILED if failed else JobStatus.COMPLETED)
         returned.return_value = outcome

@@ -1,11 +1,14 @@
-"""One-line messages: the name, what was got, what is allowed, what to do."""
+"""One-line error messages."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def unknown(name: str, got: object, allowed: Iterable[str]) -> str:
-    """`target: got 'vocal', allowed bass, drums, ...; did you mean 'vocals'?`"""
+    """Format the message for an unknown value, with a suggestion if one is near.
+
+    Example: `target: got 'vocal', allowed bass, drums, vocals; did you mean 'vocals'?`
+    """
     choices = list(allowed)
     near = difflib.get_close_matches(str(got), choices, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -13,7 +16,7 @@ def unknown(name: str, got: object, allowed: Iterable[str]) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """The message of an error, or of what caused it, without line breaks."""
+    """Message of an error on one line; an empty message is replaced by that of its cause, or by the type's name."""
     while not str(error) and error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__

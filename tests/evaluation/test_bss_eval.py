@@ -1,4 +1,4 @@
-"""museval's numbers, and sound ones where museval has none."""
+"""BSS Eval equals museval, and is finite where museval fails."""
 
 import museval.metrics
 import numpy as np
@@ -15,7 +15,7 @@ METRICS = ("sdr", "isr", "sir", "sar")
 
 
 def draw(num_sources=3, num_channels=2, num_samples=9000, seed=0):
-    """Sources, and estimates with leakage, filtering and noise."""
+    """References, and estimates with leakage, filtering and noise, (sources, channels, samples)."""
     generator = torch.Generator().manual_seed(seed)
     references = torch.randn(num_sources, num_channels, num_samples, generator=generator)
     noise = torch.randn(references.shape, generator=generator)
@@ -23,9 +23,9 @@ def draw(num_sources=3, num_channels=2, num_samples=9000, seed=0):
     return references, filtered + 0.3 * references.roll(1, dims=0) + 0.1 * noise
 
 
-def museval_s(references, estimates, **options):
-    """Its axes are (sources, samples, channels)."""
-    axes = (one.transpose(1, 2).numpy() for one in (references, estimates))
+def score_by_museval(references, estimates, **options):
+    """Call museval, whose axes are (sources, samples, channels)."""
+    axes = (stems.transpose(1, 2).numpy() for stems in (references, estimates))
     return museval.metrics.bss_eval(*axes, compute_permutation=False, **options)[:4]
 
 
@@ -37,65 +37,67 @@ def assert_equal(ours, theirs, decibels=1e-5):
 @pytest.mark.parametrize("num_channels", [1, 2, 3])
 @pytest.mark.parametrize(("window", "hop"), [(2000, 2000), (2000, 1500), (1000, 2500), (9000, 1), (20_000, 2000)])
 @pytest.mark.parametrize("filter_length", [1, 2, 64])
-def test_scores_are_museval_s(num_channels, window, hop, filter_length, monkeypatch):
+def test_scores_equal_those_of_museval(num_channels, window, hop, filter_length, monkeypatch):
     monkeypatch.setattr(module, "NUM_WINDOWS", 2)
     monkeypatch.setattr(module, "NUM_BLOCKS", 1)
     stems = draw(num_channels=num_channels)
     ours = bss_eval(*stems, window=window, hop=hop, filter_length=filter_length)
-    assert_equal(ours, museval_s(*stems, window=window, hop=hop, filters_len=filter_length))
+    assert_equal(ours, score_by_museval(*stems, window=window, hop=hop, filters_len=filter_length))
     assert ours.sdr.dtype == torch.float64
 
 
 @settings(deadline=None, max_examples=25)
 @given(
-    num_samples=st.integers(300, 30_000),  # below, there are more taps than samples
+    num_samples=st.integers(300, 30_000),  # more samples than taps
     window=st.integers(10, 9000),
     hop=st.integers(300, 9000),
     num_sources=st.integers(1, 4),
     seed=st.integers(0, 1000),
 )
-def test_scores_are_museval_s_whatever_the_lengths(num_samples, window, hop, num_sources, seed):
+def test_scores_equal_those_of_museval_for_any_length_of_track_window_and_hop(
+    num_samples, window, hop, num_sources, seed
+):
     stems = draw(num_sources, 2, num_samples, seed)
     ours = bss_eval(*stems, window=window, hop=hop, filter_length=16)
-    assert_equal(ours, museval_s(*stems, window=window, hop=hop, filters_len=16))
+    assert_equal(ours, score_by_museval(*stems, window=window, hop=hop, filters_len=16))
 
 
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 30.0])
-def test_scores_are_museval_s_with_its_512_taps_whatever_the_level(scale):
-    references, estimates = (scale * one for one in draw(4, 2, 20_000))
+def test_scores_with_512_taps_equal_those_of_museval_at_any_level(scale):
+    references, estimates = (scale * stems for stems in draw(4, 2, 20_000))
     ours = unmix.bss_eval(references, estimates, window=8000, hop=8000)
-    assert_equal(ours, museval_s(references, estimates, window=8000, hop=8000))
+    assert_equal(ours, score_by_museval(references, estimates, window=8000, hop=8000))
 
 
-def test_the_same_windows_are_not_numbers():
+def test_the_same_windows_as_in_museval_are_nan():
     references, estimates = draw(num_samples=12_000)
     references[0, :, 2000:4000] = 0
     references[1, 0, 6000:8000], references[1, 1, 6000:8000] = 0.5, -0.5  # channels that cancel
-    estimates[2, :, 8000:9999] = 0  # but for one sample
+    estimates[2, :, 8000:9999] = 0  # all but the last sample
     estimates[1, :, 10_000:] = 0
     ours = bss_eval(references, estimates, window=2000, hop=2000, filter_length=32)
-    assert_equal(ours, museval_s(references, estimates, window=2000, hop=2000, filters_len=32))
+    assert_equal(ours, score_by_museval(references, estimates, window=2000, hop=2000, filters_len=32))
     assert ours.sdr.isnan().all(dim=0).tolist() == [False, True, False, True, False, True]
 
 
 @pytest.mark.parametrize("kind", [0, 1])
-def test_a_source_that_is_silent_throughout_leaves_no_window(kind):
+def test_a_stem_that_is_silent_throughout_makes_every_window_nan(kind):
     stems = draw()
     stems[kind][1] = 0
     scores = bss_eval(*stems, window=3000, hop=3000, filter_length=32)
     assert all(getattr(scores, metric).isnan().all() for metric in METRICS)
 
 
-def test_equal_channels_score_as_one_channel():
-    """The Gram matrix is singular, which museval does not survive."""
+def test_equal_channels_score_like_one_channel():
+    """museval fails here: the Gram matrix is singular."""
     references, estimates = draw(num_channels=1)
-    both = (one.expand(-1, 2, -1) for one in (references, estimates))
-    one = bss_eval(references, estimates, window=3000, hop=3000, filter_length=64)
-    assert_equal(bss_eval(*both, window=3000, hop=3000, filter_length=64), [getattr(one, m) for m in METRICS], 1e-4)
+    stereo = (stems.expand(-1, 2, -1) for stems in (references, estimates))
+    mono = bss_eval(references, estimates, window=3000, hop=3000, filter_length=64)
+    assert_equal(bss_eval(*stereo, window=3000, hop=3000, filter_length=64), [getattr(mono, m) for m in METRICS], 1e-4)
 
 
-def test_sources_that_are_one_another_are_all_the_same_to_sir():
-    """Neither do equal sources: what is left over is a projection on one of them."""
+def test_equal_sources_have_equal_sdr_and_no_interference():
+    """museval fails here: the Gram matrix is singular."""
     references, estimates = draw(num_sources=2)
     references[1], estimates[1] = references[0], estimates[0]
     scores = bss_eval(references, estimates, window=3000, hop=3000, filter_length=64)
@@ -103,8 +105,8 @@ def test_sources_that_are_one_another_are_all_the_same_to_sir():
     assert (scores.sir > 60).all()
 
 
-def test_the_ratios_of_a_known_estimate():
-    """Source + half of another orthogonal one + noise outside both, and every filter is one tap."""
+def test_ratios_of_a_known_estimate():
+    """The estimate is a scaled source, a scaled orthogonal source and orthogonal noise; filters have one tap."""
     time = torch.arange(8000, dtype=torch.float64) * 2 * torch.pi / 1000
     tones = torch.stack([torch.sin(k * time) for k in (3, 7, 11)])[:, None]
     references, noise = tones[:2], tones[2]
@@ -121,7 +123,7 @@ def test_the_ratios_of_a_known_estimate():
     assert scores.sdr[1].isinf().all()
 
 
-def test_stems_are_read_in_pieces_within_the_track():
+def test_stems_are_read_in_bounded_pieces_within_the_track():
     references, estimates = draw(num_samples=50_000)
     longest = 0
 
@@ -135,8 +137,8 @@ def test_stems_are_read_in_pieces_within_the_track():
         return piece
 
     scores = bss_eval_blocks(read(references), read(estimates), 50_000, window=400, hop=400, filter_length=8)
-    whole = bss_eval(references, estimates, window=400, hop=400, filter_length=8)
-    assert torch.equal(scores.sar, whole.sar)
+    expected = bss_eval(references, estimates, window=400, hop=400, filter_length=8)
+    assert torch.equal(scores.sar, expected.sar)
     assert longest <= module.NUM_BLOCKS * module.FFT_SIZE
 
 
@@ -153,7 +155,7 @@ def test_stems_are_read_in_pieces_within_the_track():
         ({"references": torch.full((3, 2, 9000), torch.inf)}, "references: got NaN or infinite samples"),
     ],
 )
-def test_bad_input_is_refused(change, message):
+def test_bss_eval_refuses_bad_input(change, message):
     references, estimates = draw()
     arguments = {"references": references, "estimates": estimates, "window": 3000, "hop": 3000, **change}
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Oracles are those of SiSEC 2018, here written down once more for a whole track."""
+"""Oracles equal those of SiSEC 2018, implemented here a second time on whole tracks."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from unmix.evaluation.bss_eval import bss_eval
 
 
 def draw(num_samples=40_000, num_sources=3):
-    """Coloured noises that come and go, each panned in its own way."""
+    """Amplitude-modulated coloured noises, each panned differently, (sources, channels, samples)."""
     generator = np.random.default_rng(0)
     time = np.arange(num_samples) / num_samples
     sources = []
@@ -25,7 +25,7 @@ def draw(num_samples=40_000, num_sources=3):
 def separate(kind, sources):
     stems = torch.from_numpy(sources).float()
     mixture = stems.sum(dim=0)
-    read_mixture, read_sources = (lambda a, b, one=one: one[..., a:b] for one in (mixture, stems))
+    read_mixture, read_sources = (lambda start, stop, audio=audio: audio[..., start:stop] for audio in (mixture, stems))
     return torch.cat(list(oracle.separate(kind, read_mixture, read_sources, stems.shape[-1])), dim=-1)
 
 
@@ -59,24 +59,24 @@ def expected(kind, sources):
 
 
 @pytest.mark.parametrize("kind", oracle.ORACLES)
-def test_oracles_are_what_they_are_over_a_whole_track(kind):
-    """But for the ends, where one reflects what the other takes for silence."""
+def test_oracles_in_blocks_equal_oracles_on_the_whole_track(kind):
+    """Apart from the ends, which one pads by reflection and the other with zeros."""
     sources = draw(200_000)
     ours, theirs = separate(kind, sources).numpy(), expected(kind, sources)
     inner = slice(2048, -4096)
     error = (ours - theirs)[..., inner]
     assert np.sqrt((error**2).mean()) < 5e-3 * np.sqrt((theirs[..., inner] ** 2).mean())
-    if kind != "mwf":  # whose covariances see the ends
+    if kind != "mwf":  # its covariances include the ends
         assert np.sort(np.abs(error).ravel())[: int(0.99 * error.size)].max() < 1e-5
 
 
-def test_ratio_masks_and_the_wiener_filter_share_the_mixture_out():
+def test_estimates_of_ratio_masks_and_of_the_wiener_filter_sum_to_the_mixture():
     sources = draw()
     for kind in ("irm1", "irm2", "mwf"):
         assert np.abs(separate(kind, sources).numpy().sum(axis=0) - sources.sum(axis=0)).max() < 1e-4
 
 
-def test_oracles_beat_the_mixture():
+def test_oracles_score_higher_than_the_mixture():
     sources = torch.from_numpy(draw())
     scores = {}
     for kind in oracle.ORACLES:
@@ -89,7 +89,7 @@ def test_oracles_beat_the_mixture():
 
 @pytest.mark.parametrize("num_samples", [1, 2047, 2048, 5000])
 @pytest.mark.parametrize("kind", oracle.ORACLES)
-def test_estimates_are_as_long_as_the_track_and_silence_stays_silent(kind, num_samples):
+def test_estimates_are_as_long_as_the_track_and_silence_gives_silence(kind, num_samples):
     assert separate(kind, draw(num_samples=50_000)[..., :num_samples]).shape == (3, 2, num_samples)
     silence = separate(kind, np.zeros((2, 2, num_samples)))
     assert not silence.any()

@@ -14,35 +14,32 @@ RATE = 1000
 @pytest.mark.parametrize(
     ("sdrs", "seconds", "expected"),
     [
-        (
-            [1, 9, 5, 2, 8, 0, 7, 3, 6, 4],
-            10,
-            (0, 5000),
-        ),  # the median is 4.5: second 2, nearest with 5; and from the left
-        ([0] * 8 + [5] + [9] * 8, 17, (6000, 11000)),  # second 8 in its middle
+        # the median is 4.5: seconds 2 and 9 are equally near, and the first is taken
+        ([1, 9, 5, 2, 8, 0, 7, 3, 6, 4], 10, (0, 5000)),
+        ([0] * 8 + [5] + [9] * 8, 17, (6000, 11000)),  # second 8 is in the middle
         ([math.nan, math.nan, 3, math.nan], 4.5, (0, 4500)),  # shorter than a passage
         ([1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 1.4], 16, (0, 5000)),
-        ([9] * 8 + [1] * 8 + [5], 17, (12000, 17000)),  # not beyond the end
+        ([9] * 8 + [1] * 8 + [5], 17, (12000, 17000)),  # ends with the track
         ([math.nan] * 4, 4, None),
     ],
 )
-def test_a_passage_lies_around_the_second_that_scores_as_the_median(sdrs, seconds, expected):
+def test_a_passage_is_centred_on_the_second_whose_sdr_is_nearest_to_the_median(sdrs, seconds, expected):
     windows = [(float(start), sdr) for start, sdr in enumerate(sdrs)]
     assert passages.span(windows, round(seconds * RATE), RATE) == expected
 
 
 @pytest.mark.parametrize("num_channels", [1, 2, 5])
-def test_a_passage_is_read_as_it_was_written(tmp_path, num_channels):
+def test_a_written_passage_is_read_back(tmp_path, num_channels):
     stems = torch.rand(3, num_channels, 500) - 0.5
     path = tmp_path / "a song" / "bass.wav"
     Passage(*stems, RATE).write(path)
-    found = passages.read(path)
-    assert found.sample_rate == RATE
-    for one, stem in zip(found.stems.values(), stems, strict=True):
-        assert (one - stem).abs().max() <= 2**-16
+    passage = passages.read(path)
+    assert passage.sample_rate == RATE
+    for restored, stem in zip(passage.stems.values(), stems, strict=True):
+        assert (restored - stem).abs().max() <= 2**-16
 
 
-def test_a_sound_is_a_small_file():
+def test_an_mp3_keeps_length_rate_channels_and_level():
     tone = 0.5 * torch.sin(torch.arange(44100) * 0.1).expand(2, -1)
     samples, rate = soundfile.read(BytesIO(passages.mp3(tone, 44100)))
     assert (samples.shape[1], rate) == (2, 44100)

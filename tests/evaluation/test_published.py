@@ -9,7 +9,7 @@ from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.scores import TrackScore
 
 TARGETS = ("vocals", "drums", "bass", "other")
-# SiSEC 2018's medians of SDR, SIR, ISR and SAR, as the campaign's files give them
+# Medians of SDR, SIR, ISR and SAR in the files of SiSEC 2018
 UHL2 = {
     "vocals": (5.93, 11.69, 12.12, 6.28),
     "drums": (5.92, 11.76, 10.30, 6.14),
@@ -31,30 +31,30 @@ SDR = {
 
 
 @pytest.mark.parametrize(("method", "expected"), [("UHL2", UHL2), ("STL2", STL2)])
-def test_aggregation_finds_sisec_s_published_medians(method, expected):
+def test_our_aggregation_of_sisec_2018_gives_the_published_medians(method, expected):
     ours = published.medians_of(f"sisec18:{method}")
     for target, values in expected.items():
         assert [ours[target][metric] for metric in METRICS] == pytest.approx(values, abs=0.0101)
 
 
 @pytest.mark.parametrize("method", SDR)
-def test_aggregation_finds_the_published_sdr_of_oracles_and_others(method):
+def test_our_aggregation_gives_the_published_sdr_of_oracles_and_submissions(method):
     ours = published.medians_of(f"sisec18:{method}")
     assert [ours[target]["SDR"] for target in TARGETS] == pytest.approx(SDR[method], abs=0.0101)
 
 
-def test_there_are_fifty_test_tracks():
+def test_published_scores_are_of_fifty_test_tracks():
     assert len(published.tracks()) == 50
     assert "AM Contra - Heart Peripheral" in published.tracks()
 
 
-def test_what_was_not_published_is_no_number():
+def test_unpublished_values_are_nan():
     assert published.medians_of("umxl")["bass"]["SDR"] == 6.02
     assert math.isnan(published.medians_of("umxl")["bass"]["SAR"])
     assert published.medians_of("umxhq")["drums"]["SIR"] == 11.65
 
 
-def test_an_unknown_method_is_answered_with_the_nearest():
+def test_an_unknown_method_is_refused_with_a_suggestion():
     with pytest.raises(ValueError, match=r"compare: got 'umxqh', allowed .*did you mean 'umxhq'"):
         published.medians_of("umxqh")
 

@@ -27,11 +27,11 @@ def score(references, estimates, engine="torch", names=NAMES):
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 3.0, 3.7])
-def test_both_engines_write_what_museval_writes(seconds):
+def test_both_engines_write_the_same_json_as_museval(seconds):
     references, estimates = draw(seconds)
     references[1, :, :2000] = 0
     if seconds > 3:
-        references[1, :, :RATE] = 0  # a window that does not count
+        references[1, :, :RATE] = 0  # the first window is NaN
     axes = [stems.transpose(1, 2).numpy() for stems in (references, estimates)]
     sdr, isr, sir, sar = museval.evaluate(*axes, win=RATE, hop=RATE)
     track = museval.TrackStore(win=1.0, hop=1.0, track_name="a song")
@@ -45,7 +45,7 @@ def test_both_engines_write_what_museval_writes(seconds):
             assert json.dumps(ours["frames"]) == json.dumps(theirs["frames"])
 
 
-def test_museval_reads_the_stores_back(tmp_path):
+def test_museval_reads_our_json_and_finds_the_same_medians(tmp_path):
     for track in ("one", "another"):
         path = tmp_path / "test" / f"{track}.json"
         path.parent.mkdir(exist_ok=True)
@@ -66,29 +66,29 @@ def test_museval_reads_the_stores_back(tmp_path):
 
 @pytest.mark.parametrize("engine", scores.ENGINES)
 @pytest.mark.parametrize("kind", [0, 1])
-def test_a_silent_stem_leaves_no_score_and_is_named(engine, kind, caplog):
+def test_a_silent_stem_makes_every_window_nan_and_is_named_in_a_warning(engine, kind, caplog):
     stems = draw(2.0)
     stems[kind][1] = 0
     for window in json.loads(score(*stems, engine))["targets"][0]["frames"]:
         assert math.isnan(window["metrics"]["SDR"])
-    said = ("reference", "estimate")[kind]
-    assert f"a song has no score: the {said} drums silent throughout" in caplog.text
+    name = ("reference", "estimate")[kind]
+    assert f"a song has no score: the {name} drums silent throughout" in caplog.text
 
 
-def test_something_silent_in_every_window_is_said(caplog):
+def test_a_silent_stem_in_every_window_is_warned_of(caplog):
     references, estimates = draw(2.0)
     references[0, :, :RATE] = 0
     estimates[1, :, RATE:] = 0
     score(references, estimates)
-    assert "a song has no score: something is silent in every window" in caplog.text
+    assert "a song has no score: every window has a silent stem" in caplog.text
 
 
-def test_infinite_ratios_are_not_numbers():
+def test_infinite_ratios_are_written_as_nan():
     references, _ = draw()
     assert math.isnan(json.loads(score(references, references))["targets"][0]["frames"][0]["metrics"]["SDR"])
 
 
-def test_medians_leave_out_windows_that_do_not_count():
+def test_medians_leave_out_windows_that_are_nan():
     frames = [{"metrics": dict.fromkeys(METRICS, value)} for value in (1.0, math.nan, 3.0, 7.0)]
     silent = [{"metrics": dict.fromkeys(METRICS, math.nan)}]
     store = json.dumps({"targets": [{"name": "bass", "frames": frames}, {"name": "other", "frames": silent}]})
@@ -97,7 +97,7 @@ def test_medians_leave_out_windows_that_do_not_count():
     assert math.isnan(other.metrics["SDR"])
 
 
-def test_summary_is_the_median_over_tracks():
+def test_summarize_takes_the_median_over_tracks_that_have_a_score():
     rows = [
         TrackScore("ours", track, "bass", dict.fromkeys(METRICS, value))
         for track, value in (("a", 1.0), ("b", 5.0), ("c", math.nan), ("d", 2.0))
@@ -105,16 +105,16 @@ def test_summary_is_the_median_over_tracks():
     assert scores.summarize(rows)["ours"]["bass"]["SDR"] == 2.0
 
 
-def test_csv_has_sisec_s_columns():
+def test_csv_has_the_columns_of_sisec_2018():
     row = TrackScore("ours", "A, B - C", "bass", {"SDR": 1.0, "SIR": 2.0, "ISR": 3.0, "SAR": math.nan})
     assert scores.to_csv([row]) == (
         'method,track,target,SDR,SIR,ISR,SAR\nours,"A, B - C",bass,1.00000,2.00000,3.00000,nan\n'
     )
 
 
-def test_bad_input_is_refused(monkeypatch):
+def test_score_track_refuses_bad_input(monkeypatch):
     references, estimates = draw()
-    with pytest.raises(ValueError, match="a song: got vocals; the ratios of two stems at least are computed"):
+    with pytest.raises(ValueError, match="a song: got stems: vocals; BSS Eval needs at least two"):
         score(references[:1], estimates[:1], names=["vocals"])
     with pytest.raises(ValueError, match="engine: got 'musevall', allowed torch, museval; did you mean 'museval'"):
         score(references, estimates, "musevall")

@@ -129,7 +129,7 @@ def test_data_of_another_rate_than_the_networks_were_trained_on_are_refused(eval
         rewrite(path, lambda samples, _: (samples, 48000))
     code, said, _ = evaluate(root, "data.sample_rate=48000")
     assert code == 2
-    assert "data: Test 0 has 48000 Hz and 2 channels, the networks were trained on 44100 Hz and 2" in said
+    assert "data: Test 0 has 48000 Hz and 2 channels, the models were trained on 44100 Hz and 2" in said
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Scores of a separator over whole tracks."""
+"""Separation and scoring of whole tracks, and published scores to compare with."""

@@ -1,15 +1,16 @@
-"""BSS Eval v4: how much of an estimate is its source, other sources, and neither.
+"""BSS Eval v4: how much of an estimate is its source, how much other sources, and how much neither.
 
-An estimate is projected on what 512-tap filters can make of its own source, and of all sources. The filters fit the
-whole track; the energies are those of each window by itself, with silence before it and the filters' tail behind.
+An estimate is projected onto filtered versions of its own source, and onto those of all sources. The filters have 512
+taps and are fitted to the whole track. Energies are computed per window, with silence before the window and the tail of
+the filters behind it.
 
 Sources: E. Vincent, R. Gribonval, C. Févotte, "Performance measurement in blind audio source separation", IEEE TASLP
 2006; F.-R. Stöter, A. Liutkus, N. Ito, "The 2018 signal separation evaluation campaign", LVA/ICA 2018; conventions as
-museval 0.4.1 (`museval.metrics.bss_eval`), whose numbers come out.
+museval 0.4.1 (`museval.metrics.bss_eval`), whose results are reproduced.
 
-Everything is a sum over time: correlations are gathered block by block, energies window by window, both as products of
-spectra (Parseval). So memory does not depend on the length of the track: beside the samples, 0.3 GB go to the Gram
-matrix of four stereo sources and 512 taps, and 0.2 GB to the windows under way.
+Correlations are summed block by block and energies window by window, both from spectra (Parseval), so memory does not
+depend on the length of the track. For four stereo sources and 512 taps, the Gram matrix takes 0.3 GB and the windows in
+progress 0.2 GB.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,18 +21,19 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.nn import functional
 
-# Samples start .. stop - 1 of all stems, (sources, channels, samples), real.
+# Returns samples start .. stop - 1 of all stems, (sources, channels, samples), real.
 ReadStems = Callable[[int, int], Tensor]
 
-FFT_SIZE, NUM_BLOCKS = 8192, 32  # of the correlations: blocks of samples at a time
-NUM_WINDOWS = 8  # at a time
-# What is added to the Gram matrix when it is singular, as of stems with equal channels: times its mean diagonal.
+FFT_SIZE = 8192  # of the correlations
+NUM_BLOCKS = 32  # FFT blocks per read
+NUM_WINDOWS = 8  # windows per read
+# Regularisation of a singular Gram matrix (stems with equal channels), relative to its mean diagonal; tried in order.
 RIDGES = (1e-14, 1e-12, 1e-10)
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Ratios in dB, (sources, windows) each; NaN in a window where any source or estimate is silent."""
+    """Ratios in dB, (sources, windows), float64, on the CPU; NaN in windows where any source or estimate is silent."""
 
     sdr: Tensor
     isr: Tensor
@@ -41,16 +43,17 @@ class Scores:
 
 @torch.no_grad()
 def bss_eval(references: Tensor, estimates: Tensor, *, window: int, hop: int, filter_length: int = 512) -> Scores:
-    """Signal to distortion, interference and artifacts ratios, and image to spatial distortion ratio, of windows.
+    """Compute SDR, ISR, SIR and SAR of every window.
+
+    These are the ratios of signal to distortion (SDR), to spatial distortion of the image (ISR), to interference (SIR)
+    and to artifacts (SAR).
 
     Args:
         references: true stems, (sources, channels, samples), real.
-        estimates: of the same shape, on the same device.
-        window: samples; a shorter track is one window. What follows the last whole window does not count.
+        estimates: estimated stems, of the same shape, on the same device.
+        window: samples per window; a shorter track is one window. Samples behind the last full window are ignored.
         hop: samples from one window to the next.
-        filter_length: taps of the distortion filters.
-    Returns:
-        On the CPU, in double precision.
+        filter_length: number of taps of the distortion filters.
     Raises:
         ValueError: on shapes that differ or have no sample, sizes below 1, NaN or infinite samples.
     """
@@ -73,7 +76,7 @@ def bss_eval(references: Tensor, estimates: Tensor, *, window: int, hop: int, fi
 def bss_eval_blocks(
     references: ReadStems, estimates: ReadStems, num_samples: int, *, window: int, hop: int, filter_length: int = 512
 ) -> Scores:
-    """`bss_eval` of stems that are read piece by piece, twice over."""
+    """Compute `bss_eval` of stems that are read piece by piece, in two passes, so that long tracks fit in memory."""
     for name, value in (("samples", num_samples), ("window", window), ("hop", hop), ("filter_length", filter_length)):
         if value < 1:
             raise ValueError(f"{name}: got {value}, allowed 1 or more")
@@ -91,20 +94,25 @@ def bss_eval_blocks(
     num_sources, num_channels = read(0, 1)[0].shape[:2]
     filters = _Filters(*_projections(correlations, num_sources, num_channels), window)
     pieces = []
-    for some in _batched(starts, NUM_WINDOWS):
-        r, e = zip(*(read(start, start + window) for start in some), strict=True)
+    for batch in _batched(starts, NUM_WINDOWS):
+        r, e = zip(*(read(start, start + window) for start in batch), strict=True)
         pieces.append(_ratios(torch.stack(r), torch.stack(e), filters))
     return Scores(*torch.cat(pieces, dim=-1).cpu())
 
 
 def _batched(values: range, size: int) -> Iterator[range]:
+    """Split a range into ranges of at most `size` values."""
     return (values[first : first + size] for first in range(0, len(values), size))
 
 
 def _correlations(read: Callable[[int, int], tuple[Tensor, Tensor]], num_samples: int, filter_length: int) -> Tensor:
-    """sum_n r_i(n) y_j(n + l), (taps l, rows i of the references, rows j of references and estimates).
+    """Compute sum_n r_i(n) y_j(n + l) for lags l from 0 to `filter_length` - 1.
 
-    A row is a channel of a source. Blocks of the references meet what lies within and up to `filter_length` behind.
+    A row is one channel of one stem: r are the rows of the references, y those of the references and the estimates. A
+    block of r is correlated with the same samples of y and the `filter_length` - 1 that follow.
+
+    Returns:
+        (lags l, rows i, rows j).
     """
     tail = filter_length - 1
     size = max(FFT_SIZE, next_fast_len(4 * filter_length, real=True))
@@ -113,64 +121,72 @@ def _correlations(read: Callable[[int, int], tuple[Tensor, Tensor]], num_samples
     for first in range(0, num_samples, step * NUM_BLOCKS):
         stop = min(first + step * NUM_BLOCKS + tail, num_samples)
         count = min(NUM_BLOCKS, -(-(num_samples - first) // step))
-        r, e = (one.flatten(end_dim=1) for one in read(first, stop))
+        r, e = (stems.flatten(end_dim=1) for stems in read(first, stop))
         y = functional.pad(torch.cat([r, e]), (0, count * step + tail - (stop - first))).unfold(-1, size, step)
         x = y[: len(r)].clone()
         x[..., step:] = 0
         x, y = torch.fft.rfft(x), torch.fft.rfft(y)  # (rows, blocks, bins)
         product = x.permute(2, 0, 1).conj() @ y.permute(2, 1, 0)
         total = product if total is None else total + product
-    assert total is not None  # there is a sample
+    assert total is not None  # num_samples >= 1
     return torch.fft.irfft(total, size, dim=0)[:filter_length]
 
 
 def _projections(correlations: Tensor, num_sources: int, num_channels: int) -> tuple[Tensor, Tensor]:
-    """Filters from references to estimates that leave the least.
+    """Solve for the least-squares filters from references to estimates.
 
     Returns:
-        From all sources to the estimates, (rows, taps, estimates' rows); from each source to its own estimate,
-        (sources, channels, taps, channels).
+        Filters from all references to each estimate, (rows in, taps, rows out); filters from each reference to its own
+        estimate, (sources, channels in, taps, channels out).
     """
     taps, rows, _ = correlations.shape
     own = []
     for rows_of_source in torch.arange(rows).split(num_channels):
-        some = correlations[:, rows_of_source]
-        gram, right = _gram(some[:, :, rows_of_source]), some[:, :, rows + rows_of_source]
+        of_source = correlations[:, rows_of_source]
+        gram, right = _gram(of_source[:, :, rows_of_source]), of_source[:, :, rows + rows_of_source]
         own.append(_solve(gram, right.transpose(0, 1)).reshape(num_channels, taps, num_channels))
     together = _solve(_gram(correlations[:, :, :rows]), correlations[:, :, rows:].transpose(0, 1))
     return together.reshape(rows, taps, rows), torch.stack(own)
 
 
 def _gram(correlations: Tensor) -> Tensor:
-    """Inner products of delayed rows, (rows * taps, rows * taps), from those of one sign of the delay."""
+    """Build the Gram matrix of delayed rows, (rows * taps, rows * taps), from correlations at lags >= 0."""
     taps, rows, _ = correlations.shape
-    # of delays 1 - taps .. taps - 1
+    # lags 1 - taps .. taps - 1
     both = torch.cat([correlations.flip(0).transpose(1, 2), correlations[1:]]).permute(1, 2, 0)
     gram = both.new_empty(rows, taps, rows, taps)
     for i in range(rows):
-        # element (l, m) is of delay l - m
+        # element (l, m) has lag l - m
         gram[i] = both[i].unfold(-1, taps, 1).flip(-1).transpose(0, 1)
     return gram.reshape(rows * taps, rows * taps)
 
 
 def _solve(gram: Tensor, right: Tensor) -> Tensor:
-    """gram^-1 right, of (rows, taps, columns); of a singular one, what is left with as little added as will do."""
+    """Solve gram @ filters = right; a singular gram gets the smallest sufficient ridge of `RIDGES`.
+
+    Args:
+        gram: (rows * taps, rows * taps); its diagonal is changed.
+        right: (rows, taps, columns).
+    Returns:
+        (rows * taps, columns).
+    """
     right, diagonal = right.reshape(len(gram), -1), gram.diagonal()
     mean, eps = float(diagonal.mean()), torch.finfo(gram.dtype).eps
-    for added in (eps, *(ridge * mean for ridge in RIDGES)):
-        diagonal += added
+    for ridge in (eps, *(factor * mean for factor in RIDGES)):
+        diagonal += ridge
         factor, failed = torch.linalg.cholesky_ex(gram)
         if not failed:
             return torch.cholesky_solve(right, factor)
-    return torch.zeros_like(right)  # silence throughout: no window counts
+    return torch.zeros_like(right)  # all silent: every window is NaN anyway
 
 
 class _Filters:
-    """Spectra of the filters, for windows of a length.
+    """Spectra of the distortion filters, for windows of one length.
 
     Args:
-        together, own: see `_projections`.
-        window: samples.
+        together: filters from all references to each estimate, see `_projections`.
+        own: filters from each reference to its own estimate.
+        window: samples per window.
     """
 
     def __init__(self, together: Tensor, own: Tensor, window: int) -> None:
@@ -181,24 +197,24 @@ class _Filters:
         for source, filters in enumerate(own):
             apart[source, :, :, source] = filters
         both = torch.cat([apart.reshape(rows, taps, rows), together], dim=2)
-        # (bins, rows out, rows in): from each source to its own estimate, from all to all
+        # (bins, rows out, rows in); rows out: first the own-source filters, then the all-source filters
         self.spectra = torch.fft.rfft(both, self.size, dim=1).permute(1, 2, 0).contiguous()
         self.weights = torch.full(self.spectra.shape[:1], 2 / self.size, dtype=both.dtype, device=both.device)
-        self.weights[[0] if self.size % 2 else [0, -1]] /= 2  # have no mirror image
+        self.weights[[0] if self.size % 2 else [0, -1]] /= 2  # DC and Nyquist have no negative frequency
 
     def spectrum(self, stems: Tensor) -> Tensor:
-        """(windows, sources, channels, samples) -> (bins, rows, windows)."""
+        """Transform windows: (windows, sources, channels, samples) -> (bins, rows, windows)."""
         return torch.fft.rfft(stems.flatten(1, 2), self.size).permute(2, 1, 0).contiguous()
 
     def energy(self, spectrum: Tensor) -> Tensor:
-        """(bins, rows, windows) -> (sources, windows), by Parseval."""
+        """Compute the energy of every source by Parseval: (bins, rows, windows) -> (sources, windows)."""
         power = self.weights @ torch.view_as_real(spectrum.contiguous()).flatten(1).square()
         return power.reshape(self.num_sources, -1, spectrum.shape[-1], 2).sum(dim=(1, 3))
 
 
 def _ratios(references: Tensor, estimates: Tensor, filters: _Filters) -> Tensor:
-    """SDR, ISR, SIR, SAR of (windows, sources, channels, samples) as (4, sources, windows)."""
-    true, error = (one.square().sum(dim=(2, 3)).T for one in (references, references - estimates))
+    """Compute SDR, ISR, SIR, SAR: (windows, sources, channels, samples) -> (4, sources, windows)."""
+    true, error = (stems.square().sum(dim=(2, 3)).T for stems in (references, references - estimates))
     r, e = filters.spectrum(references), filters.spectrum(estimates)
     own, together = (filters.spectra @ r).chunk(2, dim=1)
     ratios = torch.stack(
@@ -209,10 +225,11 @@ def _ratios(references: Tensor, estimates: Tensor, filters: _Filters) -> Tensor:
             _decibels(filters.energy(together), filters.energy(e - together)),
         ]
     )
-    # museval's rule: channels that cancel are silent too
-    silent = [(one.sum(dim=2) == 0).all(dim=-1).any(dim=-1) for one in (references, estimates)]
+    # museval's rule: a stem whose channels cancel is silent too
+    silent = [(stems.sum(dim=2) == 0).all(dim=-1).any(dim=-1) for stems in (references, estimates)]
     return torch.where(silent[0] | silent[1], torch.nan, ratios)
 
 
 def _decibels(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """Ratio of two energies in dB; infinite where the denominator is 0."""
     return torch.where(denominator == 0, torch.inf, 10 * torch.log10(numerator / denominator))

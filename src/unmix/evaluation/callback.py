@@ -1,4 +1,4 @@
-"""Scoring, track by track, beside Lightning's test loop that separates."""
+"""Callback that scores tracks while Lightning's test loop separates the next ones."""
 
 import logging
 import multiprocessing
@@ -26,24 +26,28 @@ log = logging.getLogger(__name__)
 
 
 class Museval(Callback):
-    """Scores every track as soon as it is separated, and summarizes when all are done.
+    """Scores every track as soon as it is separated; `finish` combines the scores of all tracks.
 
     Args:
-        tracks: all tracks of the evaluation, also those scored before.
-        where: folder of the evaluation; a track whose scores are there already is not separated again.
-        method: name of the separator, in tables.
-        settings: what reproduces the scores, for the summary and the report.
+        tracks: all tracks of the evaluation, including those scored before.
+        output: folder of the evaluation; tracks whose scores it already holds are not separated again.
+        method: name of the evaluated method in tables.
+        settings: facts that reproduce the scores, for summary and report.
         engine: see `scores.score_track`.
-        workers: processes that score, one thread each, while the next track is separated; 0 scores in between.
-        save_estimates: also write the estimates as WAV files.
-        compare: method whose published medians stand beside ours, see `published.medians_of`.
-        tell: called with the progress, for people.
+        workers: number of scoring processes, one thread each, that run during separation; 0 scores each track in this
+            process before the next is separated.
+        save_estimates: whether to write the estimates as WAV files.
+        compare: published method to compare with, see `published.medians_of`.
+        tell: called with a description of the progress.
+
+    Raises:
+        ValueError: on a negative number of workers or an unknown engine.
     """
 
     def __init__(
         self,
         tracks: Sequence[Track],
-        where: EvaluationFolder,
+        output: EvaluationFolder,
         *,
         method: str,
         settings: dict[str, Any],
@@ -58,7 +62,7 @@ class Museval(Callback):
         if engine not in scores.ENGINES:
             raise ValueError(errors.unknown("engine", engine, scores.ENGINES))
         self.tracks = tracks
-        self.where = where
+        self.output = output
         self.method = method
         self.settings = settings
         self.engine = engine
@@ -74,7 +78,7 @@ class Museval(Callback):
         self.started, self.num_done, self.num_tracks = time.monotonic(), 0, int(trainer.num_test_batches[0])
         if self.workers:
             self.pool = ProcessPoolExecutor(
-                self.workers, multiprocessing.get_context("spawn"), _alone_in_its_thread, (os.getpid(),)
+                self.workers, multiprocessing.get_context("spawn"), _initialize_worker, (os.getpid(),)
             )
 
     def on_test_batch_end(
@@ -92,7 +96,7 @@ class Museval(Callback):
             pl_module.targets,
             outputs["estimates"],
             self.method,
-            self.where,
+            self.output,
             self.engine,
             pl_module.device if self.pool is None else torch.device("cpu"),
             self.save_estimates,
@@ -101,7 +105,7 @@ class Museval(Callback):
             self._log(scoring())
             return
         self.under_way.append(self.pool.submit(scoring))
-        # estimates wait on the disk: one more than there are processes is enough to keep them busy
+        # Waiting estimates take disk space; one more than there are workers keeps all of them busy.
         self._collect(self.workers)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -111,14 +115,15 @@ class Museval(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._stop()
         for track in self.unscored:
-            self.where.under_way(track.name).unlink(missing_ok=True)  # as large as the track
+            self.output.under_way(track.name).unlink(missing_ok=True)  # it is as large as the track
 
-    def _collect(self, most: int) -> None:
-        """Log finished tracks, and wait until at most this many are unfinished."""
-        while self.under_way and (len(self.under_way) > most or self.under_way[0].done()):
+    def _collect(self, max_pending: int) -> None:
+        """Log finished tracks; wait until at most `max_pending` are unfinished."""
+        while self.under_way and (len(self.under_way) > max_pending or self.under_way[0].done()):
             self._log(self.under_way.popleft().result())
 
     def _stop(self) -> None:
+        """Stop the workers; tracks that no worker has started are dropped."""
         if self.pool is not None:
             self.pool.shutdown(cancel_futures=True)
             self.pool = None
@@ -126,7 +131,7 @@ class Museval(Callback):
     def finish(self) -> Summary:
         """Summarize the scores of all tracks."""
         stores = {
-            method: {track.name: self.where.store(method, track.name).read_text() for track in self.tracks}
+            method: {track.name: self.output.store(method, track.name).read_text() for track in self.tracks}
             for method in (self.method, MIXTURE)
         }
         rows = [
@@ -140,32 +145,39 @@ class Museval(Callback):
         return Summary(self.method, MIXTURE, rows, self.settings, windows, self.compare, means)
 
     def _is_scored(self, track: Track) -> bool:
-        files = [self.where.store(method, track.name) for method in (self.method, MIXTURE)]
+        """Whether the scores of a track and of its mixture are complete on disk."""
+        files = [self.output.store(method, track.name) for method in (self.method, MIXTURE)]
         return all(file.is_file() and scores.is_complete(file.read_text(encoding="utf-8")) for file in files)
 
-    def _log(self, done: Scoring) -> None:
+    def _log(self, scoring: Scoring) -> None:
+        """Log the SDR of a scored track and the estimated time to go."""
         self.num_done += 1
-        num_done, num_tracks, name = self.num_done, self.num_tracks, done.track.name
+        num_done, num_tracks, name = self.num_done, self.num_tracks, scoring.track.name
         self.tell(f"evaluating, {num_done}/{num_tracks} tracks")
-        store = self.where.store(self.method, name).read_text()
+        store = self.output.store(self.method, name).read_text()
         sdr = "  ".join(f"{row.target} {row.metrics['SDR']:.2f}" for row in scores.medians("", name, store))
         remaining = (time.monotonic() - self.started) / num_done * (num_tracks - num_done)
         log.info("[%d/%d] %s: SDR %s (%.0f s to go)", num_done, num_tracks, name, sdr, remaining)
 
 
-def _alone_in_its_thread(parent: int) -> None:
-    """Set up a worker: one thread per worker avoids oversubscription."""
+def _initialize_worker(parent: int) -> None:
+    """End a worker with its parent, and limit it to one thread: more would oversubscribe the cores."""
     signals.die_with_parent(parent)
     threadpool_limits(1)
     torch.set_num_threads(1)
 
 
 def evaluate(make_test: MakeTest, scorer: Museval, trainer: Trainer) -> None:
-    """Separate and score the tracks that are not scored yet; `trainer` must have `scorer` among its callbacks.
+    """Separate and score all tracks that have no scores yet.
 
-    Ranks share the tracks. When this returns on the first rank all tracks are scored, and `scorer.finish()` sums up.
+    Ranks share the tracks. The call returns on every rank after all are done; rank 0 then calls `scorer.finish()`.
+
+    Args:
+        make_test: makes the test module from tracks and folder.
+        scorer: the callback that scores.
+        trainer: a Trainer with `scorer` among its callbacks.
     """
     if scorer.unscored:
-        log.info("evaluating %d of %d tracks in %s", len(scorer.unscored), len(scorer.tracks), scorer.where.path)
-        trainer.test(make_test(scorer.unscored, scorer.where), verbose=False)
+        log.info("evaluating %d of %d tracks in %s", len(scorer.unscored), len(scorer.tracks), scorer.output.path)
+        trainer.test(make_test(scorer.unscored, scorer.output), verbose=False)
         trainer.strategy.barrier()

@@ -1,4 +1,4 @@
-"""Stems read and written in blocks, so that a track of any length is scored in the same memory."""
+"""Readers of true and estimated stems that load any part of a track, so that memory does not depend on its length."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,9 +14,12 @@ RESIDUAL = "residual"
 
 
 class Sources:
-    """True stems of a track: `sources(start, stop)` is (sources, channels, samples), float32.
+    """Reads the true stems of a track: `sources(start, stop)` returns (sources, channels, samples), float32.
 
-    A last name `residual` is the sum of all sources that are not named.
+    Args:
+        track: the track.
+        names: names of the stems, in the order of the result. `residual`, which must be last, stands for the sum of all
+            sources that are not named.
     """
 
     def __init__(self, track: Track, names: Sequence[str]) -> None:
@@ -32,14 +35,20 @@ class Sources:
 
 
 class Estimates:
-    """Estimates of a track, in a file of floats while they are scored: `estimates(start, stop)` as `Sources`."""
+    """Estimates of a track in a temporary file of float32: `estimates(start, stop)` returns the same as `Sources`.
+
+    Args:
+        path: the file.
+        num_sources: number of estimates.
+        num_channels: number of channels of each.
+    """
 
     def __init__(self, path: Path, num_sources: int, num_channels: int) -> None:
         self.path = path
-        self.frame = (num_sources, num_channels)  # of one sample
+        self.frame = (num_sources, num_channels)  # values per sample
 
     def write(self, blocks: Iterable[Tensor]) -> int:
-        """All blocks, (sources, channels, samples) each; the number of samples."""
+        """Write all blocks, (sources, channels, samples) each, and return the total number of samples."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         num_samples = 0
         with self.path.open("wb") as file:
@@ -55,7 +64,12 @@ class Estimates:
 
 
 class Shared:
-    """The mixture divided by the number of sources as every estimate, SiSEC's MIX; called as `Sources`."""
+    """Baseline estimates: each is the mixture divided by the number of sources (MIX in SiSEC); called like `Sources`.
+
+    Args:
+        track: the track.
+        num_sources: number of estimates.
+    """
 
     def __init__(self, track: Track, num_sources: int) -> None:
         self.mixture = Sources(track, ["mixture"])

@@ -1,4 +1,4 @@
-"""museval's ratios of a model in training, logged beside its loss."""
+"""Callback that logs BSS Eval scores of the model during training."""
 
 import tempfile
 from pathlib import Path
@@ -16,18 +16,19 @@ from unmix.evaluation.separation import ModelsTest, separator_of
 
 
 class MusevalInTraining(Callback):
-    """Scores the model in training on validation tracks every few epochs, beside the residual of its estimates.
+    """Scores the model on validation tracks every few epochs.
 
-    BSS Eval needs all sources. Those that the model does not estimate are scored as one, the residual, so these scores
-    compare epochs and not separators. Medians over windows, then tracks, then the mean over targets are logged as
-    `museval/sdr`, `museval/sir`, ..., those of each target as `museval/<target>/sdr` where there are several.
+    BSS Eval needs all sources. The sources that the model does not estimate are summed to one, whose estimate is the
+    mixture minus the model's estimates. The scores therefore compare epochs, not separators. Logged as `museval/sdr`,
+    `museval/sir`, ...: the median over windows, then the median over tracks, then the mean over targets; with several
+    targets also `museval/<target>/sdr`, ...
 
     Args:
-        every_n_epochs: epochs from one time to the next, starting with the first epoch; 0 is never.
-        num_tracks: number of validation tracks, the first ones.
+        every_n_epochs: number of epochs from one scoring to the next, starting with the first epoch; 0 disables.
+        num_tracks: number of tracks to score, from the start of the validation set.
 
     Raises:
-        ValueError: on numbers that are too small.
+        ValueError: on a negative `every_n_epochs` or `num_tracks` below 1.
     """
 
     def __init__(self, every_n_epochs: int = 0, num_tracks: int = 4) -> None:
@@ -40,7 +41,7 @@ class MusevalInTraining(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for name in [name for name in trainer.callback_metrics if name.startswith("museval/")]:
-            del trainer.callback_metrics[name]  # of an earlier epoch
+            del trainer.callback_metrics[name]  # scores of an earlier epoch
         if not self.every_n_epochs or trainer.current_epoch % self.every_n_epochs:
             return
         if trainer.is_global_zero:
@@ -54,7 +55,7 @@ class MusevalInTraining(Callback):
 
     @torch.no_grad()
     def _score(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, dict[str, float]]:
-        """Target -> metric -> dB."""
+        """Separate and score the validation tracks: target -> metric -> dB."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         targets = list(cast(Any, pl_module).targets)
         has_residual = len(targets) < len(data.sources)
@@ -63,7 +64,7 @@ class MusevalInTraining(Callback):
         with tempfile.TemporaryDirectory(prefix="unmix-") as folder:
             test = ModelsTest(separator, tracks, EvaluationFolder(Path(folder)))
             for track in tracks:
-                estimates = Estimates(test.where.under_way(track.name), len(test.targets), track.num_channels)
+                estimates = Estimates(test.output.under_way(track.name), len(test.targets), track.num_channels)
                 estimates.write(test.separate(track))
                 store = scores.score_track(
                     track.name,

@@ -1,8 +1,10 @@
-"""The best that masks and Wiener filters can do: made with the true sources, as anchors for what is learned.
+"""Oracle separation: masks and Wiener filters computed from the true sources, as upper bounds for trained models.
 
-SiSEC 2018's: ideal ratio masks |s|^a / sum |s|^a (IRM1, IRM2), ideal binary masks |s|^a / |x|^a >= 1/2 (IBM1, IBM2),
-and the multichannel Wiener filter of the sources' own power spectral densities and spatial covariances (MWF), all on
-spectrograms of 2048 samples with half of that as hop. F.-R. Stöter, A. Liutkus, N. Ito, LVA/ICA 2018; as
+The oracles of SiSEC 2018: ideal ratio masks |s|^a / sum |s|^a (IRM1 and IRM2, a = 1 and 2), ideal binary masks
+|s|^a / |x|^a >= 1/2 (IBM1, IBM2), and the multichannel Wiener filter with the power spectral densities and spatial
+covariances of the true sources (MWF), on spectrograms with 2048-sample windows and a hop of 1024.
+
+Source: F.-R. Stöter, A. Liutkus, N. Ito, "The 2018 signal separation evaluation campaign", LVA/ICA 2018; conventions as
 sigsep-mus-oracle.
 """
 
@@ -17,27 +19,28 @@ from unmix.dsp.stft import Stft
 
 ORACLES = ("irm1", "irm2", "ibm1", "ibm2", "mwf")
 FFT_SIZE, HOP_SIZE = 2048, 1024
-FRAMES = 128  # of a block
+FRAMES = 128  # per block
 EPS = torch.finfo(torch.float64).eps
-RIDGE = 1e-10  # of a spatial covariance, whose trace is the number of channels: a panned mono source has rank one
+# Added to spatial covariances, whose trace is the number of channels: that of a panned mono source has rank one.
+RIDGE = 1e-10
 
 
 def separate(oracle: str, mixture: Read, sources: Read, num_samples: int) -> Iterator[Tensor]:
-    """Estimates by one of `ORACLES`, in blocks.
+    """Separate a track by an oracle, block by block.
 
     Args:
-        oracle: which.
-        mixture: reads (channels, samples).
-        sources: reads (sources, channels, samples).
-        num_samples: of the track.
+        oracle: one of `ORACLES`.
+        mixture: reads the mixture, (channels, samples).
+        sources: reads the true sources, (sources, channels, samples).
+        num_samples: length of the track.
     Yields:
-        (sources, channels, samples), together `num_samples`.
+        Estimates, (sources, channels, samples); concatenated, `num_samples` samples.
     """
     padded = max(num_samples, FFT_SIZE)
     stft = Stft(FFT_SIZE, HOP_SIZE, center=True)
 
     def read(start: int, stop: int) -> Tensor:
-        """Mixture and sources as channels of one, silence behind what is shorter than a window."""
+        """Read mixture and sources as one multichannel signal, (channels, samples), zero-padded to `padded`."""
         part = (min(start, num_samples), min(stop, num_samples))
         both = torch.cat([mixture(*part)[None], sources(*part)])
         return torch.nn.functional.pad(both, (0, stop - start - both.shape[-1])).flatten(end_dim=1)
@@ -45,19 +48,20 @@ def separate(oracle: str, mixture: Read, sources: Read, num_samples: int) -> Ite
     num_channels = mixture(0, 1).shape[0]
 
     def passes() -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield spectrograms of mixture and sources block by block; each call starts a new pass over the track."""
         for block in spectrograms(stft, read, padded, FRAMES):
             both = block.to(torch.complex128).unflatten(0, (-1, num_channels))
             yield both[0], both[1:]
 
     estimates = _wiener(passes) if oracle == "mwf" else (_masked(oracle, x, s) for x, s in passes())
     left = num_samples
-    for block in waveforms(stft, (one.to(torch.complex64) for one in estimates), padded):
+    for block in waveforms(stft, (spectrogram.to(torch.complex64) for spectrogram in estimates), padded):
         yield block[..., :left]
         left -= min(left, block.shape[-1])
 
 
 def _masked(oracle: str, mixture: Tensor, sources: Tensor) -> Tensor:
-    """Estimates from spectrograms (channels, bins, frames), (sources, channels, bins, frames)."""
+    """Apply an ideal mask to the mixture, (channels, bins, frames): (sources, channels, bins, frames)."""
     power = int(oracle[-1])
     strength = sources.abs() ** power
     if oracle.startswith("irm"):
@@ -66,7 +70,7 @@ def _masked(oracle: str, mixture: Tensor, sources: Tensor) -> Tensor:
 
 
 def _wiener(passes: Callable[[], Iterator[tuple[Tensor, Tensor]]]) -> Iterator[Tensor]:
-    """Two passes: spatial covariances are means over the track, power spectral densities follow from them."""
+    """Apply the multichannel Wiener filter: a first pass for the spatial covariances, a second one to separate."""
     total, num_frames = torch.zeros(()), 0
     for _, sources in passes():
         y = wiener.to_matrices(sources[None])

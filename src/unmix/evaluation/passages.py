@@ -1,4 +1,4 @@
-"""A few seconds of every target of a track, to listen to and to look at: those that are typical of its score."""
+"""Short excerpts of tracks, for listening and for spectrograms, at a place whose score is typical of the track."""
 
 import math
 import statistics
@@ -18,7 +18,7 @@ SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Passage:
-    """Some seconds of one target, each (channels, samples)."""
+    """Excerpt of mixture, reference and estimate of one target, each (channels, samples)."""
 
     mixture: Tensor
     reference: Tensor
@@ -27,27 +27,30 @@ class Passage:
 
     @property
     def stems(self) -> dict[str, Tensor]:
+        """The three waveforms by name."""
         return {"mixture": self.mixture, "reference": self.reference, "estimate": self.estimate}
 
     def write(self, path: Path) -> None:
-        """As one WAV file, the channels of the three behind one another."""
+        """Write one WAV file with the channels of mixture, reference and estimate, in this order."""
         path.parent.mkdir(parents=True, exist_ok=True)
         pcm.write(path, torch.cat([self.mixture, self.reference, self.estimate]).numpy(), self.sample_rate)
 
 
 def read(path: Path) -> Passage:
-    """What was written."""
+    """Read a passage from the WAV file that `Passage.write` made."""
     mixture, reference, estimate = torch.from_numpy(pcm.read_float(path)).chunk(3)
     return Passage(mixture, reference, estimate, pcm.read_header(path).sample_rate)
 
 
 def span(windows: Sequence[tuple[float, float]], num_samples: int, sample_rate: int) -> tuple[int, int] | None:
-    """Where a passage starts and stops, in samples; None when no window counts.
+    """Choose the part of a track for a passage of `SECONDS`, centred on the typical second if the track allows.
 
     Args:
-        windows: begin, in seconds, and SDR of each.
-        num_samples: of the track.
+        windows: start in seconds and SDR in dB of every window.
+        num_samples: length of the track.
         sample_rate: Hz.
+    Returns:
+        Start and stop in samples; None when no window has a score.
     """
     second = typical_second(windows)
     if second is None:
@@ -58,16 +61,16 @@ def span(windows: Sequence[tuple[float, float]], num_samples: int, sample_rate: 
 
 
 def typical_second(windows: Sequence[tuple[float, float]]) -> float | None:
-    """Where the window begins whose SDR is nearest to the median over those that count; None when none does."""
-    counting = [(start, sdr) for start, sdr in windows if not math.isnan(sdr)]
-    if not counting:
+    """Start of the window whose SDR is nearest to the median of all, in seconds; None when no window has a score."""
+    scored = [(start, sdr) for start, sdr in windows if not math.isnan(sdr)]
+    if not scored:
         return None
-    median = statistics.median(sdr for _, sdr in counting)
-    return min(counting, key=lambda window: abs(window[1] - median))[0]
+    median = statistics.median(sdr for _, sdr in scored)
+    return min(scored, key=lambda window: abs(window[1] - median))[0]
 
 
 def mp3(waveform: Tensor, sample_rate: int) -> bytes:
-    """As a file; (channels, samples)."""
+    """Encode a waveform, (channels, samples), as an MP3 file."""
     buffer = BytesIO()
     soundfile.write(buffer, waveform.T.numpy(), sample_rate, format="MP3")
     return buffer.getvalue()

@@ -1,9 +1,9 @@
-"""Scores of a track in museval's JSON, and their medians.
+"""Scores of tracks in museval's JSON format, and their medians.
 
-A track's score is the median over its one-second windows, a method's the median over tracks: SiSEC 2018's rule. A
-window counts only if no reference and no estimate is silent in it, else it is NaN for all of them; which targets are
-scored together therefore changes the scores, and all four always are. A track without a window that counts is NaN, and
-left out of the medians over tracks.
+As in SiSEC 2018, the score of a track is the median over its one-second windows, and the score of a method the median
+over tracks. A window in which any reference or estimate is silent is NaN for all targets, and left out of the median.
+Scores therefore depend on which targets are scored together; an evaluation scores all sources of a track. The score of
+a track is NaN when all its windows are, and such tracks are left out of the median over tracks.
 """
 
 import csv
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrackScore:
-    """Medians over the windows of one track for one target; NaN where no window counts."""
+    """Scores of one target of one track: medians over windows, metric -> dB; NaN when all windows are NaN."""
 
     method: str
     track: str
@@ -48,24 +48,27 @@ def score_track(
     engine: str = "torch",
     device: str | torch.device = "cpu",
 ) -> str:
-    """BSS Eval v4 of one track, in museval's JSON format.
+    """Score one track by BSS Eval v4.
 
     Args:
-        track: name, for messages.
-        names: of the stems, in the order in which they are read.
-        references, estimates: readers of true and estimated stems.
-        num_samples: length of each.
-        sample_rate: Hz; windows and hops have one second.
-        engine: `torch`, or `museval`, the package.
-        device: where `torch` computes.
+        track: name of the track, for messages.
+        names: names of the stems, in the order of the readers.
+        references: reads the true stems.
+        estimates: reads the estimated stems.
+        num_samples: length of the track.
+        sample_rate: Hz; also the length and the hop of windows, which are one second.
+        engine: `torch` (our implementation) or `museval` (the package).
+        device: device on which `torch` computes.
+    Returns:
+        Scores of all targets in museval's JSON format.
     Raises:
-        ValueError: on an unknown engine, a single stem, or samples that are NaN or infinite.
-        FileNotFoundError: for museval without FFmpeg, which its imports need.
+        ValueError: on an unknown engine, fewer than two stems, or NaN or infinite samples.
+        FileNotFoundError: when engine `museval` finds no FFmpeg, which importing museval needs.
     """
     if engine not in ENGINES:
         raise ValueError(errors.unknown("engine", engine, ENGINES))
     if len(names) < 2:
-        raise ValueError(f"{track}: got {', '.join(names) or 'no stem'}; the ratios of two stems at least are computed")
+        raise ValueError(f"{track}: got stems: {', '.join(names) or 'none'}; BSS Eval needs at least two")
     try:
         scores = ENGINES[engine](
             lambda start, stop: references(start, stop).to(device),
@@ -81,23 +84,29 @@ def score_track(
             for kind, read in (("reference", references), ("estimate", estimates))
             for i in _silent(read, num_samples)
         ]
-        reason = " and ".join(silent) + " silent throughout" if silent else "something is silent in every window"
+        reason = " and ".join(silent) + " silent throughout" if silent else "every window has a silent stem"
         log.warning("%s has no score: %s", track, reason)
     return to_json(names, scores, {one.key: one.compute(references, estimates, num_samples) for one in TRACK_METRICS})
 
 
 def _torch(references: ReadStems, estimates: ReadStems, num_samples: int, sample_rate: int) -> Scores:
+    """Score by our implementation, in windows of one second."""
     return bss_eval_blocks(references, estimates, num_samples, window=sample_rate, hop=sample_rate)
 
 
 def _museval(references: ReadStems, estimates: ReadStems, num_samples: int, sample_rate: int) -> Scores:
+    """Score by the museval package, in windows of one second.
+
+    Raises:
+        FileNotFoundError: when FFmpeg is not installed.
+    """
     if shutil.which("ffmpeg") is None or shutil.which("ffprobe") is None:
-        raise FileNotFoundError("engine: museval needs ffmpeg and ffprobe on PATH (by way of musdb); install FFmpeg")
+        raise FileNotFoundError("engine: museval needs ffmpeg and ffprobe on PATH (musdb imports them); install FFmpeg")
     import museval
 
     # museval's axes: (sources, samples, channels)
     stems = [read(0, num_samples).transpose(1, 2).cpu().numpy() for read in (references, estimates)]
-    if _silent(references, num_samples) or _silent(estimates, num_samples):  # which it refuses
+    if _silent(references, num_samples) or _silent(estimates, num_samples):  # museval raises on silent stems
         windows = 1 + max(0, num_samples - sample_rate) // sample_rate
         return Scores(*torch.full((4, len(stems[0]), windows), torch.nan, dtype=torch.float64))
     sdr, isr, sir, sar = museval.evaluate(*stems, win=sample_rate, hop=sample_rate)
@@ -108,11 +117,11 @@ ENGINES: dict[str, Callable[[ReadStems, ReadStems, int, int], Scores]] = {"torch
 
 
 def _silent(read: ReadStems, num_samples: int) -> list[int]:
-    """Positions of stems that are silent throughout; channels that cancel count as silence, as for museval."""
+    """Indices of stems that are silent throughout; as in museval, a stem whose channels cancel is silent."""
     starts = range(0, num_samples, BLOCK)
     pieces = (read(start, min(start + BLOCK, num_samples)) for start in starts)
     heard = torch.stack([piece.sum(dim=1).ne(0).any(dim=-1) for piece in pieces])
-    return [i for i, one in enumerate(heard.any(dim=0).tolist()) if not one]
+    return [i for i, is_heard in enumerate(heard.any(dim=0).tolist()) if not is_heard]
 
 
 def to_json(names: Sequence[str], scores: Scores, of_track: Mapping[str, Tensor]) -> str:
@@ -143,11 +152,12 @@ def to_json(names: Sequence[str], scores: Scores, of_track: Mapping[str, Tensor]
 
 
 def _rounded(value: Tensor) -> float:
+    """Value with five decimals; NaN when it is infinite."""
     return round(float(value), 5) if value.isfinite() else math.nan
 
 
 def medians(method: str, track: str, store: str) -> list[TrackScore]:
-    """Scores of a track, medians over its windows, from museval's JSON."""
+    """Compute medians over the windows of a track from its JSON, one `TrackScore` per target."""
     return [
         TrackScore(method, track, target["name"], {metric: _median_of_windows(target, metric) for metric in METRICS})
         for target in json.loads(store)["targets"]
@@ -155,6 +165,7 @@ def medians(method: str, track: str, store: str) -> list[TrackScore]:
 
 
 def _median_of_windows(target: dict[str, Any], metric: str) -> float:
+    """Median of a metric over the windows of a target that are not NaN."""
     return _average([float(window["metrics"][metric]) for window in target["frames"]], statistics.median)
 
 
@@ -167,7 +178,14 @@ def _average(values: Sequence[float], average: Callable[[list[float]], float]) -
 def summarize(
     scores: Sequence[TrackScore], over_tracks: Callable[[list[float]], float] = statistics.median
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Average scores over the tracks that have one, by default the median: method -> target -> metric -> dB."""
+    """Compute medians over tracks, leaving out NaN.
+
+    Args:
+        scores: scores of all methods, tracks and targets.
+        over_tracks: average over tracks.
+    Returns:
+        method -> target -> metric -> dB.
+    """
     table: dict[str, dict[str, dict[str, float]]] = {}
     for method in dict.fromkeys(score.method for score in scores):
         for target in dict.fromkeys(score.target for score in scores):
@@ -178,7 +196,7 @@ def summarize(
 
 
 def means_of_medians(scores: Sequence[TrackScore]) -> dict[str, dict[str, dict[str, float]]]:
-    """Means over tracks of the medians over windows, as some authors give them: method -> target -> metric -> dB."""
+    """Compute means over tracks of the medians over windows: method -> target -> metric -> dB."""
     return summarize(scores, over_tracks=statistics.fmean)
 
 
@@ -195,19 +213,19 @@ def is_complete(store: str) -> bool:
 
 
 def windows(store: str, target: str) -> list[tuple[float, float]]:
-    """Start, in seconds, and SDR of every window of a target, from museval's JSON."""
-    (frames,) = (one["frames"] for one in json.loads(store)["targets"] if one["name"] == target)
+    """Start in seconds and SDR in dB of every window of a target, from the JSON of a track."""
+    (frames,) = (entry["frames"] for entry in json.loads(store)["targets"] if entry["name"] == target)
     return [(float(frame["time"]), float(frame["metrics"]["SDR"])) for frame in frames]
 
 
 def num_windows(store: str) -> tuple[int, int]:
-    """Number of windows of a track that count, and of all its windows, from museval's JSON."""
+    """Number of windows that have a score, and number of all windows, from the JSON of a track."""
     frames = json.loads(store)["targets"][0]["frames"]
     return sum(not math.isnan(frame["metrics"]["SDR"]) for frame in frames), len(frames)
 
 
 def to_csv(scores: Sequence[TrackScore]) -> str:
-    """CSV with the columns of SiSEC 2018's table: method,track,target,SDR,SIR,ISR,SAR."""
+    """Format scores as CSV with the columns of SiSEC 2018: method,track,target,SDR,SIR,ISR,SAR."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["method", "track", "target", *METRICS])

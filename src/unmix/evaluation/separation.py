@@ -1,4 +1,4 @@
-"""Separation of whole tracks inside Lightning's test loop: by models, or by means of the true sources."""
+"""Test modules for Lightning that separate whole tracks, by trained models or by oracles."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -17,33 +17,37 @@ from unmix.models.joined import join
 
 
 class SeparationTest(LightningModule, ABC):
-    """Lets Lightning's test loop separate whole tracks.
+    """Base class of modules that separate whole tracks in Lightning's test loop.
 
     Args:
-        tracks: batches are positions in it.
-        where: folder of the evaluation.
+        tracks: tracks to separate; a batch is an index into them.
+        output: folder of the evaluation.
     """
 
-    targets: tuple[str, ...]  # in the order of the estimates
+    targets: tuple[str, ...]  # names of the estimates, in order
 
-    def __init__(self, tracks: Sequence[Track], where: EvaluationFolder) -> None:
+    def __init__(self, tracks: Sequence[Track], output: EvaluationFolder) -> None:
         super().__init__()
         self.tracks = tracks
-        self.where = where
+        self.output = output
 
     @abstractmethod
     def separate(self, track: Track) -> Iterator[Tensor]:
-        """Estimates in blocks, (sources, channels, samples)."""
+        """Separate a track; yields the estimates in blocks, (sources, channels, samples)."""
 
     def test_dataloader(self) -> DataLoader[int]:
-        """One track a batch, the tracks shared out among ranks without padding."""
+        """Indices of the tracks of this rank, one per batch; no track is repeated to make ranks equal."""
         shard = range(self.trainer.global_rank, len(self.tracks), self.trainer.world_size)
         return DataLoader(shard, batch_size=1)  # type: ignore[arg-type]
 
     def test_step(self, batch: Tensor, batch_idx: int) -> dict[str, Estimates]:
-        """Estimates of a track, on disk."""
+        """Separate one track into a temporary file.
+
+        Raises:
+            ValueError: when the estimates and the track differ in length.
+        """
         track = self.tracks[int(batch)]
-        estimates = Estimates(self.where.under_way(track.name), len(self.targets), track.num_channels)
+        estimates = Estimates(self.output.under_way(track.name), len(self.targets), track.num_channels)
         num_samples = estimates.write(self.separate(track))
         if num_samples != track.num_samples:
             raise ValueError(f"{track.name}: got estimates of {num_samples} samples, the track has {track.num_samples}")
@@ -51,29 +55,29 @@ class SeparationTest(LightningModule, ABC):
 
 
 class ModelsTest(SeparationTest):
-    """Separates tracks by trained models.
+    """Test module that separates tracks with trained models.
 
     Args:
-        separator: see `models.joined.join`.
-        tracks, where: see `SeparationTest`.
+        separator: the models, see `models.joined.join`.
+        tracks, output: see `SeparationTest`.
         exact_seconds: see `Separator.stream`.
 
     Raises:
-        ValueError: when a track has another rate, or another number of channels, than the models were trained on.
+        ValueError: when a track differs from the training data in sample rate or number of channels.
     """
 
     def __init__(
-        self, separator: Separator, tracks: Sequence[Track], where: EvaluationFolder, exact_seconds: float = 900.0
+        self, separator: Separator, tracks: Sequence[Track], output: EvaluationFolder, exact_seconds: float = 900.0
     ) -> None:
-        super().__init__(tracks, where)
+        super().__init__(tracks, output)
         for track in tracks:
-            got, known = (track.sample_rate, track.num_channels), (separator.sample_rate, separator.num_channels)
-            if got != known:
+            got, expected = (track.sample_rate, track.num_channels), (separator.sample_rate, separator.num_channels)
+            if got != expected:
                 raise ValueError(
                     f"data: {track.name} has {got[0]} Hz and {got[1]} channels, the models were trained on "
-                    f"{known[0]} Hz and {known[1]}; name data like that (src/separate.py converts, this does not)"
+                    f"{expected[0]} Hz and {expected[1]}; name data of that format (only src/separate.py converts)"
                 )
-        self.separator: Any = separator  # a module of PyTorch's too, so that Lightning moves it to the device
+        self.separator: Any = separator  # also an nn.Module, which Lightning moves to the device
         self.exact_seconds = exact_seconds
         self.targets = separator.targets
 
@@ -85,10 +89,16 @@ class ModelsTest(SeparationTest):
 
 
 class OracleTest(SeparationTest):
-    """Separates tracks by means of the true sources; see `oracle.separate`."""
+    """Test module that separates tracks with an oracle.
 
-    def __init__(self, name: str, targets: Sequence[str], tracks: Sequence[Track], where: EvaluationFolder) -> None:
-        super().__init__(tracks, where)
+    Args:
+        name: name of the oracle, see `oracle.separate`.
+        targets: names of the sources to estimate.
+        tracks, output: see `SeparationTest`.
+    """
+
+    def __init__(self, name: str, targets: Sequence[str], tracks: Sequence[Track], output: EvaluationFolder) -> None:
+        super().__init__(tracks, output)
         self.oracle = name
         self.targets = tuple(targets)
 
@@ -98,7 +108,7 @@ class OracleTest(SeparationTest):
 
 
 def separator_of(module: Any, **settings: Any) -> Separator:
-    """Make a separator of the model in training alone; settings as in `models.joined.join`."""
+    """Make a separator of the model that `module` trains, on its device; settings as in `models.joined.join`."""
     separator: Any = join([module.model], **settings)
     return separator.to(module.device)
 
