@@ -15,7 +15,7 @@ from pathlib import Path
 from unmix import config
 
 SOURCE = Path(__file__).parents[1] / "src"
-PATIENCE = 600.0  # seconds, for what takes a few on an idle machine: only something that never comes fails
+PATIENCE = 300.0  # seconds, for what takes a few on an idle machine: only something that never comes fails
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["unmix.runs.train", "unmix.runs.evaluate", "unmix.runs.separate"])

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import signal
 
 import psutil
@@ -12,7 +13,6 @@ from command_process import wait_until
 from unmix.experiments import status
 
 SINGLE = ["data.samples_per_track=12", "trainer.max_epochs=10", "checkpoint.every_minutes=0", "target=drums"]
-NUM_STEPS = 120  # of it
 GRID = ["target=drums,bass", "model.bidirectional=true,false"]
 pytestmark = pytest.mark.slow
 
@@ -72,26 +72,40 @@ def progress_of(out):
 
 
 def test_a_run_killed_at_ten_random_moments_is_bit_identical(arguments, start, finish, tmp_path):
+    """Each batch is followed by a checkpoint; the run is killed after a random number of them, in mid-epoch mostly."""
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     finish(*arguments, *SINGLE, f"paths.out={straight}", log=tmp_path / "straight.log")
-    log, steps = tmp_path / "killed.log", sorted(random.Random(0).sample(range(1, NUM_STEPS - 20), 7))
-    for step in (0, 0, *steps[:4], 0, *steps[4:]):  # 0: as soon as it holds its folder
+    log, generator = tmp_path / "killed.log", random.Random(0)
+    for count in (0, 0, *(generator.randint(1, 7) for _ in range(8))):  # 0: with no new one
         process = start("train", *arguments, *SINGLE, f"paths.out={killed}", log=log)
+        seen = checkpoints_of(killed)
         wait_until(
-            lambda process=process, step=step: process.poll() is not None or has_come_to(killed, step),
+            lambda process=process, count=count, seen=seen: (
+                process.poll() is not None or has_written(killed, count, seen)
+            ),
             poll_seconds=0.002,
         )
         assert process.poll() is None, log.read_text()
         process.kill()
     finish(*arguments, *SINGLE, f"paths.out={killed}", log=log)
-    assert log.read_text().count("continues at epoch") >= len(steps), log.read_text()
+    positions = re.findall(r"continues at epoch \d+, batch (\d+)", log.read_text())
+    assert any(0 < int(batch) < 12 for batch in positions), log.read_text()
     assert results(killed) == results(straight)
 
 
-def has_come_to(out, step):
-    """Whether a process is at the run, and has taken so many steps."""
-    found = [status.read(path.parent) for path in out.glob("runs/*/*/status.json")]
-    return any(one.is_alive() and one.step >= step for one in found if one is not None)
+def checkpoints_of(out):
+    """Identities of the checkpoints that a run could be resumed from."""
+    return {path.stat().st_mtime_ns for path in out.glob("runs/*/*/checkpoints/last.ckpt")}
+
+
+def has_written(out, count, seen):
+    """Whether a living process holds the run and has written so many checkpoints; `seen` collects them."""
+    try:
+        seen |= checkpoints_of(out)
+    except FileNotFoundError:
+        return False  # renamed in this moment
+    statuses = [status.read(path.parent) for path in out.glob("runs/*/*/status.json")]
+    return len(seen) > count and any(run is not None and run.is_alive() for run in statuses)
 
 
 def test_a_sweep_killed_twice_ends_with_all_jobs_done_and_no_orphan(arguments, start, finish, tmp_path):
