@@ -55,8 +55,8 @@ class Separator(nn.Module):
             raise ValueError("networks: got none, at least one target is needed")
         if len(networks) == 1 and niter > 0 and not residual:
             raise ValueError(
-                f"niter: got {niter} with the single target {next(iter(networks))!r}; the Wiener filter shares the "
-                "mixture among sources: set residual=True or niter=0, or add targets"
+                f"separator.niter: got {niter} with the single target {next(iter(networks))!r}; the Wiener filter "
+                "shares the mixture among sources: residual=true gives it a second one, separator.niter=0 turns it off"
             )
         if wiener not in FILTERS:
             raise ValueError(errors.unknown("wiener", wiener, FILTERS))
