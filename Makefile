@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo test test-fast lint bench clean
 .DEFAULT_GOAL := test
 
 install: .venv/installed ffmpeg
@@ -25,6 +25,10 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest
+
+# Without the tests that are marked slow.
+test-fast: install
+	$(BIN)/python -m pytest -m 'not slow'
 
 lint: install
 	$(BIN)/ruff check .

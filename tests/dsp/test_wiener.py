@@ -81,7 +81,8 @@ def test_wiener_equals_openunmix_in_single_precision(iterations, softmask, resid
 def test_refined_estimates_sum_to_the_mixture(seed, iterations, scale):
     magnitudes, mixture = draw((2, 3, 2, 5, 30), seed=seed, scale=scale)
     estimates = wiener(magnitudes, mixture, iterations=iterations)
-    assert (estimates.sum(dim=1) - mixture).abs().max() < 1e-5 * mixture.abs().max()
+    tolerance = 1e-6 * max(1.0, scale**-2)  # the regularisation weighs more against the powers of a quiet mixture
+    assert (estimates.sum(dim=1) - mixture).abs().max() < tolerance * mixture.abs().max()
 
 
 @pytest.mark.parametrize("peak", [1.0, 200.0, 3000.0])
