@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra._internal.utils import get_args_parser
+from hydra._internal.utils import get_args_parser  # Hydra has no public parser of its own flags
 from hydra.core.utils import configure_log
 from hydra.errors import (
     ConfigCompositionException,

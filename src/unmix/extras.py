@@ -5,12 +5,12 @@ from importlib.util import find_spec
 
 from omegaconf import DictConfig, OmegaConf
 
-# A key of the configuration, the value of it that needs a package, and that package, which is also the extra's name.
+# What the user writes, the key and value that this sets, and the package it needs, whose name the extra has too.
 SETTINGS = (
-    ("evaluation.engine", "museval", "museval"),
-    ("separator.wiener", "norbert", "norbert"),
-    ("data.prepare._target_", "unmix.data.library.download_preview", "musdb"),
-    ("logger.tensorboard._target_", "unmix.training.loggers.TensorBoardRun", "tensorboard"),
+    ("evaluation.engine=museval", "evaluation.engine", "museval", "museval"),
+    ("separator.wiener=norbert", "separator.wiener", "norbert", "norbert"),
+    ("data=musdb18_preview", "data.prepare._target_", "unmix.data.library.download_preview", "musdb"),
+    ("logger=tensorboard", "logger.tensorboard._target_", "unmix.training.loggers.TensorBoardRun", "tensorboard"),
 )
 COMMANDS = {"dashboard": ("wandb_workspaces", "dashboard")}
 
@@ -36,6 +36,6 @@ def _needed(command: str, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
     if command in COMMANDS:
         package, extra = COMMANDS[command]
         yield f"{command}.py", package, extra
-    for key, value, package in SETTINGS:
+    for setting, key, value, package in SETTINGS:
         if OmegaConf.select(cfg, key) == value:
-            yield f"{key}={value}", package, package
+            yield setting, package, package

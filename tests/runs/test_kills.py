@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from command_process import wait_until
+from tensors import as_bytes
 from unmix.experiments import status
 
 SINGLE = ["data.samples_per_track=12", "trainer.max_epochs=10", "checkpoint.every_minutes=0", "target=drums"]
@@ -38,16 +39,8 @@ def results(out):
     for run in sorted(out.glob("runs/*/*-s42")):
         content = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
         kept = [content[name] for name in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks")]
-        found[run.relative_to(out)] = (flat(kept), (run / "metrics.csv").read_bytes(), status.read(run).state)
+        found[run.relative_to(out)] = (as_bytes(kept), (run / "metrics.csv").read_bytes(), status.read(run).state)
     return found
-
-
-def flat(value):
-    if isinstance(value, dict):
-        return {name: flat(child) for name, child in value.items()}
-    if isinstance(value, list | tuple):
-        return [flat(child) for child in value]
-    return value.numpy().tobytes() if isinstance(value, torch.Tensor) else value
 
 
 def processes_of(out):

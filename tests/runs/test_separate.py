@@ -225,7 +225,7 @@ def peak_bytes(ckpt, song, seconds):
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_song(trained, tmp_path):
-    """The estimates of the two minutes between would be 170 MB, the longer song itself 140 MB."""
+    """The estimates of the two minutes more would be 170 MB."""
     short, long = (peak_bytes(trained, tmp_path / f"{seconds}.wav", seconds) for seconds in (80, 200))
     assert long < short + 80e6
     assert long < 1.5e9

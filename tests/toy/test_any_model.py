@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 
+from tensors import as_bytes
 from unmix.composition import CONF
 from unmix.experiments import status
 
@@ -25,14 +26,6 @@ def state_of(run, name="last"):
     """Weights, optimiser and schedule of a checkpoint, as bytes."""
     content = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)
     return as_bytes([content[key] for key in ("state_dict", "optimizer_states", "lr_schedulers")])
-
-
-def as_bytes(value):
-    if isinstance(value, dict):
-        return {name: as_bytes(child) for name, child in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_bytes(child) for child in value]
-    return value.numpy().tobytes() if isinstance(value, torch.Tensor) else value
 
 
 def test_nothing_in_the_source_knows_the_toy():

@@ -35,7 +35,7 @@ class Status:
         best: lowest val/loss so far.
         activity: what the process is doing now, for display.
         weights: digest of the best weights, once done.
-        targets: names of the estimated sources, once done; empty in files written before 2026-12.
+        targets: names of the estimated sources, once done; empty in files written when a run had one target.
         host: name of the machine that wrote this status.
         pid: id of the process that wrote it.
         pid_started: start of that process, seconds since 1970.

@@ -111,7 +111,7 @@ class JoinedSeparator(nn.Module):
         if niter and len(wanted) + residual < 2:
             raise ValueError(
                 f"separator.niter: got {niter} with the single target {wanted[0]!r}; the Wiener filter shares the "
-                "mixture among sources: set residual=true to add a second one, or separator.niter=0"
+                "mixture among sources: residual=true gives it a second one, separator.niter=0 turns it off"
             )
         if chunk_seconds is not None and not chunk_seconds > 0:
             raise ValueError(f"separator.chunk_seconds: got {chunk_seconds!r}, a number above 0 or null is needed")

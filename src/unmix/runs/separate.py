@@ -19,7 +19,7 @@ from unmix.data import pcm
 from unmix.dsp.overlap_add import Read
 from unmix.dsp.resampling import num_resampled, ratio, resampled, resampled_blocks
 from unmix.models.contract import Separator
-from unmix.runs.stems import Stems, subtype_of
+from unmix.runs.stems import StemWriter, subtype_of
 from unmix.weights import checkpoint
 from unmix.weights.find import distinct, find_checkpoints, load
 
@@ -56,7 +56,7 @@ class SeparateJob:
     def _separate(self, song: Song) -> None:
         cfg, started = self.cfg, time.perf_counter()
         paths = {name: _stem_path(cfg, song.path, name) for name in _names(cfg, self.targets)}
-        with Stems(paths, song.rate, song.channels, subtype_of(cfg.format, str(cfg.bits))) as stems:
+        with StemWriter(paths, song.rate, song.channels, subtype_of(cfg.format, str(cfg.bits))) as stems:
             blocks = _separated(self.separator, len(self.targets), song, cfg.separator.exact_seconds)
             for block in _with_progress(blocks, song):
                 stems.write(_named(cfg, self.targets, *block))

@@ -30,8 +30,8 @@ def subtype_of(format_: str, bits: str) -> str:
     return FORMATS[format_][bits]
 
 
-class Stems:
-    """Stems of a song under way: they get their names when the last block is written.
+class StemWriter:
+    """StemWriter of a song under way: they get their names when the last block is written.
 
     Args:
         paths: by name of the stem; their ending names the format.
@@ -47,7 +47,7 @@ class Stems:
         self.rate, self.channels, self.subtype = rate, channels, subtype
         self.num_clipped = 0
 
-    def __enter__(self) -> "Stems":
+    def __enter__(self) -> "StemWriter":
         self.files: dict[str, soundfile.SoundFile] = {}
         try:
             with ExitStack() as stack:
