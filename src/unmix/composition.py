@@ -1,4 +1,4 @@
-"""Overrides -> the configuration of every job, checked against the constructors it goes to."""
+"""Composition of the configuration of every job, checked against the constructors that receive it."""
 
 import inspect
 import warnings
@@ -28,9 +28,9 @@ def compose(
 
     Args:
         config_name: file of conf/.
-        overrides: of this job, without sweeps.
+        overrides: overrides of this job, without sweeps.
         with_hydra: whether to keep Hydra's own node.
-        config_dir: folder of the user's that adds to conf/, Hydra's `--config-dir`.
+        config_dir: a user's folder of configurations beside conf/, Hydra's `--config-dir`.
     Raises:
         ValueError: when there is no such folder.
     """
@@ -46,7 +46,7 @@ def compose(
 
 
 def _search_path(config_dir: str | None) -> list[str]:
-    """The override that adds a folder of the user's to where Hydra looks."""
+    """Override that adds a user's folder to Hydra's search path."""
     if config_dir is None:
         return []
     folder = Path(config_dir).expanduser().resolve()
@@ -57,13 +57,13 @@ def _search_path(config_dir: str | None) -> list[str]:
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, taken apart.
+    """A parsed command line.
 
     Args:
         config_name: file of conf/, and command of `unmix.runs`.
-        hydra: Hydra's own node.
+        hydra: Hydra's own node of the configuration.
         is_sweep: whether there may be several jobs.
-        jobs: overrides of each; empty when a sweeper other than Hydra's basic one finds them.
+        jobs: overrides of each job; empty when a sweeper other than Hydra's basic one chooses them.
         config_dir: see `compose`.
     """
 
@@ -79,7 +79,7 @@ class Command:
         return str(self.hydra.runtime.choices["hydra/launcher"])
 
     def compose_jobs(self) -> Iterator[DictConfig]:
-        """Every job's configuration.
+        """Compose and check the configuration of every job.
 
         Raises:
             ValueError: when a value is missing.
@@ -94,7 +94,7 @@ class Command:
 
 
 def parse(config_name: str, overrides: list[str], *, multirun: bool = False, config_dir: str | None = None) -> Command:
-    """Find the jobs of a command line; `sweep=...` makes a sweep of it as -m does."""
+    """Parse a command line into jobs; `sweep=...` makes it a sweep, as -m does."""
     parsed = OverridesParser.create().parse_overrides(overrides)
     plain = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     node = compose(config_name, plain, with_hydra=True, config_dir=config_dir).hydra
@@ -111,7 +111,7 @@ def parse(config_name: str, overrides: list[str], *, multirun: bool = False, con
 
 
 def _check_keys(config_name: str, cfg: DictConfig) -> None:
-    """`+word.key=1` would make a new top-level key that nobody reads."""
+    """Refuse unknown top-level keys, which `+word.key=1` could add and nothing would read."""
     known = [field.name for field in fields(schema.SCHEMAS[config_name])]
     for key in cfg:
         if key not in known:

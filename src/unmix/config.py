@@ -1,7 +1,7 @@
-"""Command line -> checked configuration -> one of the commands in `runs` -> exit code.
+"""The commands: parse the command line, prepare all jobs, run them, and return an exit code.
 
-Everything that can be wrong is found before the first file is written: all jobs of a sweep are composed, their values
-bound to the constructors they go to, and the data looked at. Then one job runs here, several by Hydra's launcher.
+Mistakes are reported before the first file is written: all jobs of a sweep are composed and prepared, which checks
+values, models and data. Then a single job runs in this process, and several run by the launcher.
 """
 
 import logging
@@ -40,11 +40,11 @@ FAILED, USAGE_ERROR, BUSY = 1, 2, signals.TEMPORARY_FAILURE
 
 
 def main(config_name: str) -> int:
-    """Run the command `unmix.runs.<config_name>` as `sys.argv` says.
+    """Run the command `unmix.runs.<config_name>` with the arguments in `sys.argv`.
 
     Returns:
-        0; after one line on stderr 2 (what was asked for cannot be), 75 (another process is at it) or 1 (the run
-        failed). With HYDRA_FULL_ERROR=1 the error itself is raised.
+        Exit code: 0, or after one line on stderr 2 (refused), 75 (another process holds the folder) or 1 (the run
+        failed). With HYDRA_FULL_ERROR=1 the error is raised instead.
 
     Raises:
         Interrupted: exits with 130 (Ctrl-C) or 75 (SIGTERM, SIGUSR1, SIGUSR2).
@@ -72,7 +72,7 @@ def main(config_name: str) -> int:
 
 
 def _die_with_parent() -> None:
-    """End with the parent process, even when that is killed: a job with its launcher, a rank with the first one."""
+    """End this process with its parent, even when that is killed: a job with its launcher, a rank with rank 0."""
     if os.environ.get("LOCAL_RANK", "0") != "0":
         signals.die_with_parent(os.getppid(), signal.SIGKILL)  # within a collective nothing else gets through
     elif launcher := os.environ.get(LAUNCHER):
@@ -80,17 +80,17 @@ def _die_with_parent() -> None:
 
 
 def _run(config_name: str) -> int:
-    """Prepare the jobs of this command line, then run them; returns the exit code."""
+    """Prepare the jobs of the command line, then run them; returns the exit code."""
     arguments = get_args_parser().parse_intermixed_args()  # --config-dir may stand anywhere
     if arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion:
         _through_hydra(config_name, lambda _: None)
         return 0
     command = parse(config_name, arguments.overrides, multirun=arguments.multirun, config_dir=arguments.config_dir)
-    if command.is_sweep and not command.jobs:  # another sweeper finds them, as it goes
+    if command.is_sweep and not command.jobs:  # another sweeper chooses them one after the other
         _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
         return 0
     cfgs = list(command.compose_jobs())
-    if not command.is_sweep:  # before the job is prepared, which already has things to say
+    if not command.is_sweep:  # preparing a job already logs
         configure_log(command.hydra.job_logging, command.hydra.verbose)
     unfinished = _unfinished(cfgs) if config_name == "train" else cfgs
     jobs = [_prepare(config_name, cfg) for cfg in unfinished]
@@ -104,14 +104,14 @@ def _run(config_name: str) -> int:
 
 
 def _prepare(config_name: str, cfg: DictConfig) -> Any:
-    """Check one job and find what it needs; what comes back has `run`."""
+    """Prepare one job; returns an object with a method `run`."""
     check_targets(cfg)
     extras.check(config_name, cfg)
     return import_module(f"unmix.runs.{config_name}").prepare(cfg)
 
 
 def _unfinished(cfgs: list[DictConfig]) -> list[DictConfig]:
-    """Leave out jobs that are done; when all are, print that here, within a second."""
+    """Leave out finished jobs; when all are finished, print that without importing torch."""
     from unmix import plans
 
     for cfg in cfgs:
@@ -128,7 +128,7 @@ def _unfinished(cfgs: list[DictConfig]) -> list[DictConfig]:
 
 
 def _sweep(command: Command, cfgs: list[DictConfig]) -> int:
-    """Run checked jobs by the launcher that the command names."""
+    """Run prepared jobs with the launcher of the command."""
     if command.config_name == "train" and command.hydra.launcher._target_.endswith(".ProcessLauncher"):
         configure_log(command.hydra.job_logging, command.hydra.verbose)
         return int(import_module("unmix.runs.sweep").command(command, cfgs))
@@ -140,7 +140,7 @@ def _sweep(command: Command, cfgs: list[DictConfig]) -> int:
 
 
 def _through_hydra(config_name: str, task: Callable[[DictConfig], Any]) -> None:
-    """Leave the command line to Hydra: help, and sweeps by sweepers and launchers that are not ours."""
+    """Let Hydra run the command line: its help, and sweepers and launchers other than ours."""
 
     def run(cfg: DictConfig) -> Any:  # Hydra looks at the name of what it calls
         return task(cfg)
@@ -149,9 +149,9 @@ def _through_hydra(config_name: str, task: Callable[[DictConfig], Any]) -> None:
 
 
 def quote_literal(argument: str) -> str:
-    """Put quotes around a file name, and + before a name of the user's own; doing so twice changes nothing.
+    """Quote a file name for Hydra's grammar, and add ++ to keys that the user invents; twice is once.
 
-    A value that begins with `[` or a quote is the user's own Hydra syntax, one that holds `${` an interpolation.
+    A value that begins with `[` or a quote is left as Hydra syntax, one that holds `${` as an interpolation.
     """
     key, equals, value = argument.partition("=")
     if key.startswith(OPEN_GROUPS):
@@ -166,12 +166,12 @@ def quote_literal(argument: str) -> str:
 
 
 def explain(error: BaseException, config_name: str, arguments: Sequence[str] = ()) -> str:
-    """One line for one error; for a mistyped key or group the nearest that exists.
+    """Format an error as one line; a mistyped key or group is answered with the nearest that exists.
 
     Args:
-        error: that ended the command.
-        config_name: of the command.
-        arguments: its command line; which groups it chooses decides which keys exist.
+        error: the error that ended the command.
+        config_name: name of the command.
+        arguments: its command line, whose choices of groups decide which keys exist.
     """
     text = str(error)
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
@@ -192,7 +192,7 @@ def explain(error: BaseException, config_name: str, arguments: Sequence[str] = (
 
 
 def _nothing_chosen(arguments: Sequence[str]) -> str:
-    """`logger=null`: Hydra wants the name of a file."""
+    """Message for `logger=null`: a group needs the name of a file."""
     options = get_args_parser().parse_intermixed_args(list(arguments))
     group = next(group for group, value in _choices(options) if value == "null")
     names = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
@@ -200,21 +200,21 @@ def _nothing_chosen(arguments: Sequence[str]) -> str:
 
 
 def _base(config_name: str, arguments: Sequence[str]) -> DictConfig:
-    """The configuration that a command line overrides keys of: its choices of groups, each of the first job's."""
+    """Compose the configuration that a command line overrides: its groups, in a sweep those of the first job."""
     options = get_args_parser().parse_intermixed_args(list(arguments))
     choices = [f"{group}={value.partition(',')[0]}" for group, value in _choices(options) if value != "null"]
     return compose(config_name, choices, with_hydra=True, config_dir=options.config_dir)
 
 
 def _choices(options: Any) -> list[tuple[str, str]]:
-    """The overrides that choose a file of a group: names of both."""
+    """Pairs (group, file) of the overrides that choose a file of a group."""
     folders = [CONF, *([Path(options.config_dir)] if options.config_dir else [])]
     pairs = [override.partition("=")[::2] for override in options.overrides]
     return [(group, value) for group, value in pairs if any((folder / group).is_dir() for folder in folders)]
 
 
 def _unknown_key(key: str, base: DictConfig) -> str:
-    """Compare a key with those that stand beside it, at the first part that is wrong."""
+    """Message for an unknown key, with the allowed names at its first wrong part."""
     node: Any = base
     parts = key.split(".")
     for i, part in enumerate(parts):

@@ -1,4 +1,4 @@
-"""Who an experiment is: a hash of everything in the configuration that can change its result.
+"""The identity of an experiment: a hash of everything in its configuration that can change the result.
 
 The hash is taken of the resolved configuration, not of the overrides: an edited default is a new experiment, and the
 same command finds its own run again.
@@ -43,7 +43,7 @@ IGNORED = (
     "trainer.cpu_processes",
     "trainer.log_every_n_steps",
 )
-# Keys that came later, with the value that means what was done before: an option nobody uses orphans no run.
+# Keys that were added later, with the value that keeps the earlier behaviour: it leaves the ids of earlier runs alone.
 IGNORED_IF_DEFAULT: dict[str, Any] = {
     "data.sources": ["vocals", "drums", "bass", "other"],
     "data.repeat_epoch": False,
@@ -53,19 +53,19 @@ IGNORED_IF_DEFAULT: dict[str, Any] = {
 # A longer run of the same experiment continues it. These are left out after interpolation, as a learning rate schedule
 # that depends on the length does change the result.
 LENGTHS = ("trainer.max_epochs", "trainer.max_steps", "trainer.max_time")
-# Of the callbacks, only these act on the result.
+# The only callbacks that change the result.
 CALLBACKS_THAT_COUNT = ("early_stopping", "ema")
 
 
 def experiment_id(cfg: DictConfig) -> str:
-    """`<name>-<8 hex>`; equal for equal experiments, whatever the order of keys or the spelling of numbers."""
+    """Compute the id of an experiment, `<name>-<8 hex>`; the order of keys and 1 or 1.0 do not matter."""
     content = included(cfg)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return f"{content['name']}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
 
 
 def included(cfg: DictConfig) -> dict[str, Any]:
-    """The part of a configuration that identifies its experiment, resolved and normalised."""
+    """Select the part of a configuration that identifies its experiment, resolved and normalised."""
     content: Any = OmegaConf.to_container(cfg, resolve=False)
     content.pop("hydra", None)
     callbacks = content.get("callbacks") or {}
@@ -93,12 +93,12 @@ def _change(content: dict[str, Any], key: str, change: Any) -> None:
 
 
 def _blank(value: Any) -> Any:
-    """A constant; a mapping keeps its keys, as other values may interpolate them."""
+    """Replace a value by a constant; a mapping keeps its keys, which other values may interpolate."""
     return {key: _blank(child) for key, child in value.items()} if isinstance(value, dict) else None
 
 
 def _normalised(value: Any) -> Any:
-    """512 and 512.0 are one number, as 1e-3 and 0.001 already are; what is None says nothing."""
+    """Write 512.0 as 512, and drop keys whose value is None."""
     if isinstance(value, dict):
         return {str(key): _normalised(child) for key, child in value.items() if child is not None}
     if isinstance(value, list):
@@ -112,21 +112,21 @@ ALL = "all"
 
 
 def targets_of(target: Any, sources: Sequence[str]) -> list[str]:
-    """Names of the sources that `target` asks for, in the order of the data's sources.
+    """List the sources that `target` names, in the order of the data's sources.
 
     Args:
         target: a name, a list of names, or `all`.
-        sources: of the data.
+        sources: names of the sources of the data.
     """
     if target == ALL:
         return list(sources)
     names = [target] if isinstance(target, str) else [str(name) for name in target or ()]
     known = [name for name in sources if name in names]
-    return known if sorted(known) == sorted(names) else names  # what is wrong stays visible for `check_targets`
+    return known if sorted(known) == sorted(names) else names  # `check_targets` refuses unknown and doubled names
 
 
 def check_targets(target: Any, sources: Sequence[str]) -> None:
-    """Check what `target` asks for.
+    """Check that `target` names sources of the data.
 
     Raises:
         ValueError: when it is empty, names a source twice, or one that the data does not have.
@@ -142,17 +142,17 @@ def check_targets(target: Any, sources: Sequence[str]) -> None:
 
 
 def run_name(target: Any, seed: Any, sources: Sequence[str]) -> str:
-    """Name of a run's folder: `vocals-s42`, `vocals+drums-s42`, `all-s42`."""
+    """Name the folder of a run: `vocals-s42`, `vocals+drums-s42`, `all-s42`."""
     names = targets_of(target, sources)
     is_all = len(names) > 1 and sorted(names) == sorted(sources)
     return f"{ALL if is_all else '+'.join(names)}-s{seed}"
 
 
 def register_resolvers() -> None:
-    """Make `${exp_id:}`, `${targets:}` and `${run_name:}` known to every configuration file."""
+    """Register `${exp_id:}`, `${targets:}` and `${run_name:}` for use in configuration files."""
 
     def targets(*, _root_: Any) -> ListConfig | None:
-        # without a target, as where the identity of an experiment is computed, there are none
+        # the identity of an experiment is computed without a target
         return None if _root_.get("target") is None else ListConfig(targets_of(_root_.target, _root_.data.sources))
 
     def name(*, _root_: Any) -> str:

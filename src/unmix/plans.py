@@ -1,6 +1,6 @@
-"""What a training command has to do, found from its configuration and the files that are there, without torch.
+"""Plans: what a training command has to do, given its configuration and the files on disk.
 
-So the answer "done" costs a second, not the ten that importing everything takes.
+This module does not import torch, so that "done" is printed within a second instead of ten.
 """
 
 import json
@@ -20,7 +20,7 @@ from unmix.reports.tables import print_table
 
 State = Literal["new", "continues", "done", "failed", "running"]
 LENGTHS = ("max_epochs", "max_steps", "max_time")
-# Set by a launcher for its jobs: configuration files that were edited since would make another experiment.
+# Environment variable of a job: the experiment it was planned as. An edited configuration file would change it.
 EXPECTED_EXPERIMENT = "UNMIX_EXPERIMENT"
 
 
@@ -30,8 +30,8 @@ class Plan:
 
     Args:
         cfg: its configuration.
-        experiment: identity.
-        run: its folder.
+        experiment: id of the experiment.
+        run: folder of the run.
         previous: status of the folder; None when there is none.
     """
 
@@ -42,7 +42,7 @@ class Plan:
 
     @property
     def state(self) -> State:
-        """What the command would find."""
+        """State of the run before the command starts."""
         if self.previous is None or self.cfg.fresh:
             return "new"
         if self.previous.is_alive():
@@ -53,24 +53,24 @@ class Plan:
 
     @property
     def is_finished(self) -> bool:
-        """Done, and its evaluation too when it is the experiment's last."""
+        """Whether the run is done, and so is the evaluation that follows the last run of an experiment."""
         return self.state == "done" and not (self.wants_evaluation and self.evaluation is None)
 
     @property
     def wants_evaluation(self) -> bool:
-        """Whether the finished runs of this seed estimate every source, and shall be evaluated."""
+        """Whether the finished runs of this seed estimate every source, and the configuration asks to evaluate them."""
         return bool(self.cfg.evaluation.after_training) and len(self.weights) == len(self.sources)
 
     @property
     def weights(self) -> dict[str, str]:
-        """Digests of the best weights by source, of the finished runs of this seed."""
+        """Digest of the best weights for each source that a finished run of this seed estimates."""
         return {source: found.weights for source, (_, found) in self.finished.items()}
 
     @property
     def finished(self) -> dict[str, tuple[Path, Status]]:
-        """Folder and status of the finished run of this seed that estimates a source, by source.
+        """Finished run of this seed for each source: its folder and status.
 
-        Of several, the one that estimates the fewest others; of those, the one with the lowest val/loss.
+        Among several runs, the one with the fewest targets is taken, then the one with the lowest val/loss.
         """
         runs = []
         for folder in sorted(self.run.parent.glob(f"*-s{self.cfg.seed}")):
@@ -85,22 +85,22 @@ class Plan:
         return best
 
     def _targets_of(self, folder: Path, found: Status) -> list[str]:
-        """Targets of a run; before status.json had them, its folder's name was its one target."""
+        """Targets of a run; the status of an earlier version does not say, but the name of its folder does."""
         return list(found.targets) or [folder.name.rpartition("-s")[0]]
 
     @property
     def sources(self) -> list[str]:
-        """All sources of the data: what one experiment estimates, and museval scores together."""
+        """All sources of the data."""
         return list(self.cfg.data.sources)
 
     @property
     def targets(self) -> list[str]:
-        """What this run estimates."""
+        """Sources that this run estimates."""
         return targets_of(self.cfg.target, self.sources)
 
     @property
     def evaluation(self) -> Path | None:
-        """Folder of the finished evaluation of exactly these weights."""
+        """Folder of the finished evaluation of exactly these weights; None when there is none."""
         wanted = {"weights": self.weights, "subset": "test", "separator": OmegaConf.to_container(self.cfg.separator)}
         for path in sorted(self.run.parent.glob("eval/*/summary.json")):
             summary = json.loads(path.read_text(encoding="utf-8"))
@@ -121,7 +121,7 @@ class Plan:
 
 
 def plan(cfg: DictConfig) -> Plan:
-    """What there is to do for one configuration.
+    """Plan the job of one configuration.
 
     Raises:
         ValueError: when its status is damaged, or a launcher planned another experiment.
@@ -137,7 +137,7 @@ def plan(cfg: DictConfig) -> Plan:
 
 
 def plan_all(cfgs: Sequence[DictConfig]) -> list[Plan]:
-    """Plans of all jobs of a command.
+    """Plan all jobs of a command.
 
     Raises:
         ValueError: when two of them would write into one folder.
@@ -153,18 +153,19 @@ def plan_all(cfgs: Sequence[DictConfig]) -> list[Plan]:
 
 
 def settled(cfg: DictConfig) -> DictConfig:
-    """A copy with `fresh` and `retry` cleared, for planning again after the run."""
+    """Copy a configuration with `fresh` and `retry` cleared, for planning again after the run."""
     copy = cfg.copy()
     copy.fresh = copy.retry = False
     return copy
 
 
 def requested_length(cfg: DictConfig) -> dict[str, Any]:
+    """Limits of a training: max_epochs, max_steps and max_time."""
     return {name: cfg.trainer.get(name) for name in LENGTHS}
 
 
 def is_done(previous: Status, length: dict[str, Any]) -> bool:
-    """Whether a run ended by itself at this length or a longer one."""
+    """Tell whether a run is complete at this length: it reached it, or early stopping ended it."""
     if previous.state != "done":
         return False
     reached = previous.length or {}
@@ -172,7 +173,7 @@ def is_done(previous: Status, length: dict[str, Any]) -> bool:
 
 
 def _limit(value: Any) -> float:
-    """A number that compares; none at all is infinite. `max_time` is DD:HH:MM:SS."""
+    """Convert a limit to a number, infinity when there is none; `max_time` is DD:HH:MM:SS, in seconds."""
     if isinstance(value, str):
         days, hours, minutes, seconds = (int(part) for part in value.split(":"))
         return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
@@ -180,7 +181,7 @@ def _limit(value: Any) -> float:
 
 
 def print_evaluations(plans: Sequence[Plan]) -> None:
-    """The table of every experiment among the plans that has been evaluated, and where its files are."""
+    """Print the scores of every evaluated experiment among the plans, and the paths of its files."""
     found = dict.fromkeys(one.evaluation for one in plans if one.wants_evaluation)
     for where in filter(None, found):
         summary = json.loads((where / "summary.json").read_text(encoding="utf-8"))

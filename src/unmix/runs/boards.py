@@ -1,4 +1,4 @@
-"""An evaluation on the boards that loggers are: scores, box plot, clips."""
+"""Logs an evaluation to W&B, TensorBoard or any Lightning logger."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from unmix.evaluation.summary import Summary
 
 
 def show_scores(board: Any, summary: Summary, where: EvaluationFolder) -> None:
-    """Log medians as `test/<target>/sdr`; where the logger takes them also all scores, box plot and passages."""
+    """Log medians as `test/<target>/sdr`, and to W&B and TensorBoard also all scores, the box plot and clips."""
     medians = summary.medians[summary.method]
     values = {f"test/{target}/{metric.lower()}": medians[target][metric] for target in medians for metric in METRICS}
     if not hasattr(board, "log_summary"):  # one of Lightning's own

@@ -1,4 +1,4 @@
-"""From nodes of a configuration to the objects they name."""
+"""Builds the objects that the nodes of a configuration name."""
 
 import logging
 import os
@@ -11,6 +11,7 @@ import torch
 from hydra.utils import instantiate
 from lightning_utilities.core.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from unmix import plugins as packages
 from unmix.data.datamodule import SeparationDataModule
@@ -25,7 +26,7 @@ from unmix.weights.find import find_checkpoints
 
 
 def make_datamodule(data: Mapping[str, Any], **overrides: Any) -> SeparationDataModule:
-    """The data module of a configuration.
+    """Build the data module of a configuration.
 
     Raises:
         ValueError: when no root was given.
@@ -40,7 +41,7 @@ def make_datamodule(data: Mapping[str, Any], **overrides: Any) -> SeparationData
 
 
 def make_module(cfg: DictConfig, datamodule: SeparationDataModule) -> SeparationModule:
-    """Model, objective and optimisation, ready to train; the same for the same seed."""
+    """Build model, objective and optimisation, ready to train; the initial weights follow from the seed."""
     torch.manual_seed(cfg.seed)  # the initial weights
     module = build_module(cfg)
     if hasattr(module.model, "prepare"):
@@ -83,12 +84,12 @@ def load_weights(module: SeparationModule, checkpoint: Checkpoint) -> None:
 
 
 def trainer_arguments(cfg: DictConfig) -> dict[str, Any]:
-    """Lightning's words for the devices of `trainer`, checked; raises ValueError as `check_arguments`."""
+    """Convert `trainer` to the arguments of Lightning's Trainer; raises ValueError as `check_arguments`."""
     return check_arguments(**{str(name): value for name, value in cfg.trainer.items() if name != "_target_"})
 
 
 def _device(cfg: DictConfig) -> torch.device:
-    """The device that this process trains on."""
+    """Device that this process trains on."""
     arguments = trainer_arguments(cfg)
     if arguments["accelerator"] != "gpu":
         return torch.device("cpu")
@@ -97,7 +98,7 @@ def _device(cfg: DictConfig) -> torch.device:
 
 
 def build_module(cfg: DictConfig) -> SeparationModule:
-    """Model, objective and optimisation as configured."""
+    """Build model, objective and optimisation as configured."""
     return SeparationModule(
         instantiate(cfg.model, _convert_="all"),  # plain lists, as a checkpoint gives them to the same class
         instantiate(cfg.objective, _convert_="all"),
@@ -109,15 +110,15 @@ def build_module(cfg: DictConfig) -> SeparationModule:
 def check_model(cfg: DictConfig) -> SeparationModule:
     """Check that the configured model keeps the contract, suits the data, and can be trained by the objective.
 
-    Models of plugins also separate a second of noise, and where model or objective is of a plugin, the losses of noise
-    are computed; those of this project are known to work.
+    A model of a plugin must also separate a second of noise, and with a model or objective of a plugin, the losses of
+    noise are computed.
 
     Returns:
-        A module to look at, not to train.
+        A module for inspection, not for training.
     Raises:
         ValueError: naming the key to change.
     """
-    module = _build_to_look_at(cfg)
+    module = _build_for_inspection(cfg)
     targets = targets_of(cfg.target, cfg.data.sources)
     if set(module.targets) != set(targets):
         raise ValueError(
@@ -156,14 +157,14 @@ def _class_of(cfg: DictConfig) -> str:
 
 
 def plain(cfg: DictConfig, datamodule: SeparationDataModule) -> dict[str, Any]:
-    """The resolved configuration as plain containers, with the data's folder absolute."""
+    """Resolve a configuration to plain containers, with an absolute path of the data."""
     config = OmegaConf.to_container(cfg, resolve=True)
     config["data"]["root"] = str(datamodule.root.resolve())  # type: ignore[index, call-overload]
     return config  # type: ignore[return-value]
 
 
 def quiet_lightning() -> None:
-    """Keep Lightning's notes on hardware and on itself out of the log; its warnings stay."""
+    """Silence Lightning's messages about hardware and itself, but not its warnings."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -175,19 +176,19 @@ def rank() -> int:
 
 
 def leave_process_group() -> None:
-    """Leave the ranks of a training: what follows runs on the first alone, or in another group."""
+    """Destroy the process group of a training, so that rank 0 can continue alone or start another."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
 def make_loggers(nodes: DictConfig | None, job: Job) -> list[Any]:
-    """Build the loggers of a configuration: those of this project for one job, any other of Lightning's as it is."""
+    """Build the loggers of a configuration; those of this project also receive the job."""
     built = instantiate(nodes or {}).values()
     return [make(job) if isinstance(make, partial) else make for make in built if make is not None]
 
 
 def configure_loggers(loggers: Sequence[Any], config: dict[str, Any]) -> None:
-    """Give every logger the configuration, Lightning's own as hyperparameters."""
+    """Log the configuration; Lightning's own loggers receive it as hyperparameters."""
     for logger in loggers:
         if hasattr(logger, "log_configuration"):
             logger.log_configuration(config)
@@ -195,21 +196,26 @@ def configure_loggers(loggers: Sequence[Any], config: dict[str, Any]) -> None:
             logger.log_hyperparams(config)
 
 
+def num_parameters(module: nn.Module) -> int:
+    """Count the parameters that training changes."""
+    return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
+
+
 def count_parameters(cfg: DictConfig) -> int:
-    """Number of parameters that training changes."""
-    return sum(weight.numel() for weight in _build_to_look_at(cfg).parameters() if weight.requires_grad)
+    """Count the parameters that training changes, without building the module on a device."""
+    return num_parameters(_build_for_inspection(cfg))
 
 
-def _build_to_look_at(cfg: DictConfig) -> SeparationModule:
-    """Build a module that is not trained, and leave the random numbers of this process as they are.
+def _build_for_inspection(cfg: DictConfig) -> SeparationModule:
+    """Build a module for inspection, without drawing from the random numbers of this process.
 
-    Models of this project go to the device `meta`, which takes no memory; those of plugins may read values of tensors
-    where they are built, and `meta` has none.
+    Models of this project are built on the device `meta`, which takes no memory; those of plugins on the CPU, because
+    they may read values of tensors when they are built, and `meta` has none.
     """
     with torch.random.fork_rng(devices=[]), torch.device("cpu" if _is_plugin(cfg) else "meta"):
         return build_module(cfg)
 
 
 def _is_plugin(cfg: DictConfig) -> bool:
-    """Whether model or objective are of a user's package."""
+    """Whether the model or the objective is of a user's package."""
     return packages.is_plugin(cfg.model._target_) or packages.is_plugin(cfg.objective._target_)

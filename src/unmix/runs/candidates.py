@@ -1,4 +1,4 @@
-"""What `ckpt` of evaluate.py names: one separator, made of one network a target, or several side by side."""
+"""Candidates: the separators that `ckpt` of evaluate.py names."""
 
 import glob
 import logging
@@ -26,15 +26,15 @@ ORACLE = "oracle:"  # what an entry of `ckpt` begins with then
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is evaluated.
+    """A separator to evaluate.
 
     Args:
-        method: its name in tables.
-        targets: of its estimates.
-        data: configuration of the data it knows; None when it knows none.
-        weights: a digest per target, or what else tells it from others.
-        said: where it comes from.
-        test: makes what separates; reads the weights.
+        method: name in tables.
+        targets: names of the estimated sources.
+        data: configuration of the data it was trained on; None when unknown.
+        weights: digest of the weights of each target, or what else identifies the separator.
+        said: checkpoint of each target.
+        test: makes the test module; loads the weights.
         parent: folder of its evaluations.
     """
 
@@ -48,14 +48,14 @@ class Candidate:
 
 
 def candidates(cfg: DictConfig) -> list[Candidate]:
-    """All that `cfg.ckpt` names.
+    """Find all candidates that `cfg.ckpt` names.
 
-    Entries of a list that hold all targets, each by itself, are one candidate each; so are those that a pattern
-    matches, and what else it matches is left out with a warning. Other entries together make one.
+    When every entry of a list holds all targets, each is a candidate; otherwise the entries are joined into one. Of the
+    paths that a pattern matches, each that holds all targets is a candidate, and others are left out with a warning.
 
     Raises:
-        FileNotFoundError: when nothing is there.
-        ValueError: on an unknown oracle, or one separator that lacks a target.
+        FileNotFoundError: when there is no checkpoint.
+        ValueError: on an unknown oracle, or a separator that lacks a target.
     """
     ckpt: Any = OmegaConf.to_container(cfg.ckpt) if OmegaConf.is_list(cfg.ckpt) else cfg.ckpt
     entries = [str(one) for one in (ckpt if isinstance(ckpt, list) else _matches(ckpt))]
@@ -71,7 +71,7 @@ def candidates(cfg: DictConfig) -> list[Candidate]:
 
 
 def candidate(cfg: DictConfig, ckpt: Any, method: str | None = None, parent: Path | None = None) -> Candidate:
-    """One separator; `cfg` has `separator`, `evaluation` and `paths.out`, of an oracle also `data`.
+    """Make one candidate; `cfg` has `separator`, `evaluation` and `paths.out`, for an oracle also `data`.
 
     Raises:
         FileNotFoundError, ValueError: as `candidates`.
@@ -102,14 +102,14 @@ def candidate(cfg: DictConfig, ckpt: Any, method: str | None = None, parent: Pat
         weights["residual"], method = "mixture - the others", f"{method}, {' + '.join((*targets, RESIDUAL))}"
     paths = {target: str(item.path) for target, item in located.items()}
     known = (item.config["data"] for item in located.values())
-    data = next((node for node in known if node["root"] is not None), None)  # files of Open-Unmix's do not say
+    data = next((node for node in known if node["root"] is not None), None)  # None for Open-Unmix's own files
     if data is not None:
         _check_classes(data, "ckpt: data", trusted)
     return Candidate(method, targets, data, weights, paths, test, parent)
 
 
 def _check_classes(node: Any, name: str, trusted: Sequence[str]) -> None:
-    """Refuse a checkpoint whose data would import a class of a package that is not allowed."""
+    """Refuse a checkpoint whose data configuration names a class of a package that is not allowed."""
     if isinstance(node, dict):
         if "_target_" in node:
             plugins.locate(node["_target_"], name, trusted)
@@ -135,27 +135,27 @@ def _matches(ckpt: str) -> list[str]:
 
 
 def _lacks(entry: str, *, can_be_nothing: bool) -> list[str]:
-    """What this entry by itself does not hold."""
+    """List the sources that an entry lacks."""
     if entry.startswith(ORACLE):
         return []
     try:
         found = find_checkpoints(entry)
     except FileNotFoundError:
-        if can_be_nothing:  # whatever else lies there, and experiments that have just begun
+        if can_be_nothing:  # a pattern also matches other folders, and experiments without a checkpoint yet
             return ["checkpoints"]
         raise
     return [target for target in _sources(found) if target not in found]
 
 
 def _unlike_names(found: list[Candidate], entries: list[str]) -> list[Candidate]:
-    """Named as they were given where short names would be alike."""
+    """Name candidates as they were given when their short names are not unique."""
     if len({one.method for one in found}) == len(found):
         return found
     return [replace(one, method=entry) for one, entry in zip(found, entries, strict=True)]
 
 
 def _complete(ckpt: Any, residual: bool) -> dict[str, Checkpoint]:
-    """Checkpoints of all targets: museval scores them together, or not at all; or of some, and a residual."""
+    """Find the checkpoints of all sources, which museval scores together; with `residual`, of some sources."""
     found = find_checkpoints(ckpt)
     missing = [target for target in _sources(found) if target not in found]
     if residual and not missing:
@@ -171,10 +171,10 @@ def _complete(ckpt: Any, residual: bool) -> dict[str, Checkpoint]:
 
 
 def _with_sdr(target: str, item: Checkpoint) -> str:
-    """A target, and what its training knows of it, which needs no other."""
+    """Describe a target by its name and the SDR of its validation."""
     return f"{target} (val/sdr {item.metrics['val/sdr']:.2f} dB)" if "val/sdr" in item.metrics else target
 
 
 def _sources(found: dict[str, Checkpoint]) -> list[str]:
-    """The sources of the data that the networks were trained on."""
+    """Sources of the data that the models were trained on."""
     return list(next(iter(found.values())).config["data"].get("sources", SOURCES))

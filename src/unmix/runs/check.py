@@ -1,4 +1,4 @@
-"""python src/check.py: what a data set holds, what is wrong with it, and what an epoch of it would be."""
+"""python src/check.py: reports the content and the errors of a data set, and the size of an epoch."""
 
 import math
 import statistics
@@ -21,7 +21,7 @@ _NOT_THE_SUM_DB = -20.0  # a mixture of its own mastering, or a wrong file
 
 @dataclass(frozen=True)
 class CheckJob:
-    """A look at a data set."""
+    """A prepared check of a data set."""
 
     cfg: DictConfig
     datamodule: SeparationDataModule

@@ -1,4 +1,4 @@
-"""python src/evaluate.py: the scores of a separator, also at the end of an experiment's fourth training."""
+"""python src/evaluate.py: scores a separator; also called after the last training of an experiment."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class EvaluateJob:
-    """A checked evaluation: the separators, and the data of each."""
+    """A prepared evaluation: the separators, and the configuration of the data of each."""
 
     cfg: DictConfig
     candidates: list[Candidate]
@@ -61,7 +61,7 @@ class EvaluateJob:
 
 
 def prepare(cfg: DictConfig) -> EvaluateJob:
-    """Check settings, and find checkpoints and the data of each.
+    """Check the settings, and find the checkpoints and their data.
 
     Raises:
         FileNotFoundError: when there are no checkpoints.
@@ -78,22 +78,22 @@ def prepare(cfg: DictConfig) -> EvaluateJob:
 
 
 def after_training(plan: Plan) -> None:
-    """Evaluate the runs of a seed when they estimate all sources; of several jobs that end together, one does it."""
+    """Evaluate the runs of a seed once they estimate all sources; one of several jobs that end together does it."""
     if not plan.wants_evaluation or plan.evaluation is not None:
         return
     ckpt = list(dict.fromkeys(folder / "checkpoints" / "best.ckpt" for folder, _ in plan.finished.values()))
     cfg = plan.cfg.copy()
-    # several ranks would have to be started, and what starts them is this whole command
+    # on one device: further ranks would be started by running this training command again
     cfg.evaluation.update(gpus=0 if cfg.evaluation.gpus == 0 else None, cpu_processes=1)
     one = candidate(cfg, ckpt, plan.experiment, plan.run.parent / "eval")
     _evaluate(one, cfg, _prepared(one.data, cfg), subset="test", on_busy="skip")
 
 
 def _datas(found: Sequence[Candidate], data: Any) -> list[Any]:
-    """The data each is evaluated on: that of the command line, its own, or that of another which knows some.
+    """Choose the data of each candidate: from the command line, its own, or that of another candidate.
 
     Raises:
-        ValueError: when nobody knows any.
+        ValueError: when no data are known.
     """
     known = [data or one.data for one in found]
     if not any(known):
@@ -113,7 +113,7 @@ def _prepared(data: Any, cfg: DictConfig) -> SeparationDataModule:
 def _evaluate(
     one: Candidate, cfg: DictConfig, datamodule: SeparationDataModule, *, subset: str, on_busy: str
 ) -> tuple[Summary, EvaluationFolder] | None:
-    """In <parent>/<data>-<subset>-<6 hex>: other weights, data or settings are another folder, no score goes stale."""
+    """Evaluate one separator in <parent>/<data>-<subset>-<6 hex>; other weights, data or settings go elsewhere."""
     tracks = getattr(datamodule.splits, subset)
     if not tracks:
         raise ValueError(f"subset: got {subset!r}, which has no track in {datamodule.root}")
@@ -121,7 +121,7 @@ def _evaluate(
         "weights": one.weights,
         "data": datamodule.splits.fingerprint(),
         "subset": subset,
-        "format": 2,  # of the files; other files are no scores of ours
+        "format": 2,  # version of the files in the folder
         "separator": OmegaConf.to_container(cfg.separator),
     }
     code = hashlib.sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:6]
@@ -191,7 +191,7 @@ def _show(summary: Summary, where: EvaluationFolder, how: DictConfig) -> None:
 
 
 def _compare(pairs: Sequence[tuple[Summary, EvaluationFolder]], cfg: DictConfig) -> None:
-    """One table, one page."""
+    """Print one table and write one page of several evaluations."""
     summaries = [summary for summary, _ in pairs]
     print_methods(comparison.medians(summaries), summaries[0].num_tracks)
     code = hashlib.sha256(" ".join(str(where.path.resolve()) for _, where in pairs).encode()).hexdigest()[:6]

@@ -1,4 +1,4 @@
-"""python src/export.py: trained networks in the form that others read."""
+"""python src/export.py: writes trained models in formats that other programs read."""
 
 import logging
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ FORMATS = ("umx", "safetensors")
 
 @dataclass(frozen=True)
 class ExportJob:
-    """Models, and where they go."""
+    """A prepared export: the checkpoints, the format and the path to write."""
 
     format: str
     checkpoints: list[Checkpoint]
@@ -34,12 +34,12 @@ class ExportJob:
 
 
 def prepare(cfg: DictConfig) -> ExportJob:
-    """Check format and result, and find the checkpoints.
+    """Check the format and the path, and find the checkpoints.
 
     Raises:
         ValueError: on an unknown format, or a model of a plugin that was not named.
         FileNotFoundError: when there are no checkpoints.
-        FileExistsError: when the result is there already.
+        FileExistsError: when the path exists already.
     """
     if cfg.format not in FORMATS:
         raise ValueError(errors.unknown("format", cfg.format, FORMATS))

@@ -1,4 +1,4 @@
-"""python src/leaderboard.py: every run, job and evaluation under paths.out."""
+"""python src/leaderboard.py: compares all runs, jobs and evaluations under paths.out."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from unmix.reports.leaderboard import Leaderboard, Row
 
 @dataclass(frozen=True)
 class LeaderboardJob:
-    """What was found, and where the page goes."""
+    """A leaderboard that has been read, and the folder to write it to."""
 
     leaderboard: Leaderboard
     rows: list[Row]

@@ -1,4 +1,4 @@
-"""dry_run=true: what every job would do, and start none."""
+"""dry_run=true: prints what every job would do, and starts none."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from unmix.training.trainer import num_processes
 
 
 def show(cfgs: Sequence[DictConfig]) -> None:
-    """Print a line a job: folder, network, devices, and whether it is new, continues or is done."""
+    """Print one line per job: folder, number of parameters, batch size, devices and state."""
     plans = plan_all(cfgs)
     table = Table(title=f"{len(plans)} jobs, none started (dry_run=true)", title_justify="left")
     for name in ("run", "parameters", "batch", "devices", "state"):

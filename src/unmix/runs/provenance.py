@@ -1,4 +1,4 @@
-"""What a training run says of itself: in its folder, in its checkpoints, and to who started it."""
+"""Provenance of a training run: what its folder, its checkpoints and its log say about it."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ from unmix.data.datamodule import SeparationDataModule
 from unmix.experiments import folder
 from unmix.experiments.status import Status
 from unmix.plans import Plan, plan
-from unmix.runs.build import count_parameters
+from unmix.runs.build import num_parameters
 from unmix.training.checkpoints import BEST
 from unmix.weights.checkpoint import Checkpoint
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def record(
     planned: Plan, config: dict[str, Any], datamodule: SeparationDataModule, targets: Sequence[str]
 ) -> dict[str, Any]:
-    """What every checkpoint says of its run; `targets` in the order of the model's output."""
+    """Facts of the run that every checkpoint contains; `targets` in the order of the model's output."""
     return {
         "config": config,
         "experiment": planned.experiment,
@@ -36,10 +36,10 @@ def record(
     }
 
 
-def derived(cfg: DictConfig, datamodule: SeparationDataModule) -> dict[str, Any]:
-    """What follows from a configuration and is asked for all the same."""
+def derived(cfg: DictConfig, datamodule: SeparationDataModule, module: torch.nn.Module) -> dict[str, Any]:
+    """Facts that follow from configuration and data, for loggers."""
     return {
-        "parameters": count_parameters(cfg),
+        "parameters": num_parameters(module),
         "effective_batch": datamodule.batch_size * int(cfg.trainer.get("accumulate_grad_batches") or 1),
         "steps_per_epoch": datamodule.steps_per_epoch,
         "training_tracks": len(datamodule.splits.train),
@@ -49,7 +49,7 @@ def derived(cfg: DictConfig, datamodule: SeparationDataModule) -> dict[str, Any]
 
 
 def write_provenance(run: Path, config: dict[str, Any], start: Checkpoint | None) -> None:
-    """config.yaml and env.json; says what of the environment changed since the run was begun."""
+    """Write config.yaml and env.json; warn about changes of the environment since the run was started."""
     now = folder.environment(
         threads=torch.get_num_threads(), cuda=torch.version.cuda, gpus=_gpus(), diff=folder.git_diff()
     )
@@ -83,10 +83,9 @@ def say_what_begins(
     git = folder.git_state()
     code = f"{git['sha'][:9]}{' (changed)' if git['dirty'] else ''}" if git else "not under git"
     device = f"{trainer.world_size} x {trainer.strategy.root_device.type}, {torch.get_num_threads()} CPU threads"
-    parameters = sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
     batches = f"{datamodule.steps_per_epoch} batches of {datamodule.batch_size} an epoch"
     log.info("%s: %s", planned.run, where)
-    log.info("  %s parameters, %s, %s, code %s", f"{parameters:,}", batches, device, code)
+    log.info("  %s parameters, %s, %s, code %s", f"{num_parameters(module):,}", batches, device, code)
 
 
 def say_what_came_out(planned: Plan, final: Status) -> None:

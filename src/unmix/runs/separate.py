@@ -1,4 +1,4 @@
-"""python src/separate.py: the stems of songs, at the songs' own rate, length and channels."""
+"""python src/separate.py: writes the stems of songs, with the rate, length and channels of each song."""
 
 import glob
 import logging
@@ -30,7 +30,7 @@ RESIDUAL = "residual"
 
 @dataclass(frozen=True)
 class Song:
-    """A file, and the part of it that is separated: `first` sample and how many, at its own rate."""
+    """An audio file, and the part of it to separate: `num_samples` from sample `first` on, at its own rate."""
 
     path: Path
     rate: int
@@ -41,7 +41,7 @@ class Song:
 
 @dataclass(frozen=True)
 class SeparateJob:
-    """Checked songs, and the separator of their stems."""
+    """A prepared separation: songs, the loaded separator, and the targets to write."""
 
     cfg: DictConfig
     songs: list[Song]
@@ -68,7 +68,7 @@ class SeparateJob:
 
 
 def prepare(cfg: DictConfig) -> SeparateJob:
-    """Check inputs and stems, and load the models.
+    """Check the input and the files to write, and load the models.
 
     Raises:
         FileNotFoundError: when a song or checkpoint is not there.
@@ -96,7 +96,7 @@ def prepare(cfg: DictConfig) -> SeparateJob:
 
 
 def _check_outputs(cfg: DictConfig, songs: list[Song], targets: list[str], sample_rate: int) -> None:
-    """Refuse two songs that would share a stem's file, and files that are there already."""
+    """Refuse to write one file for two songs, or to replace an existing file."""
     outputs: dict[Path, Path] = {}
     for song in songs:
         ratio(song.rate, sample_rate)
@@ -112,7 +112,7 @@ def _check_outputs(cfg: DictConfig, songs: list[Song], targets: list[str], sampl
 def _separated(
     separator: Separator, num_targets: int, song: Song, exact_seconds: float
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Blocks of (mixture, estimates of the targets): (channels, samples) and (targets, channels, samples)."""
+    """Separate a song; yields blocks of mixture (channels, samples) and estimates (targets, channels, samples)."""
     file = pcm.FloatReader(song.path)
     width = separator.num_channels
     groups = [range(first, min(first + width, song.channels)) for first in range(0, song.channels, width)]
@@ -139,7 +139,7 @@ def _separated(
 
 
 def _named(cfg: DictConfig, targets: list[str], mixture: Tensor, estimates: Tensor) -> dict[str, Tensor]:
-    """What is written: targets or sums of them, and what they leave of the mixture."""
+    """Stems to write by name: the targets or sums of them, and the residual if asked for."""
     by_target = dict(zip(targets, estimates, strict=True))
     if cfg.aggregate:
         named = {
@@ -210,7 +210,7 @@ def _song(path: Path, start: float, duration: float | None) -> Song:
 
 
 def _stem_path(cfg: DictConfig, source: Path, name: str) -> Path:
-    """`song.wav` -> `song.vocals.wav`, next to it or in `out`."""
+    """Path of a stem: `song.wav` -> `song.vocals.wav`, next to the song or in `out`."""
     folder = source.parent if cfg.out is None else Path(cfg.out)
     return folder / f"{source.stem}.{name}.{cfg.format}"
 

@@ -1,4 +1,4 @@
-"""Files of stems, written block by block; whole or not there."""
+"""Writing of stems to audio files, block by block."""
 
 import logging
 from contextlib import ExitStack
@@ -14,7 +14,7 @@ from unmix.files import replacing
 
 log = logging.getLogger(__name__)
 
-# By format, bits as the user says them -> libsndfile's word.
+# format -> bits -> libsndfile's name of the subtype
 FORMATS = {
     "wav": {"16": "PCM_16", "24": "PCM_24", "float": "FLOAT"},
     "flac": {"16": "PCM_16", "24": "PCM_24"},
@@ -22,7 +22,7 @@ FORMATS = {
 
 
 def subtype_of(format_: str, bits: str) -> str:
-    """Raises ValueError on what cannot be written."""
+    """Name libsndfile's subtype for a format and bits; raises ValueError when they cannot be written."""
     if format_ not in FORMATS:
         raise ValueError(errors.unknown("format", format_, FORMATS))
     if bits not in FORMATS[format_]:
@@ -31,15 +31,15 @@ def subtype_of(format_: str, bits: str) -> str:
 
 
 class StemWriter:
-    """StemWriter of a song under way: they get their names when the last block is written.
+    """Context that writes the stems of a song; files appear under their names when all blocks are written.
 
     Args:
-        paths: by name of the stem; their ending names the format.
-        rate: Hz.
-        channels: of each.
+        paths: file of each stem; the ending names the format.
+        rate: sample rate in Hz.
+        channels: number of channels of each file.
         subtype: see `subtype_of`.
     Raises:
-        OSError: when they cannot be written; nothing is left under the names then.
+        OSError: when a file cannot be written; no file is left then.
     """
 
     def __init__(self, paths: dict[str, Path], rate: int, channels: int, subtype: str) -> None:
@@ -67,7 +67,7 @@ class StemWriter:
         return self
 
     def write(self, blocks: dict[str, Tensor]) -> None:
-        """The next samples of every stem, (channels, samples) each."""
+        """Write the next samples of every stem, (channels, samples) each."""
         for name, block in blocks.items():
             samples = block.T.contiguous().numpy()
             if self.subtype != "FLOAT":

@@ -1,4 +1,4 @@
-"""The jobs of a sweep as processes: which devices each gets, what the terminal shows, what comes back."""
+"""Runs the jobs of a sweep as processes: their devices, the progress on the terminal, their results."""
 
 import os
 import sys
@@ -25,7 +25,7 @@ class JobFailed(RuntimeError):
 
 
 def command(command: Command, cfgs: Sequence[DictConfig]) -> int:
-    """Run the jobs of a command line, each composed once, those not done also checked; returns the exit code."""
+    """Run the jobs of a command line, which are composed and prepared already; returns the exit code."""
     launcher = command.hydra.launcher
     outcomes = run(
         plan_all(cfgs),
@@ -41,7 +41,7 @@ def command(command: Command, cfgs: Sequence[DictConfig]) -> int:
 
 
 def _with_config_dir(overrides: Sequence[str], config_dir: str | None) -> list[str]:
-    """Arguments of a job: the user's folder of configurations, and overrides, to which more may be added."""
+    """Command line of a job: the user's folder of configurations, then the overrides, to which more may be appended."""
     return [*([] if config_dir is None else ["--config-dir", str(Path(config_dir).resolve())]), *overrides]
 
 
@@ -54,7 +54,7 @@ def launch(
     sweep_dir: Path,
     first_number: int,
 ) -> list[float | Exception | None]:
-    """Run jobs that a sweeper of Hydra's found; see `run`."""
+    """Run jobs chosen by one of Hydra's sweepers; see `run`."""
     plans = plan_all([compose("train", overrides, config_dir=config_dir) for overrides in job_overrides])
     arguments = [_with_config_dir(overrides, config_dir) for overrides in job_overrides]
     return run(plans, arguments, slots=slots, fail_fast=fail_fast, sweep_dir=sweep_dir, first_number=first_number)
@@ -72,17 +72,17 @@ def run(
     """Run all jobs of a sweep that are not done yet.
 
     Args:
-        plans: of the jobs.
-        job_arguments: command line of each.
-        slots: jobs at a time, or `auto`.
-        fail_fast: start no further job after one failed.
-        sweep_dir: logs of the jobs, and jobs.jsonl, one line per change.
-        first_number: of the first job.
+        plans: plans of the jobs.
+        job_arguments: command line of each job.
+        slots: number of jobs at a time, or `auto`.
+        fail_fast: whether no further job starts after a failure.
+        sweep_dir: folder for the logs of the jobs and jobs.jsonl, which has one line per change of state.
+        first_number: number of jobs before these.
     Returns:
-        By job the best val/loss, None when it did not get to one, or why it failed.
+        For each job its best val/loss, None when it has none yet, or the error that ended it.
     Raises:
         ValueError: on more slots than the GPUs allow.
-        Interrupted: when a signal ended it; the same command goes on.
+        Interrupted: on a signal; the same command continues.
     """
     devices = Devices(plans, slots)
     rows = [
@@ -107,13 +107,13 @@ def run(
 
 
 def _label(overrides: Sequence[str], all_overrides: Sequence[Sequence[str]]) -> str:
-    """What tells this job from the others."""
+    """Overrides that distinguish this job from the others."""
     shared = set.intersection(*map(set, all_overrides)) if len(all_overrides) > 1 else set()
     return " ".join(override for override in overrides if override not in shared) or "the only job"
 
 
 def _is_needed(cfg: DictConfig) -> bool:
-    """Asked when its turn has come: another process may have done it meanwhile."""
+    """Tell right before a job starts whether it is still needed; another process may have finished it."""
     now = plan(cfg)
     return not now.is_finished and now.state != "failed"
 
@@ -127,13 +127,14 @@ def _outcome(one: Plan, job: pool.Job) -> float | Exception | None:
 
 def _last_line(path: Path) -> str:
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
-    return lines[-1] if lines else "ended without a word"
+    return lines[-1] if lines else "no message in its log"
 
 
 class Devices:
-    """How GPUs and CPU threads are divided among slots: by the machine and the command, never by what is left to do.
+    """Division of GPUs and CPU threads among slots.
 
-    Another number of threads changes the last bits of a result.
+    It depends on the machine and the command, never on the number of unfinished jobs: another number of threads would
+    change the last bits of a result.
     """
 
     def __init__(self, plans: Sequence[Plan], slots: Any) -> None:
@@ -159,7 +160,7 @@ class Devices:
         return slots
 
     def environment(self, experiment: str, slot: int) -> dict[str, str]:
-        """Of a job in this slot."""
+        """Environment variables for a job of an experiment in this slot."""
         added = {EXPECTED_EXPERIMENT: experiment, "PYTHONUNBUFFERED": "1"}
         if self.slots > 1:
             added["OMP_NUM_THREADS"] = str(self.threads)

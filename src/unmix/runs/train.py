@@ -1,4 +1,4 @@
-"""python src/train.py: one run of one experiment; the same command again goes on with it."""
+"""python src/train.py: trains one run of an experiment; the same command again resumes it."""
 
 import logging
 import os
@@ -203,7 +203,7 @@ def _make_trainer(
     callbacks["checkpoints"].record = record(planned, config, datamodule, module.targets)
     callbacks["status"] = StatusUpdates(update, callbacks["checkpoints"])
     loggers = make_loggers(planned.cfg.logger, _job(planned))
-    facts = derived(planned.cfg, datamodule)
+    facts = derived(planned.cfg, datamodule, module)
     configure_loggers(loggers, {**config, "derived": facts})
     trainer: Trainer = instantiate(
         planned.cfg.trainer,
