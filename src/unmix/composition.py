@@ -1,5 +1,6 @@
 """Composition of the configuration of every job, checked against the constructors that receive it."""
 
+import copy
 import inspect
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from unmix import errors, plugins, schema
 
@@ -65,6 +66,7 @@ class Command:
         is_sweep: whether there may be several jobs.
         jobs: overrides of each job; empty when a sweeper other than Hydra's basic one chooses them.
         config_dir: see `compose`.
+        only: configuration of the only job, where `parse` has composed it already.
     """
 
     config_name: str
@@ -72,6 +74,7 @@ class Command:
     is_sweep: bool
     jobs: list[list[str]]
     config_dir: str | None = None
+    only: DictConfig | None = None
 
     @property
     def launcher(self) -> str:
@@ -85,7 +88,7 @@ class Command:
             ValueError: when a value is missing.
         """
         for job in self.jobs:
-            cfg = compose(self.config_name, job, config_dir=self.config_dir)
+            cfg = compose(self.config_name, job, config_dir=self.config_dir) if self.only is None else self.only
             if missing := OmegaConf.missing_keys(cfg):
                 raise ValueError(f"{', '.join(sorted(missing))}: needed; give a value on the command line")
             _check_keys(self.config_name, cfg)
@@ -97,9 +100,11 @@ def parse(config_name: str, overrides: list[str], *, multirun: bool = False, con
     """Parse a command line into jobs; `sweep=...` makes it a sweep, as -m does."""
     parsed = OverridesParser.create().parse_overrides(overrides)
     plain = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
-    node = compose(config_name, plain, with_hydra=True, config_dir=config_dir).hydra
+    composed = compose(config_name, plain, with_hydra=True, config_dir=config_dir)
+    node = composed.hydra
     if not multirun and node.mode != RunMode.MULTIRUN:
-        return Command(config_name, node, is_sweep=False, jobs=[overrides], config_dir=config_dir)
+        only = _without_hydra(composed) if len(plain) == len(overrides) else None  # else Hydra says that it needs -m
+        return Command(config_name, node, is_sweep=False, jobs=[overrides], config_dir=config_dir, only=only)
     if not node.sweeper._target_.endswith(".BasicSweeper"):
         return Command(config_name, node, is_sweep=True, jobs=[], config_dir=config_dir)
     from_file = [f"{key}={value}" for key, value in (node.sweeper.get("params") or {}).items()]
@@ -108,6 +113,14 @@ def parse(config_name: str, overrides: list[str], *, multirun: bool = False, con
     swept = [override for override in parsed if not override.is_hydra_override()]
     jobs = BasicSweeper.split_arguments(swept, None)[0]  # the expansion that Hydra's own sweeper runs
     return Command(config_name, node, is_sweep=True, jobs=jobs, config_dir=config_dir)
+
+
+def _without_hydra(cfg: DictConfig) -> DictConfig:
+    """Copy of a configuration without Hydra's own node."""
+    copied = copy.deepcopy(cfg)
+    with open_dict(copied):
+        del copied["hydra"]
+    return copied
 
 
 def _check_keys(config_name: str, cfg: DictConfig) -> None:

@@ -2,7 +2,7 @@
 
 import glob
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.separation import MakeTest, ModelsTest, OracleTest, SeparationTest
 from unmix.weights import checkpoint
 from unmix.weights.checkpoint import Checkpoint
-from unmix.weights.find import distinct, find_checkpoints, load
+from unmix.weights.find import best_of, distinct, load, read_all
 
 log = logging.getLogger(__name__)
 
@@ -58,38 +58,53 @@ def candidates(cfg: DictConfig) -> list[Candidate]:
         ValueError: on an unknown oracle, or a separator that lacks a target.
     """
     ckpt: Any = OmegaConf.to_container(cfg.ckpt) if OmegaConf.is_list(cfg.ckpt) else cfg.ckpt
+    if isinstance(ckpt, list) and len(ckpt) == 1:
+        (ckpt,) = ckpt
     entries = [str(one) for one in (ckpt if isinstance(ckpt, list) else _matches(ckpt))]
+    is_pattern = isinstance(ckpt, str) and len(entries) > 1
+    found = {entry: _read(entry, can_be_nothing=is_pattern) for entry in entries}
+    if is_pattern and not any(found.values()):
+        read_all(ckpt)  # which says what it has looked for
     if len(entries) > 1 and not cfg.evaluation.residual:
-        lacking = {entry: _lacks(entry, can_be_nothing=isinstance(ckpt, str)) for entry in entries}
+        lacking = {entry: [] if _is_oracle(entry) else _lacks(found[entry]) for entry in entries}
         whole = [entry for entry in entries if not lacking[entry]]
-        if len(whole) == len(entries) or (whole and isinstance(ckpt, str)):
+        if len(whole) == len(entries) or (whole and is_pattern):
             for entry in entries:
                 if lacking[entry]:
                     log.warning("%s: left out, it lacks %s", entry, ", ".join(lacking[entry]))
-            return _unlike_names([candidate(cfg, entry) for entry in whole], whole)
-    return [candidate(cfg, ckpt)]
+            return _unlike_names([candidate(cfg, entry, found[entry]) for entry in whole], whole)
+    return [candidate(cfg, ckpt, [item for entry in entries for item in found[entry]])]
 
 
-def candidate(cfg: DictConfig, ckpt: Any, method: str | None = None, parent: Path | None = None) -> Candidate:
-    """Make one candidate; `cfg` has `separator`, `evaluation` and `paths.out`, for an oracle also `data`.
+def candidate(
+    cfg: DictConfig, ckpt: Any, found: Sequence[Checkpoint], method: str | None = None, parent: Path | None = None
+) -> Candidate:
+    """Make one candidate.
 
+    Args:
+        cfg: has `separator`, `evaluation` and `paths.out`, for an oracle also `data`.
+        ckpt: entry that names it, or several that are joined.
+        found: checkpoints that `ckpt` names.
+        method: name in tables; None is the file name.
+        parent: folder of its evaluations; None is beside its checkpoints, or `paths.out`.
     Raises:
         FileNotFoundError, ValueError: as `candidates`.
     """
     parent = parent or Path(cfg.paths.out) / "evaluations"
-    if isinstance(ckpt, str) and ckpt.startswith(ORACLE):
+    if isinstance(ckpt, str) and _is_oracle(ckpt):
         return _oracle(cfg, ckpt.removeprefix(ORACLE), parent)
     if method is None:
         is_folder = isinstance(ckpt, str) and Path(ckpt).is_dir()
         parent = Path(ckpt) / "eval" if is_folder else parent
         method = Path(ckpt).resolve().name if isinstance(ckpt, str) and not _is_pattern(ckpt) else "checkpoints"
     residual = bool(cfg.evaluation.residual)
-    located = _complete(ckpt, residual)
+    located = _complete(ckpt, found, residual)
     trusted = plugins.check(cfg.get("plugins"))
     for item in distinct(located.values()):
         checkpoint.check_model(item, trusted)
     settings: dict[str, Any] = OmegaConf.to_container(cfg.separator)  # type: ignore[assignment]
-    exact_seconds, targets = settings.pop("exact_seconds"), [name for name in _sources(located) if name in located]
+    exact_seconds = settings.pop("exact_seconds")
+    targets = [name for name in _sources(located.values()) if name in located]
 
     def test(tracks: Sequence[Track], where: EvaluationFolder) -> SeparationTest:
         chosen = {target: located[target] for target in targets}
@@ -134,17 +149,26 @@ def _matches(ckpt: str) -> list[str]:
     return sorted(glob.glob(ckpt)) if _is_pattern(ckpt) else [ckpt]  # noqa: PTH207 - Path.glob takes no absolute one
 
 
-def _lacks(entry: str, *, can_be_nothing: bool) -> list[str]:
-    """List the sources that an entry lacks."""
-    if entry.startswith(ORACLE):
+def _is_oracle(entry: str) -> bool:
+    return entry.startswith(ORACLE)
+
+
+def _read(entry: str, *, can_be_nothing: bool) -> list[Checkpoint]:
+    """Read the checkpoints that an entry names: none for an oracle."""
+    if _is_oracle(entry):
         return []
     try:
-        found = find_checkpoints(entry)
+        return read_all(entry)
     except FileNotFoundError:
         if can_be_nothing:  # a pattern also matches other folders, and experiments without a checkpoint yet
-            return ["checkpoints"]
+            return []
         raise
-    return [target for target in _sources(found) if target not in found]
+
+
+def _lacks(found: Sequence[Checkpoint]) -> list[str]:
+    """List the sources that checkpoints lack."""
+    targets = {target for item in found for target in item.targets}
+    return [name for name in _sources(found) if name not in targets] if found else ["checkpoints"]
 
 
 def _unlike_names(found: list[Candidate], entries: list[str]) -> list[Candidate]:
@@ -154,10 +178,10 @@ def _unlike_names(found: list[Candidate], entries: list[str]) -> list[Candidate]
     return [replace(one, method=entry) for one, entry in zip(found, entries, strict=True)]
 
 
-def _complete(ckpt: Any, residual: bool) -> dict[str, Checkpoint]:
-    """Find the checkpoints of all sources, which museval scores together; with `residual`, of some sources."""
-    found = find_checkpoints(ckpt)
-    missing = [target for target in _sources(found) if target not in found]
+def _complete(ckpt: Any, checkpoints: Sequence[Checkpoint], residual: bool) -> dict[str, Checkpoint]:
+    """Choose the checkpoints of all sources, which museval scores together; with `residual`, of some sources."""
+    found = best_of(checkpoints)
+    missing = _lacks(checkpoints)
     if residual and not missing:
         raise ValueError(f"evaluation.residual: got true, but {ckpt} holds all targets, which leave nothing")
     if missing and not residual:
@@ -175,6 +199,6 @@ def _with_sdr(target: str, item: Checkpoint) -> str:
     return f"{target} (val/sdr {item.metrics['val/sdr']:.2f} dB)" if "val/sdr" in item.metrics else target
 
 
-def _sources(found: dict[str, Checkpoint]) -> list[str]:
+def _sources(found: Iterable[Checkpoint]) -> list[str]:
     """Sources of the data that the models were trained on."""
-    return list(next(iter(found.values())).config["data"].get("sources", SOURCES))
+    return list(next(iter(found)).config["data"].get("sources", SOURCES))

@@ -28,6 +28,7 @@ from unmix.runs.build import leave_process_group, make_datamodule, make_loggers,
 from unmix.runs.candidates import Candidate, candidate, candidates
 from unmix.training.loggers import Job
 from unmix.training.trainer import check_arguments, make_trainer
+from unmix.weights.find import read_all
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def after_training(plan: Plan) -> None:
     cfg = plan.cfg.copy()
     # on one device: further ranks would be started by running this training command again
     cfg.evaluation.update(gpus=0 if cfg.evaluation.gpus == 0 else None, cpu_processes=1)
-    one = candidate(cfg, ckpt, plan.experiment, plan.run.parent / "eval")
+    one = candidate(cfg, ckpt, read_all(ckpt), plan.experiment, plan.run.parent / "eval")
     _evaluate(one, cfg, _prepared(one.data, cfg), subset="test", on_busy="skip")
 
 

@@ -87,21 +87,32 @@ def distinct(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
 
 
 def find_checkpoints(ckpt: str | Path | Sequence[str | Path]) -> dict[str, Checkpoint]:
-    """Find a checkpoint for each target, in the usual order of targets, without reading weights.
+    """Find a checkpoint for each target, see `read_all` and `best_of`."""
+    return best_of(read_all(ckpt))
 
-    Of several checkpoints for a target, those with the fewest targets are preferred, because losses over different
-    targets cannot be compared; of these, the one with the lowest val/loss is taken.
+
+def read_all(ckpt: str | Path | Sequence[str | Path]) -> list[Checkpoint]:
+    """Read all checkpoints that `ckpt` names, without the values of their weights.
 
     Args:
         ckpt: see `load_separator`.
     Raises:
         FileNotFoundError, ValueError: as `load_separator`.
     """
+    items = [ckpt] if isinstance(ckpt, str | Path) else dict.fromkeys(ckpt)
+    return [candidate for item in items for candidate in _read(item)]
+
+
+def best_of(checkpoints: Iterable[Checkpoint]) -> dict[str, Checkpoint]:
+    """Choose a checkpoint for each target, in the usual order of targets.
+
+    Of several checkpoints for a target, those with the fewest targets are preferred, because losses over different
+    targets cannot be compared; of these, the one with the lowest val/loss is taken.
+    """
     by_target: dict[str, list[Checkpoint]] = {}
-    for item in dict.fromkeys([ckpt] if isinstance(ckpt, str | Path) else ckpt):
-        for candidate in _read(item):
-            for target in candidate.targets:
-                by_target.setdefault(target, []).append(candidate)
+    for candidate in checkpoints:
+        for target in candidate.targets:
+            by_target.setdefault(target, []).append(candidate)
     best = {}
     for target in sorted(by_target, key=_usual_order):
         candidates = by_target[target]
