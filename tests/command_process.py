@@ -82,6 +82,7 @@ def _run(
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = [str(SOURCE / f"{command}.py"), *arguments]
+    sys.modules["__main__"].__spec__ = None  # as of a file that Python runs: Lightning starts other ranks with it then
     if before is not None:
         before()
     raise SystemExit(config.main(command))

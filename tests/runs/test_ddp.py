@@ -3,20 +3,16 @@
 import csv
 import json
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 import torch
 
+from command_process import wait_until
 from unmix.composition import compose
 from unmix.experiments import status
 from unmix.runs.build import build_module, make_datamodule
 from unmix.weights import checkpoint
 
-TRAIN = Path(__file__).parents[2] / "src" / "train.py"
 VALID = ["Actions - One Minute Smile", "Leaf - Summerghost", "Meaxic - Take A Step"]  # do not divide by two
 pytestmark = pytest.mark.slow
 
@@ -28,22 +24,6 @@ def arguments(train_arguments, write_tree, tmp_path_factory):
     return [*kept, f"data.root={root}", f"data.validation_tracks=[{','.join(VALID)}]", "target=bass"]
 
 
-@pytest.fixture
-def start():
-    """Starts a training; none outlives its test."""
-    started = []
-
-    def start(*arguments):
-        command = [sys.executable, str(TRAIN), *arguments]
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
 def only_run(out):
     (run,) = out.glob("runs/*/bass-s42")
     return run
@@ -53,10 +33,8 @@ def rows_of(run):
     return list(csv.DictReader((run / "metrics.csv").open()))
 
 
-def test_a_sweep_of_distributed_jobs_runs_each_once_and_validates_every_track_once(arguments, start, tmp_path):
-    process = start("-m", *arguments, "trainer=ddp_cpu", f"paths.out={tmp_path}")
-    output, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, output.decode()
+def test_a_sweep_of_distributed_jobs_runs_each_once_and_validates_every_track_once(arguments, cli, capfd, tmp_path):
+    assert cli("train", "-m", *arguments, "trainer=ddp_cpu", f"paths.out={tmp_path}") == 0, capfd.readouterr()
     run = only_run(tmp_path)
     assert status.read(run).state == "done"
     assert len(list((tmp_path / "sweeps").iterdir())) == 1
@@ -76,25 +54,24 @@ def test_a_sweep_of_distributed_jobs_runs_each_once_and_validates_every_track_on
     assert float(last["val/loss"]) == pytest.approx(torch.stack(losses).mean().item(), rel=1e-5)
 
 
-def test_a_run_begun_by_two_processes_is_continued_by_one(arguments, start, tmp_path):
-    options = [*arguments, f"paths.out={tmp_path}", "trainer.max_epochs=40", "data.samples_per_track=6"]
-    process = start(*options, "trainer=ddp_cpu")
-    end = time.monotonic() + 120
-    while not any(json.loads(path.read_text())["epoch"] >= 2 for path in tmp_path.glob("runs/*/*/status.json")):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
+def test_a_run_begun_by_two_processes_is_continued_by_one(arguments, start, cli, capfd, tmp_path):
+    options, log = [*arguments, f"paths.out={tmp_path}", "data.samples_per_track=6"], tmp_path / "log"
+    process = start("train", *options, "trainer.max_epochs=1000", "trainer=ddp_cpu", log=log)
+    wait_until(lambda: epoch_of(tmp_path) >= 2 or process.poll() is not None)
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=100)
-    assert process.returncode == 75, output.decode()
+    assert process.wait() == 75, log.read_text()
     run = only_run(tmp_path)
     assert status.read(run).state == "interrupted"
     epochs = status.read(run).epoch
-    process = start(*options, f"trainer.max_epochs={epochs + 2}")
-    output, _ = process.communicate(timeout=100)
-    assert process.returncode == 0, output.decode()
-    assert "continues at epoch" in output.decode()
+    assert cli("train", *options, f"trainer.max_epochs={epochs + 2}") == 0
+    assert "continues at epoch" in capfd.readouterr().out
     rows = rows_of(run)
     assert [int(row["step"]) for row in rows] == [6 * (epoch + 1) for epoch in range(epochs + 2)]
+
+
+def epoch_of(out):
+    """Epochs that the only run has finished."""
+    return max((json.loads(path.read_text())["epoch"] for path in out.glob("runs/*/*/status.json")), default=0)
 
 
 def test_distributed_jobs_within_one_process_are_refused_with_the_reason(arguments, cli, capfd, tmp_path):

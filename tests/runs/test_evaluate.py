@@ -5,9 +5,7 @@ import math
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +14,34 @@ import pytest
 import soundfile
 import torch
 
+from unmix.evaluation import scores
+from unmix.evaluation.bss_eval import bss_eval_blocks
 from unmix.experiments import folder
 
-EVALUATE = Path(__file__).parents[2] / "src" / "evaluate.py"
 TRAINED_ON = ("Some Band - Track", "Actions - One Minute Smile", "Other Band - Song")
+
+
+def shorten_filters():
+    """Score with filters of 32 taps: what is tested here does not depend on their length, and 512 take long."""
+    scores.bss_eval_blocks = partial(bss_eval_blocks, filter_length=32)
+
+
+@pytest.fixture
+def short_filters(monkeypatch):
+    monkeypatch.setattr(scores, "bss_eval_blocks", bss_eval_blocks)  # which is undone
+    shorten_filters()
+
+
+@pytest.fixture
+def begin(start, trained, tmp_path):
+    """Start an evaluation in a process of its own."""
+
+    def run(root, *arguments, log, before=shorten_filters):
+        options = ["data=musdb18hq", f"data.root={root}", f"paths.out={tmp_path / 'out'}", "evaluation.gpus=0"]
+        ckpt = f"ckpt={trained}/*/checkpoints/best.ckpt"
+        return start("evaluate", ckpt, *options, *arguments, log=log, before=before)
+
+    return run
 
 
 @pytest.fixture
@@ -77,6 +99,7 @@ def rewrite(path, change):
     soundfile.write(path, samples, rate, subtype="PCM_16")
 
 
+@pytest.mark.usefixtures("short_filters")
 def test_a_track_of_half_a_second_has_one_window(evaluate, tree):
     code, _, where = evaluate(tree(num_samples=22050))
     assert code == 0
@@ -91,15 +114,16 @@ def test_a_subset_without_a_track_is_refused(evaluate, tree):
     assert "subset: got 'test', which has no track in" in said
 
 
+@pytest.mark.usefixtures("short_filters")
 def test_a_silent_stem_leaves_its_track_without_a_score_and_is_said(evaluate, tree):
     root = tree()
     rewrite(root / "test" / "Test 0" / "vocals.wav", lambda samples, rate: (samples * 0, rate))
     code, said, where = evaluate(root)
     assert code == 0
     assert "Test 0 has no score: the reference vocals silent throughout" in " ".join(said.split())
-    scores = pd.read_csv(where / "scores.csv").set_index(["method", "track"]).SDR
-    assert scores["checkpoints", "Test 0"].isna().all()
-    assert scores["checkpoints", "Test 1"].notna().all()
+    table = pd.read_csv(where / "scores.csv").set_index(["method", "track"]).SDR
+    assert table["checkpoints", "Test 0"].isna().all()
+    assert table["checkpoints", "Test 1"].notna().all()
     summary = json.loads((where / "summary.json").read_text())
     assert summary["windows_that_count"] == {"Test 0": [0, 2], "Test 1": [2, 2]}
     assert math.isfinite(summary["medians"]["checkpoints"]["vocals"]["SDR"])
@@ -153,6 +177,7 @@ def test_estimates_that_cannot_be_scored_are_refused_by_track(evaluate, tree, mo
     assert not leftovers(where)
 
 
+@pytest.mark.usefixtures("short_filters")
 def test_a_full_disk_leaves_finished_tracks_valid_and_a_rerun_finishes(evaluate, tree, monkeypatch):
     root, write = tree(num_tracks=3), folder.write_atomically
 
@@ -195,43 +220,51 @@ def test_processes_that_score_give_the_same_files(evaluate, tree, tmp_path):
     assert len(several) == 3
 
 
-def start(ckpt, root, out, *arguments, log):
-    command = [sys.executable, str(EVALUATE), f"ckpt={ckpt}", "data=musdb18hq", f"data.root={root}", f"paths.out={out}"]
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            [*command, "evaluation.gpus=0", *arguments],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+def kill_at_the_third_track(is_written):
+    """Let this process kill itself right before or after it writes the scores of the third track."""
+    shorten_filters()
+    write = folder.write_atomically
+
+    def write_and_die(path, text):
+        is_third = path.parent.name == "tracks" and len(list(path.parent.glob("*.json"))) == 2
+        if is_third and not is_written:
+            os.kill(os.getpid(), signal.SIGKILL)
+        write(path, text)
+        if is_third:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    folder.write_atomically = write_and_die
 
 
 @pytest.mark.slow
-def test_killed_between_two_tracks_a_rerun_loses_at_most_one(evaluate, trained, tree, tmp_path):
-    root, pattern = tree(num_tracks=6, num_samples=6 * 44100), f"{trained}/*/checkpoints/best.ckpt"
-    whole, log = stores(evaluate(root)[2]), tmp_path / "log"
+@pytest.mark.usefixtures("short_filters")
+@pytest.mark.parametrize("is_written", [False, True])
+def test_a_killed_evaluation_loses_at_most_the_track_under_way_and_leaves_no_file(
+    is_written, evaluate, begin, tree, tmp_path
+):
+    root, log = tree(num_tracks=4), tmp_path / "log"
+    whole = stores(evaluate(root)[2])
     shutil.rmtree(tmp_path / "out")
-    process = start(pattern, root, tmp_path / "out", log=log)
-    while len(found := list(tmp_path.glob("out/evaluations/*/tracks/*.json"))) < 2:
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert begin(root, log=log, before=partial(kill_at_the_third_track, is_written)).wait() == -signal.SIGKILL, (
+        log.read_text()
+    )
+    found = list(tmp_path.glob("out/evaluations/*/tracks/*.json"))
+    assert len(found) == 2 + is_written
     stamps = {path: path.stat().st_mtime_ns for path in found}
     code, said, where = evaluate(root)
     assert code == 0
-    assert f"evaluating {6 - len(found)} of 6 tracks" in said
+    assert f"evaluating {4 - len(found)} of 4 tracks" in said
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     assert_alike(stores(where), whole)
     assert not leftovers(where)
 
 
 @pytest.mark.slow
-def test_of_two_evaluations_of_one_folder_one_works_and_the_other_waits(trained, tree, tmp_path):
-    root, pattern = tree(num_tracks=3), f"{trained}/*/checkpoints/best.ckpt"
+def test_of_two_evaluations_of_one_folder_one_works_and_the_other_waits(begin, tree, tmp_path):
+    root = tree(num_tracks=3)
     logs = [tmp_path / "first", tmp_path / "second"]
-    processes = [start(pattern, root, tmp_path / "out", log=log) for log in logs]
-    assert [process.wait(300) for process in processes] == [0, 0], "".join(log.read_text() for log in logs)
+    processes = [begin(root, log=log) for log in logs]
+    assert [process.wait() for process in processes] == [0, 0], "".join(log.read_text() for log in logs)
     said = [log.read_text() for log in logs]
     assert sum("evaluating 3 of 3 tracks" in text for text in said) == 1
     assert sum("waiting for it" in text for text in said) <= 1
@@ -241,11 +274,11 @@ def test_of_two_evaluations_of_one_folder_one_works_and_the_other_waits(trained,
 
 
 @pytest.mark.slow
-def test_ranks_share_the_tracks_and_score_each_once(evaluate, trained, tree, tmp_path):
-    root, pattern = tree(num_tracks=3), f"{trained}/*/checkpoints/best.ckpt"
-    whole, log = stores(evaluate(root)[2]), tmp_path / "log"
+def test_ranks_share_the_tracks_and_score_each_once(evaluate, begin, tree, tmp_path):
+    root, log = tree(num_tracks=3), tmp_path / "log"
+    whole = stores(evaluate(root)[2])
     shutil.rmtree(tmp_path / "out")
-    assert start(pattern, root, tmp_path / "out", "evaluation.cpu_processes=2", log=log).wait(300) == 0, log.read_text()
+    assert begin(root, "evaluation.cpu_processes=2", log=log, before=None).wait() == 0, log.read_text()
     (where,) = (tmp_path / "out" / "evaluations").iterdir()
     assert_alike(stores(where), whole)
     text = log.read_text()

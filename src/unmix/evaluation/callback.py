@@ -11,16 +11,14 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from unmix import errors
 from unmix.data.tracks import Track
 from unmix.evaluation import scores
-from unmix.evaluation.scoring import MIXTURE, EvaluationFolder, Scoring
+from unmix.evaluation.scoring import MIXTURE, EvaluationFolder, Scoring, initialize_worker
 from unmix.evaluation.separation import MakeTest, SeparationTest
 from unmix.evaluation.summary import Summary
-from unmix.processes import signals
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +76,7 @@ class Museval(Callback):
         self.started, self.num_done, self.num_tracks = time.monotonic(), 0, int(trainer.num_test_batches[0])
         if self.workers:
             self.pool = ProcessPoolExecutor(
-                self.workers, multiprocessing.get_context("spawn"), _initialize_worker, (os.getpid(),)
+                self.workers, multiprocessing.get_context("spawn"), initialize_worker, (os.getpid(),)
             )
 
     def on_test_batch_end(
@@ -158,13 +156,6 @@ class Museval(Callback):
         sdr = "  ".join(f"{row.target} {row.metrics['SDR']:.2f}" for row in scores.medians("", name, store))
         remaining = (time.monotonic() - self.started) / num_done * (num_tracks - num_done)
         log.info("[%d/%d] %s: SDR %s (%.0f s to go)", num_done, num_tracks, name, sdr, remaining)
-
-
-def _initialize_worker(parent: int) -> None:
-    """End a worker with its parent, and limit it to one thread: more would oversubscribe the cores."""
-    signals.die_with_parent(parent)
-    threadpool_limits(1)
-    torch.set_num_threads(1)
 
 
 def evaluate(make_test: MakeTest, scorer: Museval, trainer: Trainer) -> None:

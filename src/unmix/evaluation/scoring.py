@@ -1,16 +1,22 @@
-"""Scoring of one separated track, and the files of an evaluation; runs in the main process or a worker."""
+"""Scoring of one separated track, and the files of an evaluation; runs in the main process or a worker.
+
+Nothing here imports Lightning, which would triple the seconds that a worker takes to start.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from unmix.data import pcm
 from unmix.data.tracks import Track
 from unmix.evaluation import passages, scores
+from unmix.evaluation.bss_eval import ReadStems
 from unmix.evaluation.estimates import Estimates, Shared, Sources
 from unmix.experiments import folder
+from unmix.processes import signals
 
 MIXTURE = "mixture"  # baseline method: every estimate is the mixture divided by the number of sources
 
@@ -68,30 +74,32 @@ class Scoring:
     def __call__(self) -> "Scoring":
         """Score the track, write all files, and return this object."""
         track, references = self.track, Sources(self.track, self.names)
-        for method, estimates in (
-            (MIXTURE, Shared(track, len(self.names))),
-            (self.method, self.estimates),  # last: its file marks the track as done
-        ):
-            store = scores.score_track(
-                track.name,
-                self.names,
-                references,
-                estimates,
-                track.num_samples,
-                sample_rate=track.sample_rate,
-                engine=self.engine,
-                device=self.device,
-            )
-            if method == self.method:
-                self._keep_passages(references, store)
-            folder.write_atomically(self.output.store(method, track.name), store)
+        baseline = self._score(references, Shared(track, len(self.names)))
+        folder.write_atomically(self.output.store(MIXTURE, track.name), baseline)
+        store = self._score(references, self.estimates)
+        self._keep_passages(references, store)
         if self.save_estimates:
             for i, name in enumerate(self.names):
                 path = self.output.estimate(track.name, name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 pcm.write(path, self.estimates(0, track.num_samples)[i].numpy(), track.sample_rate)
         self.estimates.path.unlink()
+        # last, as this file marks the track as done: a run killed before is not left with files that nobody removes
+        folder.write_atomically(self.output.store(self.method, track.name), store)
         return self
+
+    def _score(self, references: ReadStems, estimates: ReadStems) -> str:
+        track = self.track
+        return scores.score_track(
+            track.name,
+            self.names,
+            references,
+            estimates,
+            track.num_samples,
+            sample_rate=track.sample_rate,
+            engine=self.engine,
+            device=self.device,
+        )
 
     def _keep_passages(self, references: Sources, store: str) -> None:
         """Write a short excerpt of every target that has a score."""
@@ -101,3 +109,10 @@ class Scoring:
             if span is not None:
                 stems = mixture(*span)[0], references(*span)[i], self.estimates(*span)[i]
                 passages.Passage(*stems, track.sample_rate).write(self.output.passage(track.name, name))
+
+
+def initialize_worker(parent: int) -> None:
+    """End a worker with its parent, and limit it to one thread: more would oversubscribe the cores."""
+    signals.die_with_parent(parent)
+    threadpool_limits(1)
+    torch.set_num_threads(1)
