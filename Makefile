@@ -1,6 +1,8 @@
 # Every target works on a fresh checkout: it creates .venv, installs what is missing, and is quick the second time.
 PYTHON ?= python3
 BIN := .venv/bin
+# One process per core; a process that has no tests left takes some of another's.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses=8 --dist worksteal
 
 .PHONY: install demo test test-fast lint bench clean
 .DEFAULT_GOAL := test
@@ -24,11 +26,11 @@ demo: install
 	$(BIN)/python src/train.py -m experiment=demo target=vocals,drums,bass,other
 
 test: install
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # Without the tests that are marked slow.
 test-fast: install
-	$(BIN)/python -m pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 lint: install
 	$(BIN)/ruff check .

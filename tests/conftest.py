@@ -14,7 +14,9 @@ import pytest
 import soundfile
 
 from command_process import CommandProcess
+from short_filters import shorten_filters
 from unmix import config
+from unmix.evaluation import scores
 
 SOURCES = ("vocals", "drums", "bass", "other")
 SAMPLE_RATE = 44100
@@ -98,6 +100,13 @@ def run_cli(command: str, *arguments: str) -> int:
 @pytest.fixture(scope="session")
 def cli():
     return run_cli
+
+
+@pytest.fixture
+def short_filters(monkeypatch):
+    """Scores of this process are computed with shorter filters, see `shorten_filters`."""
+    monkeypatch.setattr(scores, "bss_eval_blocks", scores.bss_eval_blocks)  # undone at the end
+    shorten_filters()
 
 
 @pytest.fixture

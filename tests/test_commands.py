@@ -113,6 +113,7 @@ def test_a_second_evaluation_separates_nothing_again(evaluation, trained, cli, m
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
 
 
+@pytest.mark.usefixtures("short_filters")
 def test_other_evaluation_settings_go_to_another_folder(evaluation, trained, cli):
     assert cli("evaluate", f"ckpt={trained}", "separator.niter=0") == 0
     folders = sorted(path.name for path in (trained / "eval").iterdir())
@@ -120,6 +121,7 @@ def test_other_evaluation_settings_go_to_another_folder(evaluation, trained, cli
     shutil.rmtree(trained / "eval" / next(name for name in folders if name != evaluation.name))
 
 
+@pytest.mark.usefixtures("short_filters")
 def test_published_settings_show_the_difference_from_what_was_published(evaluation, trained, cli, capfd):
     assert cli("evaluate", f"ckpt={trained}", "evaluation=published", "separator.niter=1") == 0
     said = capfd.readouterr()
@@ -158,6 +160,7 @@ def test_missing_targets_are_scored_as_a_residual_on_request(trained, cli, tmp_p
     shutil.rmtree(folder.parent)
 
 
+@pytest.mark.usefixtures("short_filters")
 def test_an_oracle_is_evaluated_as_a_separator_is(cli, tmp_path, musdb_tree, capfd):
     data = ["data=musdb18hq", f"data.root={musdb_tree}", f"paths.out={tmp_path}"]
     assert cli("evaluate", "ckpt=oracle:irm1", *data) == 0
@@ -170,12 +173,14 @@ def test_an_oracle_is_evaluated_as_a_separator_is(cli, tmp_path, musdb_tree, cap
     assert "ckpt: got 'oracle:irm', allowed oracle:irm1, oracle:irm2" in capfd.readouterr().err
 
 
+@pytest.mark.usefixtures("short_filters")
 def test_a_list_of_checkpoints_is_evaluated_outside_any_experiment(trained, cli, tmp_path, evaluation):
     files = ",".join(str(path) for path in trained.glob("*/checkpoints/best.ckpt"))
     assert cli("evaluate", f"ckpt=[{files}]", f"paths.out={tmp_path}") == 0
     assert next((tmp_path / "evaluations").iterdir()).name.startswith("musdb18hq-test-")
 
 
+@pytest.mark.usefixtures("short_filters")
 def test_several_separators_are_evaluated_and_stand_side_by_side(trained, cli, tmp_path, capfd, evaluation):
     runs = tmp_path / "runs"
     for name, targets in (("one", SOURCES), ("two", SOURCES), ("begun", ("vocals",)), ("empty", ())):
@@ -198,6 +203,7 @@ def test_several_separators_are_evaluated_and_stand_side_by_side(trained, cli, t
     assert f"ckpt: {runs / 'on'} does not exist" in capfd.readouterr().err
 
 
+@pytest.mark.usefixtures("short_filters")
 def test_own_networks_and_those_of_others_make_one_separator(trained, cli, tmp_path, capfd):
     assert cli("export", f"ckpt={trained}", f"out={tmp_path / 'umx'}") == 0
     for path in (tmp_path / "umx").glob("vocals*"):
@@ -247,6 +253,7 @@ def fill_the_disk(*_, **__):
     raise OSError("no space left")
 
 
+@pytest.mark.usefixtures("short_filters")
 def test_the_last_of_four_targets_evaluates_the_experiment(train_arguments, cli, tmp_path, capfd, monkeypatch):
     arguments = [*train_arguments, f"paths.out={tmp_path}", "evaluation.after_training=true", "trainer.max_epochs=1"]
     assert cli("train", "-m", *arguments, "target=vocals,drums,bass") == 0

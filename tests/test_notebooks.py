@@ -9,8 +9,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebooks_run_from_top_to_bottom(path, monkeypatch, tmp_path):
-    monkeypatch.setenv("UNMIX_DATA", str(tmp_path))
+def test_notebooks_run_from_top_to_bottom(path):
     NotebookClient(nbformat.read(path, as_version=4), timeout=300).execute(cwd=str(path.parent))
 
 

@@ -14,22 +14,10 @@ import pytest
 import soundfile
 import torch
 
-from unmix.evaluation import scores
-from unmix.evaluation.bss_eval import bss_eval_blocks
+from short_filters import shorten_filters
 from unmix.experiments import folder
 
 TRAINED_ON = ("Some Band - Track", "Actions - One Minute Smile", "Other Band - Song")
-
-
-def shorten_filters():
-    """Score with filters of 32 taps: what is tested here does not depend on their length, and 512 take long."""
-    scores.bss_eval_blocks = partial(bss_eval_blocks, filter_length=32)
-
-
-@pytest.fixture
-def short_filters(monkeypatch):
-    monkeypatch.setattr(scores, "bss_eval_blocks", bss_eval_blocks)  # which is undone
-    shorten_filters()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Killed with SIGKILL, again and again: the same command ends as if nothing had been, and leaves no process behind."""
 
 import json
+import os
 import random
 import re
 import signal
@@ -101,17 +102,21 @@ def has_written(out, count, seen):
     return len(seen) > count and any(run is not None and run.is_alive() for run in statuses)
 
 
-def test_a_sweep_killed_twice_ends_with_all_jobs_done_and_no_orphan(arguments, start, finish, tmp_path):
+def on_two_cores():
+    """Leave two cores to this process, so that two jobs at a time have one thread each, as the tests' own process."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+
+
+def test_a_sweep_killed_twice_ends_with_all_jobs_done_and_no_orphan(arguments, start, cli, tmp_path):
     straight, killed = tmp_path / "straight", tmp_path / "killed"
-    grid = ["-m", *arguments, *GRID, "slots=2"]
-    finish(*grid, f"paths.out={straight}", log=tmp_path / "straight.log")
-    log = tmp_path / "killed.log"
+    grid, log = ["-m", *arguments, *GRID, "slots=2"], tmp_path / "killed.log"
+    assert cli("train", *grid, f"paths.out={straight}", "hydra/launcher=basic") == 0
     for num_done in (1, 2):
-        process = start("train", *grid, f"paths.out={killed}", log=log)
+        process = start("train", *grid, f"paths.out={killed}", log=log, before=on_two_cores)
         wait_until(lambda num_done=num_done: progress_of(killed)[0] >= num_done)
         process.kill()
         wait_until(lambda: not processes_of(killed))
-    finish(*grid, f"paths.out={killed}", log=log)
+    assert start("train", *grid, f"paths.out={killed}", log=log, before=on_two_cores).wait() == 0, log.read_text()
     assert progress_of(killed)[0] == 4
     assert not processes_of(killed)
     assert results(killed) == results(straight)

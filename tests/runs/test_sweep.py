@@ -1,10 +1,6 @@
 """Sweeps: how devices are divided, what is said of jobs, and odd folder names on the real launcher."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,8 +9,6 @@ from unmix.composition import compose
 from unmix.experiments import status
 from unmix.plans import plan_all
 from unmix.runs.sweep import Devices
-
-TRAIN = Path(__file__).parents[2] / "src" / "train.py"
 
 
 def devices(monkeypatch, count, slots, gpus="null"):
@@ -68,22 +62,24 @@ def test_dry_run_shows_every_job_and_writes_nothing(train_arguments, cli, capfd,
 
 
 @pytest.mark.slow
-def test_a_sweep_runs_in_an_oddly_named_folder_and_a_failed_job_stops_no_other(train_arguments, tmp_path):
-    out = tmp_path / "It's (my) = déjà, vu & co #1"
+def test_a_sweep_runs_in_an_oddly_named_folder_and_a_failed_job_stops_no_other(
+    train_arguments, cli, capfd, monkeypatch, tmp_path
+):
+    out, broken = tmp_path / "It's (my) = déjà, vu & co #1", tmp_path / "data"
     options = [one for one in train_arguments if not one.startswith("hydra/")] + [f"paths.out={out}", "slots=2"]
-    command = [sys.executable, str(TRAIN), "-m", *options, "target=drums,bass", "trainer.max_epochs=1"]
-    broken = {**os.environ, "UNMIX_DATA": str(tmp_path / "data")}
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "statistics").touch()  # where a folder should be: both jobs fail
-    failed = subprocess.run(command, env=broken, capture_output=True, text=True, check=False)
-    assert failed.returncode != 0
-    assert "2 failed" in failed.stdout
-    again = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "2 failed" in again.stdout, again.stdout + again.stderr  # not without being asked
-    retried = subprocess.run([*command, "retry=true"], capture_output=True, text=True, check=False)
-    assert retried.returncode == 0, retried.stdout + retried.stderr
+    command = ["train", "-m", *options, "target=drums,bass", "trainer.max_epochs=1"]
+    broken.mkdir()
+    (broken / "statistics").touch()  # where a folder should be: both jobs fail
+    with monkeypatch.context() as patch:
+        patch.setenv("UNMIX_DATA", str(broken))
+        assert cli(*command) == 1
+    assert "2 failed" in capfd.readouterr().out
+    assert cli(*command) == 1
+    assert "2 failed" in capfd.readouterr().out  # and not tried again without being asked
+    assert cli(*command, "retry=true") == 0, capfd.readouterr()
     assert {status.read(path.parent).state for path in out.glob("runs/*/*/status.json")} == {"done"}
     (journal, *_) = sorted(out.glob("sweeps/*/jobs.jsonl"))[-1:]
     assert {json.loads(line)["state"] for line in journal.read_text().splitlines()} >= {"running", "done"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stdout.count("done after 1 epochs") == 2
+    capfd.readouterr()
+    assert cli(*command) == 0
+    assert capfd.readouterr().out.count("done after 1 epochs") == 2

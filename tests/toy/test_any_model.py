@@ -64,11 +64,14 @@ def test_an_objective_of_this_project_trains_a_user_s_model(toy, cli, tmp_path):
     assert status.read(run).state == "done"
 
 
-def test_killed_within_an_epoch_the_same_command_ends_bit_for_bit_as_an_unbroken_one(toy, toy_run, cli, tmp_path):
+def test_killed_within_an_epoch_the_same_command_ends_bit_for_bit_as_an_unbroken_one(
+    toy, toy_run, start, cli, tmp_path
+):
     marker = tmp_path / "killed"
     killer = f"+callbacks.kill={{_target_: my_package.callback.KillOnce, step: 4, marker: {marker}}}"
     command = [*toy, killer, "checkpoint.every_minutes=0", f"paths.out={tmp_path}"]
-    assert subprocess.run([sys.executable, TRAIN, *command], check=False).returncode == -signal.SIGKILL
+    log = tmp_path / "log"
+    assert start("train", *command, log=log).wait() == -signal.SIGKILL, log.read_text()
     (run,) = tmp_path.glob("runs/*/all-s42")
     saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["unmix"]
     assert (marker.exists(), saved["position"]) == (True, [1, 1])
