@@ -1,0 +1,50 @@
+"""What an evaluation tells a logger."""
+
+import pytest
+
+from unmix.evaluation.scores import TrackScore
+from unmix.evaluation.scoring import EvaluationFolder
+from unmix.evaluation.summary import Summary
+from unmix.runs.boards import show_scores
+
+
+class Recorder:
+    """Logger that writes down the names and arguments of calls to the methods it has."""
+
+    def __init__(self, *methods):
+        self.calls = {}
+        for method in methods:
+            setattr(self, method, lambda *args, method=method: self.calls.setdefault(method, []).append(args))
+
+
+@pytest.fixture
+def summary():
+    scores = [{"SDR": 1.0 + i, "SIR": 2.0, "ISR": 3.0, "SAR": 4.0} for i in range(3)]
+    rows = [TrackScore(method, f"Track {i}", "bass", scores[i]) for method in ("ours", "mixture") for i in range(3)]
+    return Summary("ours", "mixture", rows, {"subset": "test"})
+
+
+MEDIANS = {"test/bass/sdr": 2.0, "test/bass/sir": 2.0, "test/bass/isr": 3.0, "test/bass/sar": 4.0}
+
+
+def test_any_logger_of_lightning_gets_settings_and_medians(summary, tmp_path):
+    board = Recorder("log_hyperparams", "log_metrics", "finalize")
+    show_scores(board, summary, EvaluationFolder(tmp_path))
+    assert board.calls == {
+        "log_hyperparams": [({"subset": "test"},)],
+        "log_metrics": [(MEDIANS,)],
+        "finalize": [("success",)],
+    }
+
+
+def test_our_boards_also_get_every_score_and_the_picture(summary, tmp_path):
+    (tmp_path / "boxplot.png").write_bytes(b"picture")
+    methods = ("log_configuration", "log_summary", "log_table", "log_picture", "log_clip", "finalize")
+    board = Recorder(*methods)
+    show_scores(board, summary, EvaluationFolder(tmp_path))
+    assert board.calls["log_summary"] == [(MEDIANS,)]
+    ((name, columns, rows),) = board.calls["log_table"]
+    assert (name, columns[:3], len(rows)) == ("test/scores", ["method", "track", "target"], 6)
+    assert rows[0] == ["ours", "Track 0", "bass", 1.0, 2.0, 3.0, 4.0]
+    assert board.calls["log_picture"] == [("test/boxplot", b"picture", 0)]
+    assert "log_clip" not in board.calls, "no passage was kept"

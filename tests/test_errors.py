@@ -1,0 +1,35 @@
+"""Error messages are one line: the name, what was got, what is allowed, and the nearest."""
+
+import pytest
+
+from unmix import errors
+
+
+def test_an_unknown_value_is_named_with_what_is_allowed_and_what_is_near():
+    message = errors.unknown("target", "vocal", ["bass", "vocals"])
+    assert message == "target: got 'vocal', allowed bass, vocals; did you mean 'vocals'?"
+
+
+def test_nothing_is_suggested_when_nothing_is_near_or_allowed():
+    assert errors.unknown("seed", 3, ["vocals"]) == "seed: got '3', allowed vocals"
+    assert errors.unknown("seed", 3, []) == "seed: got '3', allowed nothing"
+
+
+def caused(message, cause):
+    error = RuntimeError(message)
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("a:\n  b\tc "), "a: b c"),
+        (ValueError(""), "ValueError"),
+        (caused("", OSError("no space")), "no space"),
+        (caused("", caused("", KeyError())), "KeyError"),
+        (caused("itself", OSError("its cause")), "itself"),
+    ],
+)
+def test_an_error_is_one_line_of_its_own_message_or_its_cause_s(error, line):
+    assert errors.one_line(error) == line
