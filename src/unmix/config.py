@@ -50,6 +50,7 @@ def main(config_name: str) -> int:
         Interrupted: exits with 130 (Ctrl-C) or 75 (SIGTERM, SIGUSR1, SIGUSR2).
     """
     _die_with_parent()
+    # in place, as Hydra and the ranks that Lightning starts read the command line from there
     sys.argv[1:] = [quote_literal(argument) for argument in sys.argv[1:]]
     wants_traceback = os.environ.setdefault("UNMIX_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra prints a traceback and exits unless it may raise
