@@ -44,7 +44,8 @@ def score_from_files(seconds: int) -> None:
         files = [Estimates(Path(folder) / name, *SHAPE) for name in ("references", "estimates")]
         for file, stems in zip(files, draw(10), strict=True):
             file.write(stems for _ in range(seconds // 10))
-        bss_eval_blocks(*files, seconds * RATE, window=RATE, hop=RATE)
+        references, estimates = files
+        bss_eval_blocks(references, [estimates], seconds * RATE, window=RATE, hop=RATE)
 
 
 def main() -> None:

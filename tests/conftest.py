@@ -16,7 +16,7 @@ import soundfile
 from command_process import CommandProcess
 from short_filters import shorten_filters
 from unmix import config
-from unmix.evaluation import scores
+from unmix.evaluation import engines
 
 SOURCES = ("vocals", "drums", "bass", "other")
 SAMPLE_RATE = 44100
@@ -105,7 +105,7 @@ def cli():
 @pytest.fixture
 def short_filters(monkeypatch):
     """Scores of this process are computed with shorter filters, see `shorten_filters`."""
-    monkeypatch.setattr(scores, "bss_eval_blocks", scores.bss_eval_blocks)  # undone at the end
+    monkeypatch.setattr(engines, "bss_eval_blocks", engines.bss_eval_blocks)  # undone at the end
     shorten_filters()
 
 

@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from unmix.evaluation import scores
+from unmix.evaluation import engines
 from unmix.evaluation.bss_eval import bss_eval_blocks
 
 
 def shorten_filters():
     """Let this process score with filters of 32 taps: the usual 512 take seconds per track, however short it is."""
-    scores.bss_eval_blocks = partial(bss_eval_blocks, filter_length=32)
+    engines.bss_eval_blocks = partial(bss_eval_blocks, filter_length=32)

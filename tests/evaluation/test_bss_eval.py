@@ -123,6 +123,20 @@ def test_ratios_of_a_known_estimate():
     assert scores.sdr[1].isinf().all()
 
 
+def test_methods_that_are_scored_together_get_the_scores_that_each_gets_alone():
+    references, first = draw(num_samples=9000)
+    second = first.roll(1, dims=0) + 0.1 * references
+    second[1, :, 3000:6000] = 0  # in this window the second method has no score, the first has
+    readers = [lambda start, stop, stems=stems: stems[..., start:stop] for stems in (references, first, second)]
+    together = bss_eval_blocks(readers[0], readers[1:], 9000, window=3000, hop=3000, filter_length=16)
+    for scores, estimates in zip(together, (first, second), strict=True):
+        alone = bss_eval(references, estimates, window=3000, hop=3000, filter_length=16)
+        for name in ("sdr", "isr", "sir", "sar"):
+            torch.testing.assert_close(getattr(scores, name), getattr(alone, name), rtol=0, atol=1e-9, equal_nan=True)
+    assert together[1].sdr[:, 1].isnan().all()
+    assert together[0].sdr.isfinite().all()
+
+
 def test_stems_are_read_in_bounded_pieces_within_the_track():
     references, estimates = draw(num_samples=50_000)
     longest = 0
@@ -136,7 +150,7 @@ def test_stems_are_read_in_bounded_pieces_within_the_track():
 
         return piece
 
-    scores = bss_eval_blocks(read(references), read(estimates), 50_000, window=400, hop=400, filter_length=8)
+    (scores,) = bss_eval_blocks(read(references), [read(estimates)], 50_000, window=400, hop=400, filter_length=8)
     expected = bss_eval(references, estimates, window=400, hop=400, filter_length=8)
     assert torch.equal(scores.sar, expected.sar)
     assert longest <= module.NUM_BLOCKS * module.FFT_SIZE

@@ -23,7 +23,9 @@ def readers(references, estimates):
 
 
 def score(references, estimates):
-    return scores.score_track("a song", NAMES, *readers(references, estimates), references.shape[-1], sample_rate=RATE)
+    true, estimated = readers(references, estimates)
+    (store,) = scores.score_track("a song", NAMES, true, [estimated], references.shape[-1], sample_rate=RATE)
+    return store
 
 
 def test_the_sdr_of_a_whole_track_is_of_all_samples_and_channels_at_once():

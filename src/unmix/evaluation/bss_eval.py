@@ -13,7 +13,7 @@ depend on the length of the track. For four stereo sources and 512 taps, the Gra
 progress 0.2 GB.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,54 +62,63 @@ def bss_eval(references: Tensor, estimates: Tensor, *, window: int, hop: int, fi
             f"estimates: got shape {tuple(estimates.shape)} and references {tuple(references.shape)}; "
             "both must be (sources, channels, samples), and equal"
         )
-    return bss_eval_blocks(
+    (scores,) = bss_eval_blocks(
         lambda start, stop: references[..., start:stop],
-        lambda start, stop: estimates[..., start:stop],
+        [lambda start, stop: estimates[..., start:stop]],
         references.shape[-1],
         window=window,
         hop=hop,
         filter_length=filter_length,
     )
+    return scores
 
 
 @torch.no_grad()
 def bss_eval_blocks(
-    references: ReadStems, estimates: ReadStems, num_samples: int, *, window: int, hop: int, filter_length: int = 512
-) -> Scores:
-    """Compute `bss_eval` of stems that are read piece by piece, in two passes, so that long tracks fit in memory."""
+    references: ReadStems,
+    estimates: Sequence[ReadStems],
+    num_samples: int,
+    *,
+    window: int,
+    hop: int,
+    filter_length: int = 512,
+) -> list[Scores]:
+    """Compute `bss_eval` of several methods' estimates, which share all work on the references.
+
+    Stems are read piece by piece, in two passes, so that long tracks fit in memory.
+    """
     for name, value in (("samples", num_samples), ("window", window), ("hop", hop), ("filter_length", filter_length)):
         if value < 1:
             raise ValueError(f"{name}: got {value}, allowed 1 or more")
 
-    def read(start: int, stop: int) -> tuple[Tensor, Tensor]:
-        r, e = references(start, stop).to(torch.float64), estimates(start, stop).to(torch.float64)
-        if not (r.sum() + e.sum()).isfinite():
-            kind = "estimates" if r.isfinite().all() else "references"
-            raise ValueError(f"{kind}: got NaN or infinite samples, finite ones are needed")
-        return r, e
+    def read(start: int, stop: int) -> Tensor:
+        """Read references and estimates, float64: (1 + methods, sources, channels, samples)."""
+        stems = [reader(start, stop).to(torch.float64) for reader in (references, *estimates)]
+        for method, samples in enumerate(stems):
+            if not samples.sum().isfinite():
+                kind = "estimates" if method else "references"
+                raise ValueError(f"{kind}: got NaN or infinite samples, finite ones are needed")
+        return torch.stack(stems)
 
     window = min(window, num_samples)
     starts = range(0, num_samples - window + 1, hop)
+    num_sources, num_channels = read(0, 1).shape[1:3]
     correlations = _correlations(read, num_samples, filter_length)
-    num_sources, num_channels = read(0, 1)[0].shape[:2]
-    filters = _Filters(*_projections(correlations, num_sources, num_channels), window)
+    methods = [_Filters(*filters, window) for filters in _projections(correlations, num_sources, num_channels)]
     pieces = []
-    for batch in _batched(starts, NUM_WINDOWS):
-        r, e = zip(*(read(start, start + window) for start in batch), strict=True)
-        pieces.append(_ratios(torch.stack(r), torch.stack(e), filters))
-    return Scores(*torch.cat(pieces, dim=-1).cpu())
+    for first in range(0, len(starts), NUM_WINDOWS):
+        batch = [read(start, start + window) for start in starts[first : first + NUM_WINDOWS]]
+        r, *others = torch.stack(batch, dim=1)
+        spectrum = methods[0].spectrum(r)
+        pieces.append([_ratios(r, spectrum, e, filters) for e, filters in zip(others, methods, strict=True)])
+    return [Scores(*torch.cat(of_method, dim=-1).cpu()) for of_method in zip(*pieces, strict=True)]
 
 
-def _batched(values: range, size: int) -> Iterator[range]:
-    """Split a range into ranges of at most `size` values."""
-    return (values[first : first + size] for first in range(0, len(values), size))
-
-
-def _correlations(read: Callable[[int, int], tuple[Tensor, Tensor]], num_samples: int, filter_length: int) -> Tensor:
+def _correlations(read: Callable[[int, int], Tensor], num_samples: int, filter_length: int) -> Tensor:
     """Compute sum_n r_i(n) y_j(n + l) for lags l from 0 to `filter_length` - 1.
 
-    A row is one channel of one stem: r are the rows of the references, y those of the references and the estimates. A
-    block of r is correlated with the same samples of y and the `filter_length` - 1 that follow.
+    A row is one channel of one stem: r are the rows of the references, y those of the references and of all estimates.
+    A block of r is correlated with the same samples of y and the `filter_length` - 1 that follow.
 
     Returns:
         (lags l, rows i, rows j).
@@ -121,9 +130,9 @@ def _correlations(read: Callable[[int, int], tuple[Tensor, Tensor]], num_samples
     for first in range(0, num_samples, step * NUM_BLOCKS):
         stop = min(first + step * NUM_BLOCKS + tail, num_samples)
         count = min(NUM_BLOCKS, -(-(num_samples - first) // step))
-        r, e = (stems.flatten(end_dim=1) for stems in read(first, stop))
-        y = functional.pad(torch.cat([r, e]), (0, count * step + tail - (stop - first))).unfold(-1, size, step)
-        x = y[: len(r)].clone()
+        stems = read(first, stop)
+        y = functional.pad(stems.flatten(end_dim=2), (0, count * step + tail - (stop - first))).unfold(-1, size, step)
+        x = y[: stems[0].shape[:2].numel()].clone()
         x[..., step:] = 0
         x, y = torch.fft.rfft(x), torch.fft.rfft(y)  # (rows, blocks, bins)
         product = x.permute(2, 0, 1).conj() @ y.permute(2, 1, 0)
@@ -132,21 +141,24 @@ def _correlations(read: Callable[[int, int], tuple[Tensor, Tensor]], num_samples
     return torch.fft.irfft(total, size, dim=0)[:filter_length]
 
 
-def _projections(correlations: Tensor, num_sources: int, num_channels: int) -> tuple[Tensor, Tensor]:
-    """Solve for the least-squares filters from references to estimates.
+def _projections(correlations: Tensor, num_sources: int, num_channels: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Solve for the least-squares filters from references to the estimates of every method.
 
-    Returns:
+    Yields:
         Filters from all references to each estimate, (rows in, taps, rows out); filters from each reference to its own
         estimate, (sources, channels in, taps, channels out).
     """
     taps, rows, _ = correlations.shape
+    to_estimates = correlations[:, :, rows:].unflatten(2, (-1, num_sources, num_channels))
     own = []
-    for rows_of_source in torch.arange(rows).split(num_channels):
+    for source, rows_of_source in enumerate(torch.arange(rows).split(num_channels)):
         of_source = correlations[:, rows_of_source]
-        gram, right = _gram(of_source[:, :, rows_of_source]), of_source[:, :, rows + rows_of_source]
-        own.append(_solve(gram, right.transpose(0, 1)).reshape(num_channels, taps, num_channels))
-    together = _solve(_gram(correlations[:, :, :rows]), correlations[:, :, rows:].transpose(0, 1))
-    return together.reshape(rows, taps, rows), torch.stack(own)
+        right = to_estimates[:, rows_of_source, :, source].transpose(0, 1)
+        filters = _solve(_gram(of_source[:, :, rows_of_source]), right)
+        own.append(filters.reshape(num_channels, taps, -1, num_channels))
+    together = _solve(_gram(correlations[:, :, :rows]), to_estimates.transpose(0, 1)).reshape(rows, taps, -1, rows)
+    for method in range(to_estimates.shape[2]):
+        yield together[:, :, method], torch.stack(own)[:, :, :, method]
 
 
 def _gram(correlations: Tensor) -> Tensor:
@@ -166,7 +178,7 @@ def _solve(gram: Tensor, right: Tensor) -> Tensor:
 
     Args:
         gram: (rows * taps, rows * taps); its diagonal is changed.
-        right: (rows, taps, columns).
+        right: (rows, taps, ...), whose further axes are columns.
     Returns:
         (rows * taps, columns).
     """
@@ -212,10 +224,13 @@ class _Filters:
         return power.reshape(self.num_sources, -1, spectrum.shape[-1], 2).sum(dim=(1, 3))
 
 
-def _ratios(references: Tensor, estimates: Tensor, filters: _Filters) -> Tensor:
-    """Compute SDR, ISR, SIR, SAR: (windows, sources, channels, samples) -> (4, sources, windows)."""
+def _ratios(references: Tensor, spectrum: Tensor, estimates: Tensor, filters: _Filters) -> Tensor:
+    """Compute SDR, ISR, SIR, SAR: (windows, sources, channels, samples) -> (4, sources, windows).
+
+    `spectrum` is that of the references, `filters` are those of the method that made the estimates.
+    """
     true, error = (stems.square().sum(dim=(2, 3)).T for stems in (references, references - estimates))
-    r, e = filters.spectrum(references), filters.spectrum(estimates)
+    r, e = spectrum, filters.spectrum(estimates)
     own, together = (filters.spectra @ r).chunk(2, dim=1)
     ratios = torch.stack(
         [

@@ -16,6 +16,7 @@ from torch import Tensor
 from unmix import errors
 from unmix.data.tracks import Track
 from unmix.evaluation import scores
+from unmix.evaluation.engines import ENGINES
 from unmix.evaluation.scoring import MIXTURE, EvaluationFolder, Scoring, initialize_worker
 from unmix.evaluation.separation import MakeTest, SeparationTest
 from unmix.evaluation.summary import Summary
@@ -57,8 +58,8 @@ class Museval(Callback):
     ) -> None:
         if workers < 0:
             raise ValueError(f"workers: got {workers}, allowed 0 or more")
-        if engine not in scores.ENGINES:
-            raise ValueError(errors.unknown("engine", engine, scores.ENGINES))
+        if engine not in ENGINES:
+            raise ValueError(errors.unknown("engine", engine, ENGINES))
         self.tracks = tracks
         self.output = output
         self.method = method

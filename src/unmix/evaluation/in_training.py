@@ -66,11 +66,11 @@ class MusevalInTraining(Callback):
             for track in tracks:
                 estimates = Estimates(test.output.under_way(track.name), len(test.targets), track.num_channels)
                 estimates.write(test.separate(track))
-                store = scores.score_track(
+                (store,) = scores.score_track(
                     track.name,
                     test.targets,
                     Sources(track, [*targets, RESIDUAL] if has_residual else targets),
-                    estimates,
+                    [estimates],
                     track.num_samples,
                     sample_rate=track.sample_rate,
                     device=pl_module.device,

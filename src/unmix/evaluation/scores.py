@@ -10,7 +10,6 @@ import csv
 import json
 import logging
 import math
-import shutil
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +20,9 @@ import torch
 from torch import Tensor
 
 from unmix import errors
-from unmix.evaluation.bss_eval import ReadStems, Scores, bss_eval_blocks
-from unmix.evaluation.metrics import BLOCK, METRICS, TRACK_METRICS
+from unmix.evaluation.bss_eval import ReadStems, Scores
+from unmix.evaluation.engines import ENGINES, silent_stems
+from unmix.evaluation.metrics import METRICS, TRACK_METRICS
 
 log = logging.getLogger(__name__)
 
@@ -41,26 +41,26 @@ def score_track(
     track: str,
     names: Sequence[str],
     references: ReadStems,
-    estimates: ReadStems,
+    estimates: Sequence[ReadStems],
     num_samples: int,
     *,
     sample_rate: int,
     engine: str = "torch",
     device: str | torch.device = "cpu",
-) -> str:
-    """Score one track by BSS Eval v4.
+) -> list[str]:
+    """Score the estimates of one or several methods for one track by BSS Eval v4.
 
     Args:
         track: name of the track, for messages.
         names: names of the stems, in the order of the readers.
         references: reads the true stems.
-        estimates: reads the estimated stems.
+        estimates: read the estimated stems, one reader per method.
         num_samples: length of the track.
         sample_rate: Hz; also the length and the hop of windows, which are one second.
         engine: `torch` (our implementation) or `museval` (the package).
         device: device on which `torch` computes.
     Returns:
-        Scores of all targets in museval's JSON format.
+        For each method, scores of all targets in museval's JSON format.
     Raises:
         ValueError: on an unknown engine, fewer than two stems, or NaN or infinite samples.
         FileNotFoundError: when engine `museval` finds no FFmpeg, which importing museval needs.
@@ -71,57 +71,30 @@ def score_track(
         raise ValueError(f"{track}: got stems: {', '.join(names) or 'none'}; BSS Eval needs at least two")
     try:
         scores = ENGINES[engine](
-            lambda start, stop: references(start, stop).to(device),
-            lambda start, stop: estimates(start, stop).to(device),
-            num_samples,
-            sample_rate,
+            _on(device, references), [_on(device, read) for read in estimates], num_samples, sample_rate
         )
     except ValueError as error:
         raise ValueError(f"{track}: {error}") from error
-    if scores.sdr.isnan().all():
-        silent = [
-            f"the {kind} {names[i]}"
-            for kind, read in (("reference", references), ("estimate", estimates))
-            for i in _silent(read, num_samples)
-        ]
-        reason = " and ".join(silent) + " silent throughout" if silent else "every window has a silent stem"
-        log.warning("%s has no score: %s", track, reason)
-    return to_json(names, scores, {one.key: one.compute(references, estimates, num_samples) for one in TRACK_METRICS})
+    stores = []
+    for read, of_method in zip(estimates, scores, strict=True):
+        if of_method.sdr.isnan().all():
+            log.warning("%s has no score: %s", track, _why_no_score(names, references, read, num_samples))
+        of_track = {metric.key: metric.compute(references, read, num_samples) for metric in TRACK_METRICS}
+        stores.append(to_json(names, of_method, of_track))
+    return stores
 
 
-def _torch(references: ReadStems, estimates: ReadStems, num_samples: int, sample_rate: int) -> Scores:
-    """Score by our implementation, in windows of one second."""
-    return bss_eval_blocks(references, estimates, num_samples, window=sample_rate, hop=sample_rate)
+def _on(device: str | torch.device, read: ReadStems) -> ReadStems:
+    return lambda start, stop: read(start, stop).to(device)
 
 
-def _museval(references: ReadStems, estimates: ReadStems, num_samples: int, sample_rate: int) -> Scores:
-    """Score by the museval package, in windows of one second.
-
-    Raises:
-        FileNotFoundError: when FFmpeg is not installed.
-    """
-    if shutil.which("ffmpeg") is None or shutil.which("ffprobe") is None:
-        raise FileNotFoundError("engine: museval needs ffmpeg and ffprobe on PATH (musdb imports them); install FFmpeg")
-    import museval
-
-    # museval's axes: (sources, samples, channels)
-    stems = [read(0, num_samples).transpose(1, 2).cpu().numpy() for read in (references, estimates)]
-    if _silent(references, num_samples) or _silent(estimates, num_samples):  # museval raises on silent stems
-        windows = 1 + max(0, num_samples - sample_rate) // sample_rate
-        return Scores(*torch.full((4, len(stems[0]), windows), torch.nan, dtype=torch.float64))
-    sdr, isr, sir, sar = museval.evaluate(*stems, win=sample_rate, hop=sample_rate)
-    return Scores(*map(torch.from_numpy, (sdr, isr, sir, sar)))
-
-
-ENGINES: dict[str, Callable[[ReadStems, ReadStems, int, int], Scores]] = {"torch": _torch, "museval": _museval}
-
-
-def _silent(read: ReadStems, num_samples: int) -> list[int]:
-    """Indices of stems that are silent throughout; as in museval, a stem whose channels cancel is silent."""
-    starts = range(0, num_samples, BLOCK)
-    pieces = (read(start, min(start + BLOCK, num_samples)) for start in starts)
-    heard = torch.stack([piece.sum(dim=1).ne(0).any(dim=-1) for piece in pieces])
-    return [i for i, is_heard in enumerate(heard.any(dim=0).tolist()) if not is_heard]
+def _why_no_score(names: Sequence[str], references: ReadStems, estimates: ReadStems, num_samples: int) -> str:
+    silent = [
+        f"the {kind} {names[i]}"
+        for kind, read in (("reference", references), ("estimate", estimates))
+        for i in silent_stems(read, num_samples)
+    ]
+    return " and ".join(silent) + " silent throughout" if silent else "every window has a silent stem"
 
 
 def to_json(names: Sequence[str], scores: Scores, of_track: Mapping[str, Tensor]) -> str:

@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits
 from unmix.data import pcm
 from unmix.data.tracks import Track
 from unmix.evaluation import passages, scores
-from unmix.evaluation.bss_eval import ReadStems
 from unmix.evaluation.estimates import Estimates, Shared, Sources
 from unmix.experiments import folder
 from unmix.processes import signals
@@ -74,9 +73,17 @@ class Scoring:
     def __call__(self) -> "Scoring":
         """Score the track, write all files, and return this object."""
         track, references = self.track, Sources(self.track, self.names)
-        baseline = self._score(references, Shared(track, len(self.names)))
+        baseline, store = scores.score_track(
+            track.name,
+            self.names,
+            references,
+            [Shared(track, len(self.names)), self.estimates],
+            track.num_samples,
+            sample_rate=track.sample_rate,
+            engine=self.engine,
+            device=self.device,
+        )
         folder.write_atomically(self.output.store(MIXTURE, track.name), baseline)
-        store = self._score(references, self.estimates)
         self._keep_passages(references, store)
         if self.save_estimates:
             for i, name in enumerate(self.names):
@@ -87,19 +94,6 @@ class Scoring:
         # last, as this file marks the track as done: a run killed before is not left with files that nobody removes
         folder.write_atomically(self.output.store(self.method, track.name), store)
         return self
-
-    def _score(self, references: ReadStems, estimates: ReadStems) -> str:
-        track = self.track
-        return scores.score_track(
-            track.name,
-            self.names,
-            references,
-            estimates,
-            track.num_samples,
-            sample_rate=track.sample_rate,
-            engine=self.engine,
-            device=self.device,
-        )
 
     def _keep_passages(self, references: Sources, store: str) -> None:
         """Write a short excerpt of every target that has a score."""
