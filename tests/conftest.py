@@ -1,4 +1,8 @@
-"""Fixtures that several rooms share: a clean environment, and small MUSDB18-HQ trees."""
+"""Fixtures that several rooms share: a clean environment, and small MUSDB18-HQ trees.
+
+What takes seconds to import is imported by the fixtures: pytest reads this file in every process, the first included,
+which only hands out tests.
+"""
 
 import os
 
@@ -13,15 +17,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from command_process import CommandProcess
-from short_filters import shorten_filters
-from unmix import config
-from unmix.evaluation import engines
-
 SOURCES = ("vocals", "drums", "bass", "other")
 SAMPLE_RATE = 44100
 # What a developer's shell, or a run in this process, may leave behind and the code reads.
 FOREIGN_SETTINGS = ("MUSDB_PATH", "HYDRA_FULL_ERROR", "UNMIX_TRACEBACK", "UNMIX_LAUNCHER", "UNMIX_EXPERIMENT")
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Mark tests that need `trained` as slow: four trainings take ten seconds."""
+    for item in items:
+        if "trained" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -88,6 +94,8 @@ def musdb_tree(tmp_path_factory):
 
 def run_cli(command: str, *arguments: str) -> int:
     """The exit code of `python src/<command>.py <arguments>`, run in this process."""
+    from unmix import config
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", [f"{command}.py", *arguments])
         patch.delenv("UNMIX_TRACEBACK", raising=False)
@@ -105,6 +113,9 @@ def cli():
 @pytest.fixture
 def short_filters(monkeypatch):
     """Scores of this process are computed with shorter filters, see `shorten_filters`."""
+    from short_filters import shorten_filters
+    from unmix.evaluation import engines
+
     monkeypatch.setattr(engines, "bss_eval_blocks", engines.bss_eval_blocks)  # undone at the end
     shorten_filters()
 
@@ -112,6 +123,8 @@ def short_filters(monkeypatch):
 @pytest.fixture
 def start():
     """Starts commands in processes of their own, see `CommandProcess`; none outlives its test."""
+    from command_process import CommandProcess
+
     started = []
 
     def run(command: str, *arguments: str, **options: object) -> CommandProcess:

@@ -17,6 +17,8 @@ import unmix
 from unmix.data.tracks import SOURCES
 from unmix.weights import checkpoint
 
+pytestmark = pytest.mark.slow
+
 
 def test_training_writes_a_self_contained_run_folder(trained):
     run = trained / "drums-s42"

@@ -67,6 +67,7 @@ def identity(*overrides):
     return experiment_id(compose("train", list(overrides)))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=10)
 @given(st.lists(st.sampled_from(SAME), unique_by=lambda override: override.split("=")[0]))
 def test_what_cannot_change_the_result_does_not_change_the_identity(overrides):
@@ -79,6 +80,7 @@ def test_what_can_change_the_result_changes_the_identity(override):
     assert identity(override) != identity()
 
 
+@pytest.mark.slow
 def test_every_difference_makes_an_identity_of_its_own():
     assert len({identity(override) for override in DIFFERENT}) == len(DIFFERENT)
 
@@ -107,6 +109,7 @@ def test_identities_of_the_shipped_experiments_stay_what_they_are(experiment):
     assert identity(f"experiment={experiment}", *needed) == GOLDEN[experiment]
 
 
+@pytest.mark.slow
 @given(st.permutations(["data", "model", "trainer", "optimizer", "name"]))
 @settings(deadline=None, max_examples=10)
 def test_the_order_of_keys_does_not_change_the_identity(first):

@@ -10,6 +10,8 @@ import torch
 
 from unmix.composition import parse
 
+pytestmark = pytest.mark.slow
+
 ALONE = ["data=musdb18hq", "evaluation.gpus=0"]
 
 

@@ -6,6 +6,7 @@ values, models and data. Then a single job runs in this process, and several run
 
 import logging
 import os
+import re
 import signal
 import sys
 import warnings
@@ -160,9 +161,8 @@ def quote_literal(argument: str) -> str:
     if key.lstrip("+") not in LITERAL_KEYS or not value or value[0] in "['\"" or "${" in value or value == "null":
         return argument
     expanded = os.path.expanduser(value)  # noqa: PTH111 - a Path would change `./a` and `a/`
-    escaped = expanded.replace("\\'", "\\\\'").replace("'", "\\'")
-    if escaped.endswith("\\"):
-        escaped += "\\"
+    # in Hydra's quotes a backslash is special before a quote only
+    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), expanded)
     return f"{key}{equals}'{escaped}'"
 
 

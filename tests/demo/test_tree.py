@@ -11,6 +11,8 @@ from unmix.data.tracks import MUSDB_VALIDATION_TRACKS
 from unmix.demo import instruments
 from unmix.demo import tree as tree_module
 
+pytestmark = pytest.mark.slow
+
 STEMS = ("drums", "bass", "other", "vocals")
 NUM_TRACKS, SECONDS = 6, 2.5
 

@@ -62,6 +62,7 @@ def test_scores_equal_those_of_museval_for_any_length_of_track_window_and_hop(
     assert_equal(ours, score_by_museval(*stems, window=window, hop=hop, filters_len=16))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 30.0])
 def test_scores_with_512_taps_equal_those_of_museval_at_any_level(scale):
     references, estimates = (scale * stems for stems in draw(4, 2, 20_000))

@@ -5,6 +5,8 @@ import torch
 
 from unmix.evaluation.in_training import MusevalInTraining
 
+pytestmark = pytest.mark.slow
+
 
 def rows(run):
     with (run / "metrics.csv").open() as file:

@@ -1,5 +1,6 @@
 import json
 
+import pytest
 import torch
 
 from unmix.evaluation.metrics import METRICS
@@ -25,6 +26,7 @@ def make_summary():
     return Summary("ours", "mixture", rows, {"niter": 1})
 
 
+@pytest.mark.slow
 def test_report_is_one_page_with_escaped_names_and_players_of_what_was_saved(tmp_path):
     where = EvaluationFolder(tmp_path)
     saved = tmp_path / "estimates" / "D - E" / "bass.wav"
@@ -53,6 +55,7 @@ def test_report_is_one_page_with_escaped_names_and_players_of_what_was_saved(tmp
     assert (tmp_path / "boxplot.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_report_that_says_the_same_is_not_written_again(tmp_path):
     where, summary = EvaluationFolder(tmp_path), make_summary()
     for track in TRACKS:

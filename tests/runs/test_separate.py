@@ -12,6 +12,8 @@ import torch
 
 import unmix
 
+pytestmark = pytest.mark.slow
+
 SEPARATE = Path(__file__).parents[2] / "src" / "separate.py"
 TARGETS = ("vocals", "drums", "bass", "other")
 
@@ -211,7 +213,6 @@ def test_a_disk_that_is_full_leaves_nothing(refused, tmp_path, monkeypatch):
     assert not [path for path in tmp_path.iterdir() if path.name not in ("song.wav", "file")]
 
 
-@pytest.mark.slow
 def test_memory_does_not_grow_with_the_song(trained, tmp_path):
     """In segments of 60 s at most; the estimates of the 65 s more would be 92 MB.
 

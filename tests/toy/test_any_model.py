@@ -64,6 +64,7 @@ def test_an_objective_of_this_project_trains_a_user_s_model(toy, cli, tmp_path):
     assert status.read(run).state == "done"
 
 
+@pytest.mark.slow
 def test_killed_within_an_epoch_the_same_command_ends_bit_for_bit_as_an_unbroken_one(
     toy, toy_run, start, cli, tmp_path
 ):
@@ -82,6 +83,7 @@ def test_killed_within_an_epoch_the_same_command_ends_bit_for_bit_as_an_unbroken
     assert (run / "metrics.csv").read_bytes() == (toy_run / "metrics.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_what_is_not_there_and_has_nothing_to_do_afterwards(toy, toy_run, cli, tmp_path, capfd):
     shutil.copytree(toy_run.parents[1], tmp_path / "runs")
     command = ["-m", *toy, "model.width=4,6", f"paths.out={tmp_path}"]

@@ -17,6 +17,8 @@ import unmix
 from unmix.weights import checkpoint
 from unmix.weights.find import find_checkpoints
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 PLUGINS = "plugins=[my_package]"
 SOURCES = ("vocals", "drums", "bass", "other")
@@ -79,7 +81,6 @@ def test_what_separate_writes_is_what_the_model_gives(toy_run, cli, tmp_path):
     assert (stem - expected).abs().max() < 1e-6
 
 
-@pytest.mark.slow
 def test_ten_minutes_are_separated_in_the_memory_of_ten_seconds(toy_run, tmp_path):
     """The stems alone would take 154 MB."""
     block = np.random.default_rng(0).integers(-9000, 9000, (10 * 8000, 2), dtype=np.int16)

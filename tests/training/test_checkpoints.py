@@ -89,6 +89,7 @@ def command(train_arguments, tmp_path):
     return [*train_arguments, f"paths.out={tmp_path}", "target=drums", "trainer.max_epochs=3"]
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_saved(command, cli, capfd, monkeypatch, tmp_path):
     original = SeparationModule.training_step
 
@@ -116,6 +117,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_saved(command, cli
     assert [row["epoch"] for row in csv.DictReader((run / "metrics.csv").open())] == ["0", "1", "2"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_during_training_is_reported_and_the_run_resumes_later(command, cli, capfd, monkeypatch, tmp_path):
     original, calls = torch.save, []
 
@@ -134,6 +136,7 @@ def test_a_full_disk_during_training_is_reported_and_the_run_resumes_later(comma
     assert status.read(run_of(tmp_path)).state == "done"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "garbage\n", "epoch,step,val/loss\n0,1,2\n7,1,2\n"])
 def test_damaged_metrics_are_refused(command, cli, capfd, tmp_path, text):
     assert cli("train", *command, "trainer.max_epochs=2") == 0
@@ -142,6 +145,7 @@ def test_damaged_metrics_are_refused(command, cli, capfd, tmp_path, text):
     assert "metrics.csv: damaged, it needs a row for each of the 2 finished epochs" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_half_written_row_of_an_unfinished_epoch_is_removed(command, cli, tmp_path):
     assert cli("train", *command, "trainer.max_epochs=2") == 0
     path = run_of(tmp_path) / "metrics.csv"
@@ -152,6 +156,7 @@ def test_a_half_written_row_of_an_unfinished_epoch_is_removed(command, cli, tmp_
     assert len(path.read_text().splitlines()) == 4
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_early_stays_done_when_max_epochs_grows(command, cli, capfd, tmp_path):
     options = [*command, "callbacks.early_stopping.patience=1", "+callbacks.early_stopping.min_delta=1000"]
     assert cli("train", *options, "trainer.max_epochs=50") == 0
@@ -162,6 +167,7 @@ def test_a_run_that_stopped_early_stays_done_when_max_epochs_grows(command, cli,
     assert "done after 2 epochs" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_killed_between_early_stopping_and_its_last_status_stays_stopped(command, cli, tmp_path):
     options = [*command, "callbacks.early_stopping.patience=1", "+callbacks.early_stopping.min_delta=1000"]
     assert cli("train", *options, "trainer.max_epochs=50") == 0

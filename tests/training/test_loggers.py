@@ -13,6 +13,8 @@ from wandb.proto.wandb_internal_pb2 import Record
 from command_process import wait_until
 from unmix.training import loggers
 
+pytestmark = pytest.mark.slow
+
 HEADER, BLOCK = 7, 32768  # of a log in LevelDB's format, which a .wandb file is
 
 
@@ -131,7 +133,6 @@ def test_a_failed_run_has_exit_code_1(train_arguments, cli, tmp_path, offline):
     assert OfflineRun(folder).exit_code == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
 def test_a_run_that_is_stopped_ends_with_the_exit_code_of_the_process(train_arguments, start, tmp_path, signum, code):
     arguments = [one for one in train_arguments if not one.startswith("trainer.max_epochs")]

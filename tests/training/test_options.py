@@ -12,6 +12,8 @@ from unmix.data.tracks import MUSDB_VALIDATION_TRACKS
 from unmix.runs.build import make_datamodule
 from unmix.training.module import SeparationModule
 
+pytestmark = pytest.mark.slow
+
 
 def run(cli, train_arguments, out, *arguments):
     assert cli("train", *train_arguments, f"paths.out={out}", "target=drums", "trainer.max_epochs=2", *arguments) == 0

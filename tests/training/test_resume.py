@@ -10,6 +10,8 @@ import torch
 from unmix.experiments import status
 from unmix.training.module import SeparationModule
 
+pytestmark = pytest.mark.slow
+
 ARGUMENTS = [
     "data.samples_per_track=5",
     "model.dropout=0.4",

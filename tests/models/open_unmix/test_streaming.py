@@ -112,6 +112,7 @@ def test_empty_tracks_and_segments_that_are_all_overlap_are_refused():
         stream(make_separator(), torch.zeros(2, 1000), exact_seconds=59)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_track():
     """Stored in memory, the estimates of the longer track would take 64 MB."""
     separator = make_separator(niter=1, hop_size=256)
