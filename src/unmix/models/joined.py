@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from unmix.dsp.overlap_add import spectrograms, waveforms
 from unmix.dsp.stft import Stft
 from unmix.dsp.wiener import wiener
-from unmix.models import chunked, contract
+from unmix.models import chunked, contract, settings
 from unmix.models.contract import Read, Separator
 
 RESIDUAL = "residual"
@@ -45,8 +45,10 @@ def join(
         chunk_batch: number of chunks separated at once.
         family_settings: `softmask`, `wiener`, `window`, see `open_unmix.Separator`.
     Raises:
-        ValueError: when the models differ in sample rate or channels, or a setting does not apply to them.
+        ValueError: when the models differ in sample rate or channels, a setting is not valid, or does not apply.
     """
+    given = {"chunk_seconds": chunk_seconds, "overlap": overlap, "chunk_batch": chunk_batch, **family_settings}
+    settings.check(niter=niter, residual=residual, **given)
     for model in models:
         contract.check(model, "ckpt")
     contract.check_alike(models)
@@ -99,6 +101,9 @@ class JoinedSeparator(nn.Module):
         chunk_batch: int = 1,
     ) -> None:
         super().__init__()
+        settings.check(
+            niter=niter, residual=residual, chunk_seconds=chunk_seconds, overlap=overlap, chunk_batch=chunk_batch
+        )
         self.models = nn.ModuleList(models)
         first: Any = models[0]
         self.sample_rate, self.num_channels = int(first.sample_rate), int(first.num_channels)
@@ -106,15 +111,11 @@ class JoinedSeparator(nn.Module):
         for target in wanted:
             if target not in estimated:
                 raise ValueError(f"targets: got {target!r}, the models estimate {', '.join(estimated)}")
-        if niter < 0:
-            raise ValueError(f"separator.niter: got {niter}, allowed 0 or more")
         if niter and len(wanted) + residual < 2:
             raise ValueError(
                 f"separator.niter: got {niter} with the single target {wanted[0]!r}; the Wiener filter shares the "
                 "mixture among sources: residual=true gives it a second one, separator.niter=0 turns it off"
             )
-        if chunk_seconds is not None and not chunk_seconds > 0:
-            raise ValueError(f"separator.chunk_seconds: got {chunk_seconds!r}, a number above 0 or null is needed")
         self.positions = [estimated.index(target) for target in wanted]
         self.targets = (*wanted, *([RESIDUAL] if residual else []))
         self.niter, self.residual = niter, residual
