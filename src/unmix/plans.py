@@ -165,7 +165,7 @@ def requested_length(cfg: DictConfig) -> dict[str, Any]:
 
 
 def is_done(previous: Status, length: dict[str, Any]) -> bool:
-    """Tell whether a run reached the limits `length`, or was ended by early stopping."""
+    """Tell whether a run is done at the limits `length`: it reached them, or early stopping ended it."""
     if previous.state != "done":
         return False
     reached = previous.length or {}

@@ -51,14 +51,14 @@ class Song:
 
 @dataclass(frozen=True)
 class _Frame:
-    """What all lines of a song share.
+    """Musical properties that all lines of a song share.
 
     Args:
         step_samples: samples per step.
         key: MIDI pitch.
         scale: semitones above the key.
         progression: degree of the chord of each bar.
-        sections: by stem, for each step whether it plays.
+        sections: stem -> for each step, whether the stem plays.
     """
 
     num_samples: int
