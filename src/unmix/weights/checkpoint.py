@@ -105,7 +105,7 @@ def build_model(checkpoint: Checkpoint, plugins: Sequence[str] = ()) -> nn.Modul
 
 
 def build(node: Mapping[str, Any], name: str, plugins: Sequence[str]) -> nn.Module:
-    """Build a model from a configuration's node `model`; `name` begins its error messages."""
+    """Build a model from the node `model` of a configuration; error messages begin with `name`."""
     return _built(node, name, plugins)
 
 
