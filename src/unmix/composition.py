@@ -103,7 +103,7 @@ def parse(config_name: str, overrides: list[str], *, multirun: bool = False, con
     composed = compose(config_name, plain, with_hydra=True, config_dir=config_dir)
     node = composed.hydra
     if not multirun and node.mode != RunMode.MULTIRUN:
-        only = _without_hydra(composed) if len(plain) == len(overrides) else None  # else Hydra says that it needs -m
+        only = _without_hydra(composed) if len(plain) == len(overrides) else None  # None: Hydra reports the missing -m
         return Command(config_name, node, is_sweep=False, jobs=[overrides], config_dir=config_dir, only=only)
     if not node.sweeper._target_.endswith(".BasicSweeper"):
         return Command(config_name, node, is_sweep=True, jobs=[], config_dir=config_dir)

@@ -57,10 +57,10 @@ def main(config_name: str) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra prints a traceback and exits unless it may raise
     logging.captureWarnings(True)
     for known in (
-        ".*LeafSpec.* is deprecated",  # Lightning's, of torch's
-        ".*your dataloader is not resumable",  # it is: BatchKeys
-        ".*broadcast_buffers. is deprecated",  # its successor is not in torch 2.11
-        ".*sync_dist=True",  # metrics sum over ranks by themselves, times need not
+        ".*LeafSpec.* is deprecated",  # Lightning uses it
+        ".*your dataloader is not resumable",  # wrong: BatchKeys resumes
+        ".*broadcast_buffers. is deprecated",  # torch 2.11 lacks its replacement
+        ".*sync_dist=True",  # torchmetrics syncs metrics; times need no sync
     ):
         warnings.filterwarnings("ignore", message=known)
     try:
@@ -88,7 +88,7 @@ def _run(config_name: str) -> int:
         _through_hydra(config_name, lambda _: None)
         return 0
     command = parse(config_name, arguments.overrides, multirun=arguments.multirun, config_dir=arguments.config_dir)
-    if command.is_sweep and not command.jobs:  # another sweeper chooses them one after the other
+    if command.is_sweep and not command.jobs:  # a sweeper other than ours generates the jobs
         _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
         return 0
     cfgs = list(command.compose_jobs())

@@ -123,7 +123,7 @@ def targets_of(target: Any, sources: Sequence[str]) -> list[str]:
         return list(sources)
     names = [target] if isinstance(target, str) else [str(name) for name in target or ()]
     known = [name for name in sources if name in names]
-    return known if sorted(known) == sorted(names) else names  # `check_targets` refuses unknown and doubled names
+    return known if sorted(known) == sorted(names) else names  # `check_targets` refuses unknown and repeated names
 
 
 def check_targets(target: Any, sources: Sequence[str]) -> None:

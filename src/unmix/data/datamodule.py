@@ -206,7 +206,7 @@ class SeparationDataModule(LightningDataModule):
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> dict[str, Tensor]:
         """Turn a batch into float waveforms by name, (batch, channels, samples), on the device."""
         if isinstance(batch, DrawBatch):
-            assert self._device_store is not None  # only its loader makes them
+            assert self._device_store is not None  # only the loader of a device store yields DrawBatch
             batch = batch.gather(self._device_store, self.recipe.segment)
         if isinstance(batch, StemBatch):
             return render(batch, self.sources)

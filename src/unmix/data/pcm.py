@@ -38,7 +38,7 @@ def read_header(path: Path) -> Header:
     """
     try:
         with path.open("rb"):
-            pass  # for the reason: libsndfile only says "System error"
+            pass  # raises OSError with the reason; libsndfile only says "System error"
         info = soundfile.info(str(path))
     except FileNotFoundError as error:
         raise ValueError(f"{path} is not a readable audio file: there is no such file") from error

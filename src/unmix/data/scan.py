@@ -15,7 +15,7 @@ from unmix.data.layouts import AUDIO_ENDINGS, SUBSETS, Entry
 from unmix.data.pcm import Header
 from unmix.data.tracks import SOURCES, AudioFile, Splits, Track
 
-_MUSDB18_TRAINING_TRACKS = 100  # with the 14 of validation
+_MUSDB18_TRAINING_TRACKS = 100  # including the 14 for validation
 _THREADS = 16  # for slow or remote disks
 _VERSION = 1  # of the JSON file of remembered headers
 

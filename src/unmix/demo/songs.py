@@ -104,7 +104,7 @@ def _draw_frame(rng: np.random.Generator, num_samples: int) -> _Frame:
 
 
 def _sections(form: tuple[tuple[float, str], ...], num_steps: int) -> dict[str, npt.NDArray[np.bool_]]:
-    grid = STEPS_PER_BAR // 2 if num_steps >= 6 * STEPS_PER_BAR else 1  # a short song has no half bars to spare
+    grid = STEPS_PER_BAR // 2 if num_steps >= 6 * STEPS_PER_BAR else 1  # in steps; sections end on this grid
     playing = {stem: np.zeros(num_steps, dtype=np.bool_) for stem in ("drums", "bass", "other", "vocals")}
     start = 0
     for end, stems in form:

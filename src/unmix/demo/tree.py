@@ -101,7 +101,7 @@ def _invent_name(index: int) -> str:
     """Make a unique name `Artist - Title` for a track; from the 321st on, a number is appended."""
     verse, artist = divmod(index, len(_ARTISTS))
     volume, title = divmod(verse, len(_TITLES))
-    # Title runs through all 20 as verse does, so no pair returns within a volume; artist shifts it for variety.
+    # For a fixed artist, (title + artist) % 20 takes every value once per volume, so names are unique.
     name = f"{_ARTISTS[artist]} - {_TITLES[(title + artist) % len(_TITLES)]}"
     return name if volume == 0 else f"{name} {volume + 1}"
 

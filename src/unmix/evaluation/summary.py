@@ -63,7 +63,7 @@ class Summary:
         return next(row.metrics["SDR"] for row in self.rows if (row.method, row.track, row.target) == key)
 
     def extremes(self, target: str) -> dict[str, str]:
-        """The `worst` and `best` track of a target by SDR; the `only` one if just one has a score; empty if none has."""
+        """The `worst` and `best` track of a target by SDR; the `only` one if just one has a score; else empty."""
         known = {track: sdr for track in self.tracks if not math.isnan(sdr := self.score(track, target))}
         if len(known) < 2:
             return dict(zip(("only",), known, strict=False))
@@ -71,7 +71,7 @@ class Summary:
 
     @property
     def is_among_participants(self) -> bool:
-        """Whether the tracks are those of SiSEC 2018 in full; MUSDB18's 7-second excerpts have the same names."""
+        """Whether the tracks are the 50 whole ones that SiSEC 2018 scored, not 7-second excerpts of the same names."""
         return set(self.tracks) == published.tracks() and all(total > 10 for _, total in self.windows.values())
 
     def content(self) -> dict[str, Any]:

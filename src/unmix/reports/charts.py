@@ -18,9 +18,9 @@ from matplotlib.ticker import MaxNLocator
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "#999999"
 MARKERS = "osD^v*"
-# From the worst to the best value, different in lightness too.
+# From the worst to the best value; the colours also differ in lightness.
 WORST_TO_BEST = LinearSegmentedColormap.from_list("worst to best", ["#4466aa", "#eeaa22"])
-WIDTH, HEIGHT = 5.4, 3.0  # inches of 96 pixels, without the legend
+WIDTH, HEIGHT = 5.4, 3.0  # inches, 96 pixels each, without the legend
 MOST_TICKS = 6  # on an axis of parallel coordinates
 STYLE: Any = {
     "font.size": 9,
@@ -29,8 +29,8 @@ STYLE: Any = {
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
     "axes.titley": 1.02,
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "unmix",  # the same chart is the same file
+    "svg.fonttype": "none",  # keep text as text, not as outlines
+    "svg.hashsalt": "unmix",  # fixed ids, so that equal charts give equal files
 }
 
 Points = Sequence[tuple[float, float]]

@@ -155,7 +155,7 @@ def _is_oracle(entry: str) -> bool:
 
 
 def _read(entry: str, *, can_be_nothing: bool) -> list[Checkpoint]:
-    """Read the checkpoints that an entry of `ckpt` names; none for an oracle, or if `can_be_nothing` and none exist."""
+    """Read the checkpoints that an entry of `ckpt` names; empty for an oracle, or for no match if `can_be_nothing`."""
     if _is_oracle(entry):
         return []
     try:

@@ -177,7 +177,7 @@ def _score(
     )
     with ExitStack() as stack:
         if has_bar:
-            stack.enter_context(logging_redirect_tqdm())  # lines above the bar, not through it
+            stack.enter_context(logging_redirect_tqdm())  # log lines appear above the bar
         callback.evaluate(one.test, scorer, trainer)
     leave_process_group()
     return scorer

@@ -52,7 +52,7 @@ class StemWriter:
         try:
             with ExitStack() as stack:
                 partials = {}
-                for name, path in self.paths.items():  # first all names, then all files: renamed when all are closed
+                for name, path in self.paths.items():  # before opening any file: all are closed before any is renamed
                     path.parent.mkdir(parents=True, exist_ok=True)
                     partials[name] = stack.enter_context(replacing(path))
                 for name, path in self.paths.items():

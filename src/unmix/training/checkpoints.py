@@ -82,7 +82,7 @@ class Checkpoints(Checkpoint):
         }
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # Lightning replaces our handlers after `on_fit_start`; its own wait for other ranks inside a handler.
+        # After `on_fit_start`, Lightning installs its own handlers, which wait for other ranks: install ours again.
         signals.install()
         self.saved_at = time.monotonic()
 
@@ -129,7 +129,7 @@ class Checkpoints(Checkpoint):
 
     def _stop(self) -> None:
         signum = signals.received()
-        raise signals.Interrupted(signals.HANDLED[1] if signum is None else signum)  # None: another rank got it
+        raise signals.Interrupted(signals.HANDLED[1] if signum is None else signum)  # None: another rank received it
 
 
 def finished_epochs(trainer: Trainer) -> int:

@@ -21,7 +21,7 @@ from unmix.weights.migration import migrated, migrated_data
 
 KEY = "unmix"
 SCHEMA = 2
-# Keys of a node that are instructions to Hydra and no arguments; containers are always plain here.
+# Keys of a node that are instructions to Hydra, not arguments; containers are always plain here.
 HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_")
 MODULE_PREFIX = "model."  # prefix of the model's weights in the state of the LightningModule
 
