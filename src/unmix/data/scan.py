@@ -1,4 +1,4 @@
-"""Scan a data set: read its headers, sort its tracks into splits, find errors that would train a wrong model."""
+"""Scan a data set: read its headers, sort its tracks into splits, and list what would spoil a training."""
 
 import difflib
 import hashlib
@@ -111,7 +111,7 @@ def _missing(entry: Entry, by_stem: dict[str, list[Path]]) -> str | None:
 
 
 def _broken(by_stem: dict[str, list[Path]], files: dict[Path, AudioFile | str], sample_rate: int) -> str | None:
-    """Find the first error in the files of a track (unreadable, wrong sample rate, unequal length); None without."""
+    """Find the first error in the files of a track (unreadable, wrong sample rate, unequal length), or None."""
     mixture = files[by_stem["mixture"][0]]
     for (path,) in by_stem.values():
         file = files[path]

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of each frequency bin over the training mixtures: UMX's initial input normalisation."""
+"""Mean and standard deviation of each bin over the training mixtures, UMX's initial input normalisation."""
 
 import logging
 from collections.abc import Iterator, Sequence
