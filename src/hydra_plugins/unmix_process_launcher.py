@@ -1,7 +1,7 @@
 """Hydra launcher `process`: runs every job of a sweep in its own process.
 
-Lightning's DDP starts ranks by running the command line again. Within a sweep that would start the whole sweep; in its
-own process, a job has its own command line.
+Lightning's DDP starts ranks by running the command line again. With the command line of a sweep, each rank would start
+the whole sweep; a job in its own process has its own command line.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from omegaconf import DictConfig
 
 
 class ProcessLauncher(Launcher):
-    """Runs training jobs in parallel, each on its own share of the devices.
+    """Hydra launcher that runs training jobs in parallel, each on its own share of the devices.
 
     Args:
-        slots: number of jobs at a time; `auto` is one per set of GPUs, or one on the CPU.
+        slots: number of jobs at a time; `auto` is as many as the GPUs allow, or one on the CPU.
         fail_fast: whether no further job starts after a failure.
         sweep_dir: folder for the logs of the jobs and jobs.jsonl.
     """
@@ -29,7 +29,7 @@ class ProcessLauncher(Launcher):
         self.sweep_dir = Path(sweep_dir)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Remember the folder of `--config-dir`, which jobs need beside their overrides."""
+        """Remember the folder of `--config-dir`, which is passed on to the jobs; called by Hydra."""
         sources = {source.provider: source.path for source in config.hydra.runtime.config_sources}
         self.config_dir = sources.get("command-line")
 
@@ -49,7 +49,7 @@ class ProcessLauncher(Launcher):
 
     @staticmethod
     def _returned(overrides: Sequence[str], outcome: "float | Exception | None") -> JobReturn:
-        """Result of one job in the form that Hydra's sweepers expect."""
+        """Wrap the outcome of a job (val/loss or error) in the JobReturn that Hydra's sweepers expect."""
         failed = isinstance(outcome, Exception)
         returned = JobReturn(overrides=overrides, status=JobStatus.FAILED if failed else JobStatus.COMPLETED)
         returned.return_value = outcome

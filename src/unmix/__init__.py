@@ -3,12 +3,12 @@
 The package in reading order:
 
     dsp/          stft (waveform <-> spectrogram), wiener (four magnitudes + mixture -> four estimates)
-    data/         library (find, scan) -> sampling (what to draw) -> store (from where) -> mixing (THE mixture)
+    data/         library (find, scan) -> sampling (what to draw) -> store (from where) -> mixing (forms the mixture)
     models/       contract (what a model is), open_unmix/ (network, Wiener separator), joined, chunked (any others)
     weights/      checkpoint (our file), find (ckpt=... -> separator), others' files
     training/     module (the loss), checkpoints (how a run survives), trainer, callbacks, loggers
     evaluation/   bss_eval (the ratios), metrics, scores (tracks, medians), callback (track by track)
-    reports/      what people look at: tables, figures, pages, leaderboard, clips
+    reports/      output for people: tables, figures, pages, leaderboard, clips
     experiments/  status, hold (one process per folder), folder
     processes/    pool (child processes), signals
     config, composition, identity, plans, runs/    command line -> checked configurations -> the above

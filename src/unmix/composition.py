@@ -1,4 +1,4 @@
-"""Composition of the configuration of every job, checked against the constructors that receive it."""
+"""Compose the configuration of every job, and check it against the signatures of the classes that it names."""
 
 import copy
 import inspect
@@ -31,23 +31,23 @@ def compose(
         config_name: file of conf/.
         overrides: overrides of this job, without sweeps.
         with_hydra: whether to keep Hydra's own node.
-        config_dir: a user's folder of configurations beside conf/, Hydra's `--config-dir`.
+        config_dir: further folder of configurations, by the user, as Hydra's `--config-dir`.
     Raises:
-        ValueError: when there is no such folder.
+        ValueError: when `config_dir` is not a folder.
     """
     overrides = [*_search_path(config_dir), *overrides]
     current = GlobalHydra.instance().hydra  # a launcher composes within hydra.main
     GlobalHydra.instance().hydra = None
     try:
         with warnings.catch_warnings(), hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            warnings.simplefilter("ignore")  # `_self_` and the like are for us, not for the user
+            warnings.simplefilter("ignore")  # about our files, which the user cannot change
             return hydra.compose(config_name, overrides, return_hydra_config=with_hydra)
     finally:
         GlobalHydra.instance().hydra = current
 
 
 def _search_path(config_dir: str | None) -> list[str]:
-    """Override that adds a user's folder to Hydra's search path."""
+    """Make the override that adds a user's folder to Hydra's search path, as a list; empty for None."""
     if config_dir is None:
         return []
     folder = Path(config_dir).expanduser().resolve()
@@ -61,12 +61,12 @@ class Command:
     """A parsed command line.
 
     Args:
-        config_name: file of conf/, and command of `unmix.runs`.
+        config_name: name of the command: file of conf/ and module of `unmix.runs`.
         hydra: Hydra's own node of the configuration.
         is_sweep: whether there may be several jobs.
         jobs: overrides of each job; empty when a sweeper other than Hydra's basic one chooses them.
         config_dir: see `compose`.
-        only: configuration of the only job, where `parse` has composed it already.
+        only: configuration of the single job, when `parse` has composed it already.
     """
 
     config_name: str
@@ -78,14 +78,14 @@ class Command:
 
     @property
     def launcher(self) -> str:
-        """Name of the launcher of a sweep."""
+        """Name of the chosen Hydra launcher."""
         return str(self.hydra.runtime.choices["hydra/launcher"])
 
     def compose_jobs(self) -> Iterator[DictConfig]:
-        """Compose and check the configuration of every job.
+        """Yield the configuration of every job, composed and checked.
 
         Raises:
-            ValueError: when a value is missing.
+            ValueError: when a value is missing, or a top-level key is unknown.
         """
         for job in self.jobs:
             cfg = compose(self.config_name, job, config_dir=self.config_dir) if self.only is None else self.only
@@ -97,13 +97,13 @@ class Command:
 
 
 def parse(config_name: str, overrides: list[str], *, multirun: bool = False, config_dir: str | None = None) -> Command:
-    """Parse a command line into jobs; `sweep=...` makes it a sweep, as -m does."""
+    """Parse a command line into jobs; `multirun` (-m) or `sweep=...` makes it a sweep."""
     parsed = OverridesParser.create().parse_overrides(overrides)
     plain = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     composed = compose(config_name, plain, with_hydra=True, config_dir=config_dir)
     node = composed.hydra
     if not multirun and node.mode != RunMode.MULTIRUN:
-        only = _without_hydra(composed) if len(plain) == len(overrides) else None  # else Hydra says that it needs -m
+        only = _without_hydra(composed) if len(plain) == len(overrides) else None  # None: Hydra reports the missing -m
         return Command(config_name, node, is_sweep=False, jobs=[overrides], config_dir=config_dir, only=only)
     if not node.sweeper._target_.endswith(".BasicSweeper"):
         return Command(config_name, node, is_sweep=True, jobs=[], config_dir=config_dir)
@@ -124,7 +124,7 @@ def _without_hydra(cfg: DictConfig) -> DictConfig:
 
 
 def _check_keys(config_name: str, cfg: DictConfig) -> None:
-    """Refuse unknown top-level keys, which `+word.key=1` could add and nothing would read."""
+    """Refuse unknown top-level keys: Hydra accepts `+word.key=1`, but nothing would read it."""
     known = [field.name for field in fields(schema.SCHEMAS[config_name])]
     for key in cfg:
         if key not in known:
@@ -132,11 +132,11 @@ def _check_keys(config_name: str, cfg: DictConfig) -> None:
 
 
 def check_targets(cfg: DictConfig) -> None:
-    """Bind every node with a `_target_` to its signature.
+    """Check the keys of every node with a `_target_` against the signature of that class or function.
 
     Raises:
-        ValueError: naming every key that the target does not take, and the nearest that it does; when a class is
-            of a package that is neither ours nor among `plugins`.
+        ValueError: listing every key that is no parameter, with a suggestion; or when the package of a class is
+            neither trusted nor among `plugins`.
     """
     trusted = plugins.check(cfg.get("plugins"))
     wrong = [message for path, node in _nodes_with_target(cfg, "") for message in _misfits(path, node, trusted)]

@@ -33,10 +33,10 @@ from unmix.experiments.hold import Busy
 from unmix.processes import signals
 from unmix.processes.pool import LAUNCHER
 
-# Their values are file names, which Hydra's grammar would take apart.
+# Keys whose values are file names, which Hydra's grammar would otherwise parse.
 LITERAL_KEYS = ("input", "ckpt", "data.root", "paths.out", "paths.data", "data.cache", "init_from", "out")
-OPEN_GROUPS = ("aggregate.",)  # their keys are the user's to invent, which Hydra wants a + for
-# 75 is sysexits' EX_TEMPFAIL, "run me again"; so do signals that are not a person's.
+OPEN_GROUPS = ("aggregate.",)  # groups in which the user invents the keys, which Hydra allows only with a +
+# 75 is EX_TEMPFAIL of sysexits, "run the command again"; signals other than Ctrl-C exit with it too.
 FAILED, USAGE_ERROR, BUSY = 1, 2, signals.TEMPORARY_FAILURE
 
 
@@ -44,8 +44,8 @@ def main(config_name: str) -> int:
     """Run the command `unmix.runs.<config_name>` with the arguments in `sys.argv`.
 
     Returns:
-        Exit code: 0, or after one line on stderr 2 (refused), 75 (another process holds the folder) or 1 (the run
-        failed). With HYDRA_FULL_ERROR=1 the error is raised instead.
+        Exit code: 0 (success), 2 (refused), 75 (another process holds the folder) or 1 (NaN or a failed job). Errors
+        are printed on stderr in one line; with HYDRA_FULL_ERROR=1 they are raised instead.
 
     Raises:
         Interrupted: exits with 130 (Ctrl-C) or 75 (SIGTERM, SIGUSR1, SIGUSR2).
@@ -57,10 +57,10 @@ def main(config_name: str) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra prints a traceback and exits unless it may raise
     logging.captureWarnings(True)
     for known in (
-        ".*LeafSpec.* is deprecated",  # Lightning's, of torch's
-        ".*your dataloader is not resumable",  # it is: BatchKeys
-        ".*broadcast_buffers. is deprecated",  # its successor is not in torch 2.11
-        ".*sync_dist=True",  # metrics sum over ranks by themselves, times need not
+        ".*LeafSpec.* is deprecated",  # Lightning uses it
+        ".*your dataloader is not resumable",  # wrong: BatchKeys resumes
+        ".*broadcast_buffers. is deprecated",  # torch 2.11 lacks its replacement
+        ".*sync_dist=True",  # torchmetrics syncs metrics; times need no sync
     ):
         warnings.filterwarnings("ignore", message=known)
     try:
@@ -74,25 +74,25 @@ def main(config_name: str) -> int:
 
 
 def _die_with_parent() -> None:
-    """End this process with its parent, even when that is killed: a job with its launcher, a rank with rank 0."""
+    """Ask the kernel to end this process when its parent (the launcher of a job, or rank 0) ends, even by SIGKILL."""
     if os.environ.get("LOCAL_RANK", "0") != "0":
-        signals.die_with_parent(os.getppid(), signal.SIGKILL)  # within a collective nothing else gets through
+        signals.die_with_parent(os.getppid(), signal.SIGKILL)  # others cannot end a waiting collective
     elif launcher := os.environ.get(LAUNCHER):
         signals.die_with_parent(int(launcher))
 
 
 def _run(config_name: str) -> int:
-    """Prepare the jobs of the command line, then run them; returns the exit code."""
+    """Prepare all jobs of the command line, then run them; return the exit code."""
     arguments = get_args_parser().parse_intermixed_args()  # --config-dir may stand anywhere
     if arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion:
         _through_hydra(config_name, lambda _: None)
         return 0
     command = parse(config_name, arguments.overrides, multirun=arguments.multirun, config_dir=arguments.config_dir)
-    if command.is_sweep and not command.jobs:  # another sweeper chooses them one after the other
+    if command.is_sweep and not command.jobs:  # a sweeper other than ours generates the jobs
         _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
         return 0
     cfgs = list(command.compose_jobs())
-    if not command.is_sweep:  # preparing a job already logs
+    if not command.is_sweep:  # before the job is prepared, which logs already
         configure_log(command.hydra.job_logging, command.hydra.verbose)
     unfinished = _unfinished(cfgs) if config_name == "train" else cfgs
     jobs = [_prepare(config_name, cfg) for cfg in unfinished]
@@ -106,14 +106,14 @@ def _run(config_name: str) -> int:
 
 
 def _prepare(config_name: str, cfg: DictConfig) -> Any:
-    """Prepare one job; returns an object with a method `run`."""
+    """Check a configuration and prepare its job; return the job, an object with a method `run`."""
     check_targets(cfg)
     extras.check(config_name, cfg)
     return import_module(f"unmix.runs.{config_name}").prepare(cfg)
 
 
 def _unfinished(cfgs: list[DictConfig]) -> list[DictConfig]:
-    """Leave out finished jobs; when all are finished, print that without importing torch."""
+    """Select the jobs that are not finished; when all are, print their states. Does not import torch."""
     from unmix import plans
 
     for cfg in cfgs:
@@ -130,7 +130,7 @@ def _unfinished(cfgs: list[DictConfig]) -> list[DictConfig]:
 
 
 def _sweep(command: Command, cfgs: list[DictConfig]) -> int:
-    """Run prepared jobs with the launcher of the command."""
+    """Run prepared jobs with the launcher of the command; return the exit code."""
     if command.config_name == "train" and command.hydra.launcher._target_.endswith(".ProcessLauncher"):
         configure_log(command.hydra.job_logging, command.hydra.verbose)
         return int(import_module("unmix.runs.sweep").command(command, cfgs))
@@ -142,18 +142,24 @@ def _sweep(command: Command, cfgs: list[DictConfig]) -> int:
 
 
 def _through_hydra(config_name: str, task: Callable[[DictConfig], Any]) -> None:
-    """Let Hydra run the command line: its help, and sweepers and launchers other than ours."""
+    """Pass the command line to `hydra.main`, for help and for sweepers and launchers other than ours.
 
-    def run(cfg: DictConfig) -> Any:  # Hydra looks at the name of what it calls
+    Args:
+        config_name: name of the command.
+        task: function that Hydra calls with the configuration of each job.
+    """
+
+    def run(cfg: DictConfig) -> Any:  # Hydra needs a function with a name
         return task(cfg)
 
     hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(run)()
 
 
 def quote_literal(argument: str) -> str:
-    """Quote a file name for Hydra's grammar, and add ++ to keys that the user invents; twice is once.
+    """Quote file names in an argument for Hydra's grammar, and prefix keys that the user invents with ++.
 
-    A value that begins with `[` or a quote is left as Hydra syntax, one that holds `${` as an interpolation.
+    Quoting a quoted argument changes nothing. Values that begin with `[` or a quote are Hydra syntax, and those that
+    contain `${` are interpolations: both are returned unchanged.
     """
     key, equals, value = argument.partition("=")
     if key.startswith(OPEN_GROUPS):
@@ -167,12 +173,12 @@ def quote_literal(argument: str) -> str:
 
 
 def explain(error: BaseException, config_name: str, arguments: Sequence[str] = ()) -> str:
-    """Format an error as one line; a mistyped key or group is answered with the nearest that exists.
+    """Format an error as one line, with a suggestion for a mistyped key or group.
 
     Args:
         error: the error that ended the command.
         config_name: name of the command.
-        arguments: its command line, whose choices of groups decide which keys exist.
+        arguments: its command line; the groups chosen there decide which keys exist.
     """
     text = str(error)
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
@@ -193,7 +199,7 @@ def explain(error: BaseException, config_name: str, arguments: Sequence[str] = (
 
 
 def _nothing_chosen(arguments: Sequence[str]) -> str:
-    """Message for `logger=null`: a group needs the name of a file."""
+    """Format the message for a group set to null, such as `logger=null`, which Hydra does not allow."""
     options = get_args_parser().parse_intermixed_args(list(arguments))
     group = next(group for group, value in _choices(options) if value == "null")
     names = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
@@ -201,21 +207,21 @@ def _nothing_chosen(arguments: Sequence[str]) -> str:
 
 
 def _base(config_name: str, arguments: Sequence[str]) -> DictConfig:
-    """Compose the configuration that a command line overrides: its groups, in a sweep those of the first job."""
+    """Compose the configuration with the groups that a command line chooses (the first of a sweep), nothing else."""
     options = get_args_parser().parse_intermixed_args(list(arguments))
     choices = [f"{group}={value.partition(',')[0]}" for group, value in _choices(options) if value != "null"]
     return compose(config_name, choices, with_hydra=True, config_dir=options.config_dir)
 
 
 def _choices(options: Any) -> list[tuple[str, str]]:
-    """Pairs (group, file) of the overrides that choose a file of a group."""
+    """Overrides that choose a file of a group, as pairs (group, file)."""
     folders = [CONF, *([Path(options.config_dir)] if options.config_dir else [])]
     pairs = [override.partition("=")[::2] for override in options.overrides]
     return [(group, value) for group, value in pairs if any((folder / group).is_dir() for folder in folders)]
 
 
 def _unknown_key(key: str, base: DictConfig) -> str:
-    """Message for an unknown key, with the allowed names at its first wrong part."""
+    """Format the message for an unknown key, with the names allowed in place of its first wrong part."""
     node: Any = base
     parts = key.split(".")
     for i, part in enumerate(parts):

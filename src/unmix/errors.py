@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 def unknown(name: str, got: object, allowed: Iterable[str]) -> str:
-    """Format the message for an unknown value, with a suggestion if one is near.
+    """Format the message for an unknown value, with a suggestion if an allowed one is similar.
 
     Example: `target: got 'vocal', allowed bass, drums, vocals; did you mean 'vocals'?`
     """

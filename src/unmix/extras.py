@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from omegaconf import DictConfig, OmegaConf
 
-# What the user writes, the key and value that this sets, and the package it needs, whose name the extra has too.
+# (setting as the user writes it, key and value that it sets, package that it needs, which is also the extra's name).
 SETTINGS = (
     ("evaluation.engine=museval", "evaluation.engine", "museval", "museval"),
     ("separator.wiener=norbert", "separator.wiener", "norbert", "norbert"),
@@ -32,7 +32,7 @@ def check(command: str, cfg: DictConfig) -> None:
 
 
 def _needed(command: str, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
-    """The setting that needs a package, the package, and its extra."""
+    """Yield every setting that needs an optional package, as (setting, package, extra)."""
     if command in COMMANDS:
         package, extra = COMMANDS[command]
         yield f"{command}.py", package, extra

@@ -18,11 +18,11 @@ def replacing(
 
     Args:
         path: file or folder to write; its parent folder must exist. A folder can only replace an empty one.
-        is_shared: several processes may write `path` at the same time, and the last one wins. Without it the temporary
-            name is always the same, so that the next writer removes what a killed one left.
-        is_durable: flush the content to the disk before the rename, so that the name survives no power cut that the
-            content does not.
-        keep_as: what `path` held before gets this name.
+        is_shared: whether several processes may write `path` at the same time; the last one wins. Otherwise the
+            temporary name is always the same, so that the next writer removes what a killed one left.
+        is_durable: whether to flush the content to the disk before the rename, so that a power cut cannot leave the
+            name with incomplete content.
+        keep_as: new name for the previous file or folder at `path`; None replaces it.
     Raises:
         OSError: when the content cannot be flushed or renamed.
     """
@@ -49,7 +49,7 @@ def remove(path: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have the system write a file, or all files of a folder, to the disk."""
+    """Flush a file, or a folder and all it contains, to the disk (fsync)."""
     for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
         descriptor = os.open(file, os.O_RDONLY)
         try:

@@ -13,8 +13,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from unmix import errors
 
-# Replaced by constants before interpolation, so that nothing computed from them leaks in. `target` and `seed` are out
-# because the runs of one experiment differ in them; the others because they change where or how fast, not what.
+# Set to None before interpolation, so that values computed from them are left out too. `target` and `seed` are ignored
+# because the runs of one experiment differ in them; the others because they change where or how fast a run trains, not
+# its result.
 IGNORED = (
     "target",
     "seed",
@@ -43,7 +44,7 @@ IGNORED = (
     "trainer.cpu_processes",
     "trainer.log_every_n_steps",
 )
-# Keys that were added later, with the value that keeps the earlier behaviour: it leaves the ids of earlier runs alone.
+# Keys that were added later, ignored at the value that keeps the earlier behaviour, so that earlier ids stay the same.
 IGNORED_IF_DEFAULT: dict[str, Any] = {
     "data.sources": ["vocals", "drums", "bass", "other"],
     "data.repeat_epoch": False,
@@ -58,7 +59,7 @@ CALLBACKS_THAT_COUNT = ("early_stopping", "ema")
 
 
 def experiment_id(cfg: DictConfig) -> str:
-    """Compute the id of an experiment, `<name>-<8 hex>`; the order of keys and 1 or 1.0 do not matter."""
+    """Compute the id of an experiment, `<name>-<8 hex>`; it ignores the order of keys, and 1 equals 1.0."""
     content = included(cfg)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return f"{content['name']}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
@@ -82,7 +83,7 @@ def included(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _change(content: dict[str, Any], key: str, change: Any) -> None:
-    """Apply `change` to the value at a dotted key, if there is one."""
+    """Replace the value at a dotted key by `change(value)`, in place; do nothing when there is no such key."""
     first, _, rest = key.partition(".")
     if first not in content:
         return
@@ -93,12 +94,12 @@ def _change(content: dict[str, Any], key: str, change: Any) -> None:
 
 
 def _blank(value: Any) -> Any:
-    """Replace a value by a constant; a mapping keeps its keys, which other values may interpolate."""
+    """Replace a value with None, or every leaf of a mapping: keys stay, as other values may interpolate them."""
     return {key: _blank(child) for key, child in value.items()} if isinstance(value, dict) else None
 
 
 def _normalised(value: Any) -> Any:
-    """Write 512.0 as 512, and drop keys whose value is None."""
+    """Copy of a value in which 512.0 is 512, and mappings lack the keys whose value is None."""
     if isinstance(value, dict):
         return {str(key): _normalised(child) for key, child in value.items() if child is not None}
     if isinstance(value, list):
@@ -122,7 +123,7 @@ def targets_of(target: Any, sources: Sequence[str]) -> list[str]:
         return list(sources)
     names = [target] if isinstance(target, str) else [str(name) for name in target or ()]
     known = [name for name in sources if name in names]
-    return known if sorted(known) == sorted(names) else names  # `check_targets` refuses unknown and doubled names
+    return known if sorted(known) == sorted(names) else names  # `check_targets` refuses unknown and repeated names
 
 
 def check_targets(target: Any, sources: Sequence[str]) -> None:

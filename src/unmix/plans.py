@@ -20,7 +20,7 @@ from unmix.reports.tables import print_table
 
 State = Literal["new", "continues", "done", "failed", "running"]
 LENGTHS = ("max_epochs", "max_steps", "max_time")
-# Environment variable of a job: the experiment it was planned as. An edited configuration file would change it.
+# Environment variable of a job: the id of the experiment that it was planned as, to notice an edited configuration.
 EXPECTED_EXPERIMENT = "UNMIX_EXPERIMENT"
 
 
@@ -53,7 +53,7 @@ class Plan:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run is done, and so is the evaluation that follows the last run of an experiment."""
+        """Whether the run is done, and its seed is evaluated if `wants_evaluation`."""
         return self.state == "done" and not (self.wants_evaluation and self.evaluation is None)
 
     @property
@@ -63,12 +63,12 @@ class Plan:
 
     @property
     def weights(self) -> dict[str, str]:
-        """Digest of the best weights for each source that a finished run of this seed estimates."""
+        """Source -> digest of the weights that `finished` has for it."""
         return {source: found.weights for source, (_, found) in self.finished.items()}
 
     @property
     def finished(self) -> dict[str, tuple[Path, Status]]:
-        """Finished run of this seed for each source: its folder and status.
+        """Source -> folder and status of the finished run of this seed that estimates it.
 
         Among several runs, the one with the fewest targets is taken, then the one with the lowest val/loss.
         """
@@ -85,17 +85,17 @@ class Plan:
         return best
 
     def _targets_of(self, folder: Path, found: Status) -> list[str]:
-        """Targets of a run; the status of an earlier version does not say, but the name of its folder does."""
+        """Targets of a run, from its status, or from the name of its folder if an older version wrote that."""
         return list(found.targets) or [folder.name.rpartition("-s")[0]]
 
     @property
     def sources(self) -> list[str]:
-        """All sources of the data."""
+        """Names of all sources of the data."""
         return list(self.cfg.data.sources)
 
     @property
     def targets(self) -> list[str]:
-        """Sources that this run estimates."""
+        """Names of the sources that this run estimates."""
         return targets_of(self.cfg.target, self.sources)
 
     @property
@@ -124,7 +124,7 @@ def plan(cfg: DictConfig) -> Plan:
     """Plan the job of one configuration.
 
     Raises:
-        ValueError: when its status is damaged, or a launcher planned another experiment.
+        ValueError: when its status is damaged, or its configuration was edited since a launcher planned the job.
     """
     experiment, run = experiment_id(cfg), Path(cfg.run_dir)
     expected = os.environ.get(EXPECTED_EXPERIMENT, experiment)
@@ -160,12 +160,12 @@ def settled(cfg: DictConfig) -> DictConfig:
 
 
 def requested_length(cfg: DictConfig) -> dict[str, Any]:
-    """Limits of a training: max_epochs, max_steps and max_time."""
+    """Limits of a training by name: max_epochs, max_steps and max_time."""
     return {name: cfg.trainer.get(name) for name in LENGTHS}
 
 
 def is_done(previous: Status, length: dict[str, Any]) -> bool:
-    """Tell whether a run is complete at this length: it reached it, or early stopping ended it."""
+    """Tell whether a run is done at the limits `length`: it reached them, or early stopping ended it."""
     if previous.state != "done":
         return False
     reached = previous.length or {}
@@ -173,7 +173,7 @@ def is_done(previous: Status, length: dict[str, Any]) -> bool:
 
 
 def _limit(value: Any) -> float:
-    """Convert a limit to a number, infinity when there is none; `max_time` is DD:HH:MM:SS, in seconds."""
+    """Convert a limit to a number, infinity when there is none; a time DD:HH:MM:SS becomes seconds."""
     if isinstance(value, str):
         days, hours, minutes, seconds = (int(part) for part in value.split(":"))
         return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
@@ -181,7 +181,7 @@ def _limit(value: Any) -> float:
 
 
 def print_evaluations(plans: Sequence[Plan]) -> None:
-    """Print the scores of every evaluated experiment among the plans, and the paths of its files."""
+    """Print the scores and files of every finished evaluation that belongs to the plans, each once."""
     found = dict.fromkeys(one.evaluation for one in plans if one.wants_evaluation)
     for where in filter(None, found):
         summary = json.loads((where / "summary.json").read_text(encoding="utf-8"))

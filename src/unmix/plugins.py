@@ -1,4 +1,4 @@
-"""Which packages configurations and checkpoints may name classes of: ours, our libraries', and the user's plugins."""
+"""Allow-list of packages whose classes a configuration or checkpoint may name: ours, libraries, the user's plugins."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -11,14 +11,14 @@ TRUSTED = ("unmix", "hydra_plugins", "hydra", "torch", "pytorch_lightning", "tor
 
 
 def check(plugins: Iterable[str] | None) -> tuple[str, ...]:
-    """Check that plugins can be imported; a package in the working directory can, as with `python -m`.
+    """Check that plugins can be imported, also from the working directory, as with `python -m`.
 
     Args:
         plugins: names of importable packages.
     Returns:
         The same names.
     Raises:
-        ValueError: when a name is not that of a package.
+        ValueError: when a name is not the name of a package, or the package is not found.
     """
     names = [plugins] if isinstance(plugins, str) else list(plugins or ())
     for name in names:
@@ -45,24 +45,24 @@ def _find(name: str) -> Any:
 
 
 def is_allowed(target: str, plugins: Sequence[str]) -> bool:
-    """Whether a class of this dotted name may be imported because a file names it."""
+    """Whether a class may be imported when a file names it, by its dotted name."""
     return any(target.startswith(f"{package}.") for package in (*TRUSTED, *plugins))
 
 
 def is_plugin(target: object) -> bool:
-    """Whether a class of this dotted name is of a user's package, not of this project or a library in use."""
+    """Whether a class, by its dotted name, belongs to a user's package, not to one of `TRUSTED`."""
     return str(target).partition(".")[0] not in TRUSTED
 
 
 def locate(target: object, name: str, plugins: Sequence[str]) -> Any:
-    """Import what a `_target_` names.
+    """Import the class or function that a `_target_` names.
 
     Args:
         target: dotted name of a class or function.
-        name: of the key or file that holds it, for messages.
-        plugins: packages of the user's, beside `TRUSTED`.
+        name: key or file that contains the `_target_`, for messages.
+        plugins: the user's packages, allowed beside `TRUSTED`.
     Raises:
-        ValueError: when its package is not allowed, or holds nothing of that name.
+        ValueError: when its package is not allowed, or contains nothing of that name.
     """
     text = str(target)
     package = text.partition(".")[0]
@@ -79,7 +79,7 @@ def locate(target: object, name: str, plugins: Sequence[str]) -> Any:
 
 
 def _attribute(module: str, attribute: str) -> Any:
-    """An attribute of a module, or of a class in one, as `package.module.Class.make`."""
+    """Import an attribute of a module, or of a class in a module, such as `package.module.Class.make`."""
     try:
         return getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""The top-level keys of the commands' configurations: Hydra refuses all others."""
+"""Schemas: the top-level keys of each command's configuration and their types; Hydra refuses other keys."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from unmix.identity import register_resolvers
 
 @dataclass
 class Paths:
-    """Where results go, and where prepared data and caches stay."""
+    """Folders: `out` for results, `data` for prepared data and caches."""
 
     out: str = "outputs"
     data: str = MISSING
@@ -19,7 +19,7 @@ class Paths:
 
 @dataclass
 class CheckpointSettings:
-    """When to write last.ckpt beside the end of every epoch."""
+    """How often last.ckpt is written within an epoch; it is always written at the end of one."""
 
     every_minutes: float = 15.0
 
@@ -144,7 +144,7 @@ SCHEMAS = {
 
 
 def register() -> None:
-    """Make schemas and resolvers known to Hydra; on import, so that tests' `compose` sees them too."""
+    """Register the schemas and resolvers with Hydra and OmegaConf."""
     for name, schema in SCHEMAS.items():
         ConfigStore.instance().store(name=f"{name}_schema", node=schema)
     register_resolvers()

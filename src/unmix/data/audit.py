@@ -1,4 +1,4 @@
-"""Read every sample of a data set to find silence, clipping, and mixtures that are not the sum of their sources."""
+"""Audit of a data set: reads all samples to find silence, clipping, and mixtures that are not sums of their sources."""
 
 import json
 import math
@@ -35,9 +35,9 @@ class Sound:
     """Measurements of a track.
 
     Args:
-        peaks: largest magnitude of each stem, in int16 steps.
-        num_clipped: samples of each stem at full scale.
-        residual_db: energy of mixture minus sum of sources, relative to the mixture; -inf when it is exactly zero.
+        peaks: stem -> largest absolute sample, in int16 steps.
+        num_clipped: stem -> number of samples at full scale.
+        residual_db: energy of (mixture - sum of sources) relative to the mixture, dB; -inf when it is exactly zero.
     """
 
     peaks: dict[str, int]
@@ -50,7 +50,7 @@ class Sound:
 
 
 def listen(tracks: Sequence[Track], cache: Path) -> list[Sound]:
-    """Measure all tracks, several at a time; results are kept in the folder `cache`.
+    """Measure all tracks, several at a time; results are reused from the folder `cache`.
 
     Raises:
         ValueError: when a file is shorter than its header says, or holds samples that are NaN or infinite.

@@ -1,4 +1,4 @@
-"""Files that are expensive to make: built once, shared by all processes, and complete or absent."""
+"""Cache of files that are expensive to make: built once, shared by all processes, never incomplete."""
 
 import hashlib
 import os
@@ -46,21 +46,21 @@ def build_once(path: Path, build: Callable[[Path], object]) -> Path:
 
 
 def rebuild(path: Path, build: Callable[[Path], object]) -> None:
-    """Build a file or folder whether there is one or not; the last process wins. Raises what `build_once` does."""
+    """Build a file or folder, replacing an existing one; the last process wins. Raises as `build_once`."""
     with _locked(path), replacing(path, is_durable=True) as partial:
         build(partial)
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a path, and name the setting to change when its folder cannot be written."""
+    """Hold the lock file of a path; raises OSError naming the setting to change when its folder is not writable."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
             yield
     except OSError as error:
         if error.errno is None:
-            raise  # one of this project's, which says what to do
+            raise  # raised by this project, with a message that names the setting already
         raise OSError(
             f"paths.data: {path} cannot be written ({error.strerror}); "
             "make room there, or set UNMIX_DATA to a folder that can be written"

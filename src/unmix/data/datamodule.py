@@ -24,26 +24,26 @@ log = logging.getLogger(__name__)
 
 
 class SeparationDataModule(LightningDataModule):
-    """MUSDB18-HQ, MUSDB18, or any data set in one of the layouts.
+    """LightningDataModule of MUSDB18-HQ, MUSDB18, or any data set in one of the layouts.
 
     Args:
         root: folder with `train` and `test`.
-        name: of the data set; it is part of an experiment's identity, `root` is not.
+        name: name of the data set; part of an experiment's identity, unlike `root`.
         sources: stems of every track beside `mixture`, in the order of the axis `sources`.
         layout: name of one of `layouts.LAYOUTS`.
         prepare: creates the tree at `root` when it does not exist.
-        validation_tracks: names of training tracks to hold out; None is musdb's 14.
-        sample_rate: Hz, of every file.
+        validation_tracks: names of the training tracks to hold out for validation; None is musdb's 14.
+        sample_rate: Hz; required of every file.
         segment_seconds: length of a training sample.
         samples_per_track: training samples per epoch and track.
-        batch_size: over all ranks together; must divide by their number.
+        batch_size: over all ranks together; a multiple of their number.
         random_mix, gain, swap_probability: see `sampling.Recipe`.
         num_workers: loader processes per rank; changes no sample.
         storage: where training segments come from, see `store.STORAGES`; changes no sample.
         cache: folder of files made from the data set; None is `cache.default_folder()`.
-        allow_changed: let a run continue with other data than it was started with.
-        repeat_epoch: every epoch draws the samples of the first, to see whether a network can overfit them.
-        seed: of the draws.
+        allow_changed: whether a run may continue with other data than it was started with.
+        repeat_epoch: whether every epoch has the samples of the first, to see whether a network can overfit them.
+        seed: seed of the draws.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class SeparationDataModule(LightningDataModule):
         self._device_store: DeviceStore | None = None
 
     def start_at(self, epoch: int, batch: int) -> None:
-        """Start with this batch of this epoch, as a resumed run does."""
+        """Make the training data start at a batch within an epoch, for a run that resumes."""
         self._start = (epoch, batch)
 
     @property
@@ -104,11 +104,11 @@ class SeparationDataModule(LightningDataModule):
 
     @property
     def splits(self) -> Splits:
-        """Tracks that are sound; scanned once."""
+        """Tracks without errors, by split; the data set is scanned on first use."""
         return self.library.scan.splits
 
     def prepare_data(self) -> None:
-        """Create, decode or convert what does not exist yet. Raises what `Library.make_ready` does."""
+        """Create, decode and convert the data set where needed; raises as `Library.make_ready`."""
         self.library.make_ready()
 
     @property
@@ -116,7 +116,7 @@ class SeparationDataModule(LightningDataModule):
         return -(-len(self.splits.train) * self.samples_per_track // self.batch_size)
 
     def training_errors(self) -> list[str]:
-        """Everything because of which training would fail or train a wrong model, one line each."""
+        """List all problems that would make training fail or train a wrong model, one line each."""
         found = list(self.library.scan.errors)
         if not self.splits.train and not found:
             found.append(f"data.root: {self.root / 'train'} holds no track to train on")
@@ -131,10 +131,10 @@ class SeparationDataModule(LightningDataModule):
         return found
 
     def check_training(self) -> None:
-        """Raise the first of `training_errors`.
+        """Check that there are no `training_errors`.
 
         Raises:
-            ValueError: with the first error, and the number of further ones.
+            ValueError: with the first error, and the number of others.
         """
         Scan(self.splits, tuple(self.training_errors())).check()
 
@@ -164,7 +164,7 @@ class SeparationDataModule(LightningDataModule):
             )
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Batches of stems; only their draws when the stems are on the device already."""
+        """Loader of training batches: stems, or only the draws if a `DeviceStore` holds the stems."""
         rank, world_size = self._ranks
         self._check_batch(world_size)
         num_samples = len(self.splits.train) * self.samples_per_track
@@ -190,9 +190,9 @@ class SeparationDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """Complete tracks, one at a time, as in UMX: the mixture file and the sources; each track on one rank.
+        """Loader of complete validation tracks, one at a time, as in UMX; ranks share the tracks.
 
-        A LightningModule with `validation_sources` gets only those, as it takes time to read the others.
+        A track is the mixture file and all sources, or only the `validation_sources` if the LightningModule has them.
         """
         rank, world_size = self._ranks
         module = None if self.trainer is None else self.trainer.lightning_module
@@ -200,13 +200,13 @@ class SeparationDataModule(LightningDataModule):
         return DataLoader(TrackDataset(self.splits.valid[rank::world_size], ("mixture", *sources)), batch_size=1)
 
     def magnitude_statistics(self, stft: Stft, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of each bin over the training mixtures; see `statistics.compute`."""
+        """Mean and standard deviation of each bin over the training mixtures, cached; see `statistics.compute`."""
         return statistics.load_or_compute(self.splits.train, stft, self.library.cache / "statistics", device)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> dict[str, Tensor]:
         """Turn a batch into float waveforms by name, (batch, channels, samples), on the device."""
         if isinstance(batch, DrawBatch):
-            assert self._device_store is not None  # only its loader makes them
+            assert self._device_store is not None  # only the loader of a device store yields DrawBatch
             batch = batch.gather(self._device_store, self.recipe.segment)
         if isinstance(batch, StemBatch):
             return render(batch, self.sources)

@@ -1,4 +1,4 @@
-"""Datasets and samplers: training batches by key, and complete tracks."""
+"""Datasets and samplers: training batches, addressed by `BatchKey`, and complete tracks."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from unmix.data.tracks import Track
 
 
 class BatchKey(NamedTuple):
-    """Key of a batch: `num_samples` samples of an epoch, from index `first` on."""
+    """Address of a batch: `num_samples` samples of an epoch, starting at index `first`."""
 
     epoch: int
     first: int
@@ -23,7 +23,7 @@ class BatchKey(NamedTuple):
 
 
 class DrawBatch(NamedTuple):
-    """Draws of a batch that is not gathered yet; all are (batch, sources), see `sampling.Draws`."""
+    """Draws of a batch as tensors, before its segments are read; all are (batch, sources), see `sampling.Draws`."""
 
     tracks: Tensor
     starts: Tensor
@@ -31,12 +31,12 @@ class DrawBatch(NamedTuple):
     swaps: Tensor
 
     def gather(self, store: Store, segment: int) -> StemBatch:
-        """Take the drawn segments from a store."""
+        """Read the drawn segments, of `segment` samples each, from a store."""
         return StemBatch(store.gather(self.tracks, self.starts, segment), self.gains, self.swaps)
 
 
 class DrawDataset(Dataset[DrawBatch]):
-    """Draws of training batches by key."""
+    """Map-style dataset of training batches before their segments are read: `BatchKey` -> `DrawBatch`."""
 
     def __init__(self, tracks: Sequence[Track], recipe: sampling.Recipe, seed: int, num_sources: int) -> None:
         self.recipe = recipe
@@ -54,7 +54,7 @@ class DrawDataset(Dataset[DrawBatch]):
 
 
 class StemDataset(Dataset[StemBatch]):
-    """Training batches by key, gathered from a store on the host."""
+    """Map-style dataset of training batches, read from a store in CPU memory: `BatchKey` -> `StemBatch`."""
 
     def __init__(self, draws: DrawDataset, store: Store) -> None:
         self.draws = draws
@@ -65,15 +65,15 @@ class StemDataset(Dataset[StemBatch]):
 
 
 class BatchKeys(Sampler[BatchKey]):
-    """Keys of this rank's share of every global batch of an epoch.
+    """Sampler that yields the key of this rank's share of every global batch of an epoch.
 
     An epoch is rounded up to complete batches. Every index is a new draw, so no sample is repeated.
 
     Args:
-        num_samples: per epoch.
-        batch_size: over all ranks together.
+        num_samples: samples per epoch.
+        batch_size: samples per batch, over all ranks together.
         rank, world_size: select the share of every batch.
-        start: (epoch, batch) at which the first iteration starts; later ones start at batch 0.
+        start: (epoch, batch) at which the first iteration starts; later iterations start at batch 0.
     """
 
     def __init__(
@@ -103,10 +103,10 @@ class BatchKeys(Sampler[BatchKey]):
 
 
 class RepeatedKeys(BatchKeys):
-    """Keys of the first epoch, in every epoch."""
+    """Sampler that yields the keys of epoch 0 in every epoch."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Do nothing: every epoch is the first."""
+        """Do nothing: every epoch is epoch 0."""
 
     def __iter__(self) -> Iterator[BatchKey]:
         self.epoch = 0
@@ -114,7 +114,7 @@ class RepeatedKeys(BatchKeys):
 
 
 class TrackDataset(Dataset[dict[str, Tensor]]):
-    """Complete tracks by position: the named stems as int16, (channels, samples) each."""
+    """Map-style dataset of complete tracks: index -> stem name -> int16, (channels, samples)."""
 
     def __init__(self, tracks: Sequence[Track], stems: Sequence[str]) -> None:
         self.tracks = tracks

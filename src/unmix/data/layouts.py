@@ -1,4 +1,4 @@
-"""How the tracks of a data set lie on disk: one class per layout, listed in `LAYOUTS`."""
+"""Layouts: how a data set is arranged on disk, one class each, listed in `LAYOUTS`."""
 
 import hashlib
 import logging
@@ -26,7 +26,7 @@ _VERSION = "1"  # of decoded files
 
 @dataclass(frozen=True)
 class Entry:
-    """A track before its files are read: a folder of audio files, or one file of stems."""
+    """A track found on disk, not yet read: `path` is a folder of audio files, or one file with all stems."""
 
     subset: str
     name: str
@@ -34,13 +34,14 @@ class Entry:
 
 
 class Layout(ABC):
-    """How tracks lie under `train` and `test`; audio files are read by `scan`, from one folder per track.
+    """Arrangement of the tracks in the folders `train` and `test`.
 
-    A layout whose tracks are something else decodes them into such folders, in the cache.
+    `scan` reads one folder of audio files per track; a layout that stores tracks differently decodes them into such
+    folders, in the cache.
 
     Attributes:
         name: value of `data.layout`.
-        hint: what a tree of this layout holds, and the `data=` that reads it.
+        hint: what a tree of this layout holds, and the option `data=` that reads it, for error messages.
     """
 
     name: str
@@ -48,14 +49,14 @@ class Layout(ABC):
 
     @abstractmethod
     def shape(self, sources: Sequence[str]) -> str:
-        """Pattern of the paths of a tree, as error messages show it."""
+        """Pattern of the paths in a tree of this layout, for error messages."""
 
     @abstractmethod
     def track_name(self, path: Path) -> str | None:
-        """Name of the track at a path of a subset, or None when it is not a track."""
+        """Name of the track at a path in `train` or `test`; None when the path is not a track."""
 
     def find(self, root: Path) -> list[Entry]:
-        """Tracks of a tree, sorted by name because the order of a directory differs between machines.
+        """Find the tracks of a tree, sorted by path, as directories have no fixed order.
 
         Raises:
             OSError: when a folder cannot be read.
@@ -69,14 +70,14 @@ class Layout(ABC):
         ]
 
     def is_decoded(self, entries: Sequence[Entry], cache: Path) -> bool:
-        """Whether `decode` has nothing left to do."""
+        """Whether all tracks are decoded in the cache, or need no decoding."""
         return True
 
     def decode(self, entries: Sequence[Entry], cache: Path) -> None:  # noqa: B027 - most layouts have nothing to decode
-        """Decode the tracks that are not decoded yet."""
+        """Decode those tracks into the cache that are not there yet."""
 
     def decoded(self, entries: Sequence[Entry], cache: Path) -> list[Entry]:
-        """The same tracks as folders of audio files."""
+        """The same tracks, with the paths of their folders of audio files, in the cache if they are decoded."""
         return list(entries)
 
 
@@ -100,7 +101,7 @@ class Stems(Layout):
     name = "stems"
     hint = ".stem.mp4 files: data=musdb18 fits"
     ending = ".stem.mp4"
-    streams = ("mixture", "drums", "bass", "other", "vocals")  # of a file, by their number
+    streams = ("mixture", "drums", "bass", "other", "vocals")  # in the order of the streams of a file
 
     def shape(self, sources: Sequence[str]) -> str:
         return f"{{train,test}}/<track>{self.ending}"
@@ -115,7 +116,7 @@ class Stems(Layout):
         return [replace(entry, path=self._folder(entry, cache)) for entry in entries]
 
     def decode(self, entries: Sequence[Entry], cache: Path) -> None:
-        """Decode several files at a time; when it is interrupted, the next call decodes only the rest.
+        """Decode the missing tracks, several at a time; a call after an interruption decodes only the rest.
 
         Samples are 16-bit integers, as musdb reads them (`ffmpeg_format="s16le"`): exact zeros stay zeros, on which
         museval depends.
@@ -144,7 +145,7 @@ class Stems(Layout):
             pool.shutdown(cancel_futures=True)
 
     def _folder(self, entry: Entry, cache: Path) -> Path:
-        """Folder of decoded files; another file of the same name has another."""
+        """Folder for the decoded stems of a track; its name depends on the file's name, size and modification time."""
         stat = entry.path.stat()
         key = f"{_VERSION} {entry.path.name} {stat.st_size} {stat.st_mtime_ns}"
         return cache / "stems" / f"{entry.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
@@ -170,14 +171,14 @@ LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (Folders(), Stem
 
 
 def named(name: str) -> Layout:
-    """The layout that `data.layout` names; raises ValueError when there is none."""
+    """Look up a layout by its name; raises ValueError when there is none of that name."""
     if name not in LAYOUTS:
         raise ValueError(errors.unknown("data.layout", name, LAYOUTS))
     return LAYOUTS[name]
 
 
 def why_empty(root: Path, layout: Layout, sources: Sequence[str]) -> str:
-    """One-line error for a tree without tracks: what was expected, what is there, and what may have been meant."""
+    """Format the error for a tree without tracks: what was expected, what was found, and a suggestion."""
     expected = layout.shape(sources)
     if not root.is_dir():
         return f"data.root: {root} is not a folder; a tree of this shape is needed: {expected}"
@@ -203,5 +204,5 @@ def _suggestion(root: Path, layout: Layout) -> str:
 
 
 def _folders(root: Path) -> list[Path]:
-    """Folders that may be read; others are skipped, as this only serves a suggestion."""
+    """List the readable subfolders; others are skipped, because the result is only used for a suggestion."""
     return [path for path in sorted(root.iterdir()) if path.is_dir() and os.access(path, os.R_OK | os.X_OK)]

@@ -14,15 +14,15 @@ from unmix.data.store import to_int16
 
 @dataclass(frozen=True)
 class Library:
-    """A data set, of which nothing is read before it is needed.
+    """A data set on disk; its files are read when a property first needs them.
 
     Args:
         root: folder with `train` and `test`.
-        layout: how the tracks lie there.
+        layout: arrangement of the tracks there.
         sources: stems of every track beside `mixture`.
-        validation_tracks: names of training tracks to hold out.
-        sample_rate: of every file, in Hz.
-        cache: folder for what is made of the files: decoded stems, 16-bit copies, results of scans.
+        validation_tracks: names of the training tracks to hold out for validation.
+        sample_rate: Hz; required of every file.
+        cache: folder for files derived from the data set: decoded stems, 16-bit copies, headers.
         prepare: creates the tree at `root` when it does not exist.
     """
 
@@ -36,10 +36,10 @@ class Library:
 
     @cached_property
     def entries(self) -> list[Entry]:
-        """Tracks of the tree.
+        """Tracks found in the tree.
 
         Raises:
-            ValueError: when there is none, with what is there instead and what may have been meant.
+            ValueError: when there is none, with what was found and a suggestion.
         """
         try:
             entries = self.layout.find(self.root)
@@ -51,14 +51,14 @@ class Library:
 
     @property
     def is_prepared(self) -> bool:
-        """Whether `scan` finds audio files; otherwise `make` comes first."""
+        """Whether the data set can be scanned; if not, call `make` first."""
         if self.prepare is not None and not self.root.exists():
             return False
         return self.layout.is_decoded(self.entries, self.cache)
 
     @cached_property
     def scan(self) -> Scan:
-        """Tracks that are sound, and everything that is wrong with the others."""
+        """Result of `scan.scan`: the tracks without errors, and the errors of the others."""
         return scan(
             self.root,
             self.layout.decoded(self.entries, self.cache),
@@ -69,7 +69,7 @@ class Library:
         )
 
     def make(self) -> None:
-        """Create the tree, or decode its tracks, where that is still to be done.
+        """Create the tree and decode its tracks, unless that is done already.
 
         Raises:
             ValueError, OSError: as `Layout.decode` and `prepare`.
@@ -79,7 +79,7 @@ class Library:
         self.layout.decode(self.entries, self.cache)
 
     def make_ready(self) -> None:
-        """`make`, then refuse a broken data set, then copy files that cannot be read directly as 16-bit WAV.
+        """Make the data set ready for training: `make`, check for errors, convert files that are not 16-bit WAV.
 
         Raises:
             ValueError, OSError: as `make`, `Scan.check` and `store.to_int16`.
@@ -93,7 +93,7 @@ def download_preview(root: Path) -> None:
     """Download MUSDB18's 7-second previews (about 150 MB of `.stem.mp4` files) with musdb, and put them at `root`.
 
     Raises:
-        OSError: when they cannot be downloaded or stored; nothing is left then.
+        OSError: when they cannot be downloaded or stored; no incomplete tree is left.
     """
     build_once(Path(root), _download)
 

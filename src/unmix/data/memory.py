@@ -5,10 +5,10 @@ import sys
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep freed blocks for the next batch; do nothing with other C libraries.
+    """Make glibc keep freed memory for the next batch; do nothing with other C libraries.
 
-    By default it returns large blocks to the system, which hands them out again zeroed, page by page. That takes
-    several times as long as filling them with samples.
+    By default glibc returns large blocks to the system, which zeroes them page by page when they are allocated again.
+    That takes several times as long as filling them with samples.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

@@ -11,7 +11,7 @@ from unmix.data.tracks import SOURCES
 
 
 class StemBatch(NamedTuple):
-    """A training batch before augmentation: 16-bit integers, which are half as much to send to a device as floats.
+    """A training batch before augmentation, as 16-bit integers, which take half the transfer of floats.
 
     Shape:
         stems: int16, (batch, sources, channels, samples), sources in the order of `data.sources`.
@@ -25,7 +25,7 @@ class StemBatch(NamedTuple):
 
 
 def render(batch: StemBatch, names: Sequence[str] = SOURCES) -> dict[str, Tensor]:
-    """Augmented sources by name, and their `mixture`: float32, (batch, channels, samples) each."""
+    """Apply gains and swaps and form the mixture: name -> float32, (batch, channels, samples), with key `mixture`."""
     num_samples, num_sources, num_channels, _ = batch.stems.shape
     device = batch.stems.device
     samples = torch.arange(num_samples, device=device)[:, None, None]

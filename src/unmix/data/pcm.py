@@ -30,15 +30,15 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Rate, channels and length of an audio file.
+    """Read sample rate, channels and length of an audio file.
 
     Raises:
-        ValueError: when it is not an audio file, holds no sample, or is shorter than its header says.
-        OSError: when it cannot be read.
+        ValueError: when the file is missing, not audio, empty, or shorter than its header says.
+        OSError: when the file cannot be read.
     """
     try:
         with path.open("rb"):
-            pass  # for the reason: libsndfile only says "System error"
+            pass  # raises OSError with the reason; libsndfile only says "System error"
         info = soundfile.info(str(path))
     except FileNotFoundError as error:
         raise ValueError(f"{path} is not a readable audio file: there is no such file") from error
@@ -83,7 +83,7 @@ def read_int16(path: Path, *, start: int = 0, num_samples: int = -1) -> npt.NDAr
 
 
 def _next_int16(file: soundfile.SoundFile, num_samples: int) -> npt.NDArray[np.int16]:
-    """Read the next samples, (samples, channels)."""
+    """Read the next samples of an open file as 16-bit integers, (samples, channels)."""
     if file.subtype == "PCM_16":
         integers: npt.NDArray[np.int16] = file.read(num_samples, dtype="int16", always_2d=True)
         return integers
@@ -97,7 +97,7 @@ def read_float(path: Path) -> npt.NDArray[np.float32]:
     """Read all samples of a file as float32, (channels, samples), full scale at 1.
 
     Raises:
-        ValueError: when some are NaN or infinite.
+        ValueError: when samples are NaN or infinite.
     """
     samples, _ = soundfile.read(str(path), dtype="float32", always_2d=True)
     _check_finite(path, samples)
@@ -169,7 +169,7 @@ def convert(path: Path, out: Path) -> None:
 def to_integers(samples: npt.NDArray[np.floating], subtype: str) -> npt.NDArray[Any]:
     """Convert floats, full scale at 1, to integers of PCM_16 or PCM_24, rounded and clipped.
 
-    libsndfile would multiply by one step less than full scale.
+    Not left to libsndfile, which scales by one step less than full scale (32767 for PCM_16).
     """
     half = {"PCM_16": 2**15, "PCM_24": 2**23}[subtype]
     rounded = np.rint(samples.astype(np.float64) * half).clip(-half, half - 1)

@@ -1,6 +1,6 @@
-"""Draw what each training sample is made of, as a pure function of (seed, epoch, index).
+"""Draw track, start, gain and swap of every source of a training sample, as a function of (seed, epoch, index) only.
 
-No draw depends on the worker, the rank, the number of GPUs or an interruption; in open-unmix-pytorch they depend on
+Draws do not depend on the worker, the rank, the number of GPUs or interruptions; in open-unmix-pytorch they depend on
 all of these.
 """
 
@@ -16,8 +16,8 @@ class Recipe:
 
     Args:
         segment: length of a segment, in samples.
-        random_mix: each source comes from a track and start of its own, as in UMX; otherwise all come from the same.
-        gain: range of the uniform gain of each source.
+        random_mix: whether each source has its own random track and start, as in UMX, or all share one.
+        gain: lowest and highest gain of a source, uniformly distributed.
         swap_probability: probability that the left and right channels of a source are swapped.
     """
 
@@ -52,11 +52,11 @@ def draw(
     Tracks are drawn uniformly, whatever their duration, as UMX's balanced sampling does.
 
     Args:
-        seed, epoch: name the stream; any non-negative integers.
+        seed, epoch: select the random stream; any non-negative integers.
         first, num_samples: which samples of the epoch.
         track_lengths: samples per track, (tracks,).
         num_sources: sources per sample.
-        recipe: lengths and augmentation.
+        recipe: segment length and augmentation.
     Raises:
         ValueError: when a track is shorter than a segment.
     """
@@ -78,9 +78,9 @@ def draw(
 
 
 def _uniforms(seed: int, epoch: int, first: int, num_samples: int, num_sources: int) -> npt.NDArray[np.float64]:
-    """Random numbers in [0, 1), (batch, sources, 4), by a counter-based generator: no sample depends on another.
+    """Draw random numbers in [0, 1), (batch, sources, 4), each sample independent of which others are drawn.
 
-    Philox makes four numbers at each count, so that every source of every sample has a count of its own.
+    Philox is a counter-based generator with four numbers per count: every source of every sample has its own count.
     """
     generator = np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64), counter=first * num_sources)
     return np.random.Generator(generator).random((num_samples, num_sources, 4))

@@ -1,4 +1,4 @@
-"""Read the headers of a data set, sort its tracks into splits, and find everything that would train a wrong model."""
+"""Scan a data set: read its headers, sort its tracks into splits, and list what would spoil a training."""
 
 import difflib
 import hashlib
@@ -15,18 +15,19 @@ from unmix.data.layouts import AUDIO_ENDINGS, SUBSETS, Entry
 from unmix.data.pcm import Header
 from unmix.data.tracks import SOURCES, AudioFile, Splits, Track
 
-_MUSDB18_TRAINING_TRACKS = 100  # with the 14 of validation
+_MUSDB18_TRAINING_TRACKS = 100  # including the 14 for validation
 _THREADS = 16  # for slow or remote disks
-_VERSION = 1  # of remembered headers
+_VERSION = 1  # of the JSON file of remembered headers
 
 
 @dataclass(frozen=True)
 class Scan:
-    """Tracks that are sound, and what is wrong with the others.
+    """Result of a scan.
 
     Args:
-        errors: findings because of which training would fail or train a wrong model.
-        warnings: findings that are worth knowing.
+        splits: tracks without errors.
+        errors: problems that would make training fail or train a wrong model, one line each.
+        warnings: findings that do not prevent training, one line each.
     """
 
     splits: Splits
@@ -34,10 +35,10 @@ class Scan:
     warnings: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Refuse a data set with errors.
+        """Check that the data set has no errors.
 
         Raises:
-            ValueError: with the first one, and how many more there are.
+            ValueError: with the first error, and the number of others.
         """
         if self.errors:
             more = len(self.errors) - 1
@@ -53,7 +54,7 @@ def scan(
     sample_rate: int,
     sources: Sequence[str] = SOURCES,
 ) -> Scan:
-    """Read the headers of all files of all tracks.
+    """Check all tracks by the headers of their files, and sort them into splits.
 
     Args:
         root: folder of the data set.
@@ -110,7 +111,7 @@ def _missing(entry: Entry, by_stem: dict[str, list[Path]]) -> str | None:
 
 
 def _broken(by_stem: dict[str, list[Path]], files: dict[Path, AudioFile | str], sample_rate: int) -> str | None:
-    """The first thing wrong with the files of a track."""
+    """Find the first error in the files of a track (unreadable, wrong sample rate, unequal length), or None."""
     mixture = files[by_stem["mixture"][0]]
     for (path,) in by_stem.values():
         file = files[path]
@@ -132,7 +133,7 @@ def _broken(by_stem: dict[str, list[Path]], files: dict[Path, AudioFile | str], 
 
 
 def _other_channels(tracks: list[Track]) -> list[str]:
-    """A batch cannot hold mono and stereo."""
+    """List an error for each track whose number of channels differs from the first track's: a batch cannot mix them."""
     return [
         f"data.root: {track.folder} has {track.num_channels} channels, {tracks[0].folder} "
         f"{tracks[0].num_channels}: all tracks must have the same number"
@@ -142,7 +143,13 @@ def _other_channels(tracks: list[Track]) -> list[str]:
 
 
 def _validation_names(names: list[str], wanted: Iterable[str], root: Path) -> tuple[list[str], list[str]]:
-    """Errors and warnings. A renamed validation folder would silently join training."""
+    """Check that the validation tracks exist, as a renamed one would be trained on; return errors and warnings.
+
+    Args:
+        names: names of all training tracks found.
+        wanted: names of the tracks to hold out.
+        root: folder of the data set, for messages.
+    """
     wanted = list(wanted)
     missing = [name for name in wanted if name not in names]
     if not names or not (missing or not wanted):
@@ -171,11 +178,13 @@ def _validation_names(names: list[str], wanted: Iterable[str], root: Path) -> tu
 
 
 def read_headers(paths: Iterable[Path], memory: Path) -> dict[Path, AudioFile | str]:
-    """Read the header of every file that is new or changed; for a file that cannot be used, the reason instead.
+    """Read the headers of files, using remembered ones where a file is unchanged.
 
     Args:
         paths: files, which need not exist.
         memory: JSON file of the headers that were read before; it is updated.
+    Returns:
+        For each path the file with its header, or the reason why it cannot be used.
     Raises:
         OSError: naming `paths.data` when `memory` cannot be written.
     """
@@ -190,12 +199,12 @@ def read_headers(paths: Iterable[Path], memory: Path) -> dict[Path, AudioFile | 
 
 
 def _memory_of(root: Path, cache: Path) -> Path:
-    """File that remembers the headers of a tree."""
+    """Path of the JSON file that remembers the headers of a tree."""
     return cache / "scans" / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]}.json"
 
 
 def _look_up(path: Path, before: dict[str, list[Any]]) -> list[Any] | str:
-    """Size, modification time and header as a list of numbers, or the reason why there is none."""
+    """Size, modification time and header of a file as a list, remembered or read; the reason if it is unusable."""
     try:
         stat = path.stat()
         known = before.get(str(path))
@@ -214,7 +223,7 @@ def _file(path: Path, row: list[Any]) -> AudioFile:
 
 
 def _load(memory: Path) -> dict[str, list[Any]]:
-    """Remembered headers; none when the file is missing or damaged, as they only save time."""
+    """Read the remembered headers: path -> row of `_look_up`; empty when the file is missing or damaged."""
     try:
         content = json.loads(memory.read_text(encoding="utf-8"))
         return content["files"] if content["version"] == _VERSION else {}

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of every frequency bin over the training mixtures, UMX's initial input scaling."""
+"""Mean and standard deviation of each bin over the training mixtures, UMX's initial input normalisation."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,10 @@ _FRAMES = 1024  # per block, so that memory does not depend on the length of a t
 
 
 def compute(tracks: Sequence[Track], stft: Stft, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Compute mean and deviation, (bins,) each, over all frames of all mixtures, channels averaged, no augmentation.
+    """Compute mean and standard deviation, (bins,) each, of magnitudes over all frames of all mixtures.
 
-    Deviations below 1e-4 of the largest are raised to it, so that an empty bin is not blown up.
+    Channels are averaged; nothing is augmented. Deviations are at least 1e-4 of the largest one, so that dividing by
+    them does not amplify an empty bin.
 
     Raises:
         ValueError: when there is no track, or the STFT is centred.
@@ -44,7 +45,7 @@ def compute(tracks: Sequence[Track], stft: Stft, device: torch.device) -> tuple[
 
 
 def _blocks(track: Track, stft: Stft) -> Iterator[Tensor]:
-    """Split a mixture into blocks that together have the frames of the complete mixture."""
+    """Yield blocks of a mixture, int16, whose STFT frames together are those of the complete mixture."""
     last = track.num_samples - stft.fft_size  # last sample at which a frame can start
     for start in range(0, last + 1, _FRAMES * stft.hop_size):
         end = min(start + (_FRAMES - 1) * stft.hop_size, last) + stft.fft_size

@@ -1,4 +1,4 @@
-"""Where training segments come from: the files, or the device that trains."""
+"""Stores: training segments read from the files, or gathered from the memory of the training device."""
 
 import logging
 import os
@@ -23,28 +23,32 @@ log = logging.getLogger(__name__)
 
 STORAGES = ("auto", "disk", "gpu")
 _REMOVED = "ram"
-# Share of the free memory of a GPU that training data may take: by `auto`, and by `gpu`.
+# Largest share of a GPU's free memory for training data, with `auto` and with `gpu`.
 _AUTO_SHARE, _GPU_SHARE = 0.5, 0.9
 
 Files = Sequence[Sequence[AudioFile]]  # 16-bit, by track and source
 
 
 class Store(Protocol):
-    """All sources of all tracks, from which segments are taken."""
+    """Access to segments of all sources of all tracks."""
 
     def gather(self, tracks: Tensor, starts: Tensor, num_samples: int) -> Tensor:
-        """Segments of every source of every sample: (batch, sources) twice -> (batch, sources, channels, samples)."""
+        """Gather the segments that start at `starts` in `tracks`, of `num_samples` each.
+
+        Shape:
+            tracks, starts: (batch, sources) -> int16, (batch, sources, channels, samples).
+        """
 
 
 class DiskStore:
-    """Reads segments from the files; the system keeps as much of them in memory as it has room for."""
+    """Store that reads segments from the files; the system's page cache keeps them in memory while there is room."""
 
     def __init__(self, files: Files) -> None:
         self.files = files
         self.num_channels = files[0][0].header.num_channels
 
     def gather(self, tracks: Tensor, starts: Tensor, num_samples: int) -> Tensor:
-        """As `Store.gather`."""
+        """Read segments, see `Store.gather`."""
         batch, sources = tracks.shape
         out = torch.empty(batch, sources, num_samples, self.num_channels, dtype=torch.int16)
         bytes_per_frame = out.element_size() * self.num_channels
@@ -57,7 +61,7 @@ class DiskStore:
 
 
 class DeviceStore:
-    """Holds all samples on a device and gathers segments there; only draws are sent to it."""
+    """Store that holds all samples on a device and gathers segments there, so that only draws are transferred."""
 
     def __init__(self, files: Files, device: torch.device) -> None:
         num_channels = files[0][0].header.num_channels
@@ -72,7 +76,7 @@ class DeviceStore:
             first += len(samples)
 
     def gather(self, tracks: Tensor, starts: Tensor, num_samples: int) -> Tensor:
-        """As `Store.gather`; draws and segments are on the device."""
+        """Gather segments, see `Store.gather`; arguments and result are on the device."""
         sources = torch.arange(tracks.shape[1], device=tracks.device)
         segments = self.frames.unfold(0, num_samples, 1)  # a view: every segment of every file
         return segments[self.firsts[tracks, sources] + starts]
@@ -82,10 +86,10 @@ def open_store(tracks: Sequence[Track], sources: Sequence[str], storage: str, de
     """Open the store that `storage` names.
 
     Args:
-        tracks: whose files are all 16-bit, see `to_int16`.
-        sources: stems of a sample.
-        storage: `disk`, `gpu`, or `auto` for the GPU where the data fit.
-        device: that trains.
+        tracks: tracks with only 16-bit files, see `to_int16`.
+        sources: names of the sources, in the order of the axis `sources`.
+        storage: `disk`, `gpu`, or `auto` for the GPU if the data fit there.
+        device: device that trains.
     Raises:
         ValueError: as `choose`.
     """
@@ -96,7 +100,7 @@ def open_store(tracks: Sequence[Track], sources: Sequence[str], storage: str, de
 
 
 def check_storage(storage: str) -> None:
-    """Raise ValueError when `data.storage` is not one of the storages."""
+    """Check that `storage` is one of `STORAGES`; raises ValueError when it is not."""
     if storage == _REMOVED:
         raise ValueError(
             f"data.storage: got {storage!r}, which was removed, as the system keeps files that were read in memory: "
@@ -107,7 +111,7 @@ def check_storage(storage: str) -> None:
 
 
 def choose(storage: str, files: Files, device: torch.device) -> tuple[str, str]:
-    """Choose where to keep training data, `disk` or `gpu`, and say why.
+    """Choose where to keep training data: returns `disk` or `gpu`, and the reason for the log.
 
     Raises:
         ValueError: when `storage` is unknown, or `gpu` and the data do not fit.
@@ -129,7 +133,7 @@ def choose(storage: str, files: Files, device: torch.device) -> tuple[str, str]:
 
 
 def to_int16(tracks: Sequence[Track], cache: Path) -> list[Track]:
-    """The same tracks with 16-bit WAV files: those of another kind (24-bit, float, FLAC, ...) are copied once.
+    """Convert files that are not 16-bit WAV (24-bit, float, FLAC, ...) into the cache, once; return tracks with these.
 
     Raises:
         ValueError: when a file holds fewer samples than its header says, or samples that are NaN or infinite.
@@ -155,7 +159,7 @@ def _copy(cache: Path, file: AudioFile) -> AudioFile:
 
 
 def _copy_of(file: AudioFile, cache: Path) -> Path:
-    """Path of the 16-bit copy of a file; a changed file has another."""
+    """Path of the 16-bit copy of a file in the cache; it changes when the file does."""
     return cache / "pcm" / f"{file.path.stem}-{cache_key([file.path])}.wav"
 
 
@@ -168,13 +172,13 @@ def _num_bytes(files: Files) -> int:
 
 
 def _firsts(files: Files) -> npt.NDArray[np.int64]:
-    """First sample of every file when all are joined one after the other: (tracks, sources)."""
+    """Index of every file's first sample in the concatenation of all files, (tracks, sources)."""
     lengths = np.array([[file.header.num_samples for file in row] for row in files])
     return (lengths.cumsum() - lengths.ravel()).reshape(lengths.shape)
 
 
 def _read(file: AudioFile) -> npt.NDArray[np.int16]:
-    """All samples of a file, interleaved."""
+    """Read all samples of a file, channels interleaved, (samples * channels,)."""
     assert file.header.offset is not None  # see `open_store`
     samples = np.empty(file.header.num_samples * file.header.num_channels, dtype=np.int16)
     pcm.read_into(file.path, file.header.offset, samples)

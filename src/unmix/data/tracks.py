@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unmix.data.pcm import Header
 
-# Order of the axis `sources` is that of musdb.
+# Default order of the axis `sources`, as in musdb.
 SOURCES = ("vocals", "drums", "bass", "other")
 
 # The 14 training tracks that musdb 0.4 holds out (musdb/configs/mus.yaml).
@@ -31,7 +31,7 @@ MUSDB_VALIDATION_TRACKS = (
 
 @dataclass(frozen=True)
 class AudioFile:
-    """A readable audio file."""
+    """An audio file with its header, and its size in bytes."""
 
     path: Path
     header: Header
@@ -79,7 +79,7 @@ class Splits:
     test: tuple[Track, ...] = ()
 
     def fingerprint(self) -> str:
-        """Hash of names, rates, lengths and sizes, 12 hex digits; it tells data sets apart wherever they lie."""
+        """Hash of names, sample rates, lengths and file sizes, 12 hex digits: the same for copies of a data set."""
         digest = hashlib.sha256()
         for split in ("train", "valid", "test"):
             for track in getattr(self, split):

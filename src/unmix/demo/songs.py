@@ -51,14 +51,14 @@ class Song:
 
 @dataclass(frozen=True)
 class _Frame:
-    """What all lines of a song share.
+    """Musical properties that all lines of a song share.
 
     Args:
         step_samples: samples per step.
         key: MIDI pitch.
         scale: semitones above the key.
         progression: degree of the chord of each bar.
-        sections: by stem, for each step whether it plays.
+        sections: stem -> for each step, whether the stem plays.
     """
 
     num_samples: int
@@ -104,7 +104,7 @@ def _draw_frame(rng: np.random.Generator, num_samples: int) -> _Frame:
 
 
 def _sections(form: tuple[tuple[float, str], ...], num_steps: int) -> dict[str, npt.NDArray[np.bool_]]:
-    grid = STEPS_PER_BAR // 2 if num_steps >= 6 * STEPS_PER_BAR else 1  # a short song has no half bars to spare
+    grid = STEPS_PER_BAR // 2 if num_steps >= 6 * STEPS_PER_BAR else 1  # in steps; sections end on this grid
     playing = {stem: np.zeros(num_steps, dtype=np.bool_) for stem in ("drums", "bass", "other", "vocals")}
     start = 0
     for end, stems in form:

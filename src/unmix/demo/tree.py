@@ -45,7 +45,7 @@ _TITLES = (
 
 
 class _Order(NamedTuple):
-    """Everything a worker process needs to know to make one track."""
+    """Task for a worker process: the track to make, and the folder to write it to."""
 
     folder: Path
     num_samples: int
@@ -83,10 +83,10 @@ def write_tree(root: Path, *, num_tracks: int = 24, seconds: float = 20.0, seed:
 
 
 def plan_tracks(num_tracks: int) -> list[Path]:
-    """Relative paths `train/<name>` and `test/<name>` of all tracks; no name occurs twice.
+    """Plan the paths `train/<name>` and `test/<name>` of all tracks, relative to the root; names are unique.
 
-    With 6 tracks or more, a sixth of them (14 at most) have the names of musdb's validation tracks, and a quarter is
-    for testing. With fewer there is no validation track, and one test track when there are at least two.
+    Of 6 tracks or more, a sixth (14 at most) have names of musdb's validation tracks and a quarter are test tracks. Of
+    fewer, none is a validation track, and one is a test track if there are at least two.
     """
     if num_tracks < 6:
         num_valid, num_test = 0, min(num_tracks - 1, 1)
@@ -98,10 +98,10 @@ def plan_tracks(num_tracks: int) -> list[Path]:
 
 
 def _invent_name(index: int) -> str:
-    """Name of the form `Artist - Title`; from the 321st on, a number is appended."""
+    """Make a unique name `Artist - Title` for a track; from the 321st on, a number is appended."""
     verse, artist = divmod(index, len(_ARTISTS))
     volume, title = divmod(verse, len(_TITLES))
-    # Title runs through all 20 as verse does, so no pair returns within a volume; artist shifts it for variety.
+    # For a fixed artist, (title + artist) % 20 takes every value once per volume, so names are unique.
     name = f"{_ARTISTS[artist]} - {_TITLES[(title + artist) % len(_TITLES)]}"
     return name if volume == 0 else f"{name} {volume + 1}"
 
@@ -119,7 +119,7 @@ def _write_tracks(orders: list[_Order]) -> None:
 
 
 def _end_with_parent() -> None:
-    """Make a worker process exit when its parent was killed; it would wait for work forever."""
+    """Make a worker process exit when its parent ends, even by SIGKILL; it would wait for work forever otherwise."""
     threading.Thread(target=_exit_after_parent, daemon=True).start()
 
 
@@ -138,12 +138,12 @@ def _write_track(order: _Order) -> None:
 
 
 def _mix(stems: dict[str, npt.NDArray[np.int16]]) -> npt.NDArray[np.int16]:
-    """The exact sum of the stems, which fits into 16 bits because `render_stems` leaves headroom."""
+    """Sum the stems to the mixture, exactly: `render_stems` leaves headroom for it in 16 bits."""
     return np.stack(list(stems.values())).sum(axis=0, dtype=np.int32).astype(np.int16)
 
 
 def render_stems(num_samples: int, *, seed: int, index: int) -> dict[str, npt.NDArray[np.int16]]:
-    """Stems of track `index`, int16, (channels, samples) each; their sum peaks at 0.8 of full scale.
+    """Render the stems of track `index`: name -> int16, (channels, samples); the loudest of stems and sum peaks at 0.8.
 
     Silent passages are exactly zero. Random numbers depend on seed and index alone, so a track is the same in a tree of
     any size.

@@ -25,19 +25,19 @@ log = logging.getLogger(__name__)
 
 
 class Museval(Callback):
-    """Scores every track as soon as it is separated; `finish` combines the scores of all tracks.
+    """Callback that scores every track as soon as it is separated; `finish` combines the scores of all tracks.
 
     Args:
         tracks: all tracks of the evaluation, including those scored before.
         output: folder of the evaluation; tracks whose scores it already holds are not separated again.
         method: name of the evaluated method in tables.
-        settings: facts that reproduce the scores, for summary and report.
+        settings: facts needed to reproduce the scores, for summary and report.
         engine: see `scores.score_track`.
-        workers: number of scoring processes, one thread each, that run during separation; 0 scores each track in this
-            process before the next is separated.
+        workers: number of scoring processes, one thread each, that run during separation; with 0, this process scores
+            each track before it separates the next.
         save_estimates: whether to write the estimates as WAV files.
         compare: published method to compare with, see `published.medians_of`.
-        tell: called with a description of the progress.
+        tell: called with one line of text on the progress after every track.
 
     Raises:
         ValueError: on a negative number of workers or an unknown engine.
@@ -114,21 +114,21 @@ class Museval(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._stop()
         for track in self.unscored:
-            self.output.under_way(track.name).unlink(missing_ok=True)  # it is as large as the track
+            self.output.under_way(track.name).unlink(missing_ok=True)  # the estimates, which are large
 
     def _collect(self, max_pending: int) -> None:
-        """Log finished tracks; wait until at most `max_pending` are unfinished."""
+        """Log scored tracks, waiting until at most `max_pending` are still being scored."""
         while self.under_way and (len(self.under_way) > max_pending or self.under_way[0].done()):
             self._log(self.under_way.popleft().result())
 
     def _stop(self) -> None:
-        """Stop the workers; tracks that no worker has started are dropped."""
+        """Stop the workers after their current tracks; drop the tracks that no worker has started."""
         if self.pool is not None:
             self.pool.shutdown(cancel_futures=True)
             self.pool = None
 
     def finish(self) -> Summary:
-        """Summarize the scores of all tracks."""
+        """Combine the scores of all tracks, which are read from the folder of the evaluation."""
         stores = {
             method: {track.name: self.output.store(method, track.name).read_text() for track in self.tracks}
             for method in (self.method, MIXTURE)
@@ -149,7 +149,7 @@ class Museval(Callback):
         return all(file.is_file() and scores.is_complete(file.read_text(encoding="utf-8")) for file in files)
 
     def _log(self, scoring: Scoring) -> None:
-        """Log the SDR of a scored track and the estimated time to go."""
+        """Log the SDR of a scored track and the estimated time left."""
         self.num_done += 1
         num_done, num_tracks, name = self.num_done, self.num_tracks, scoring.track.name
         self.tell(f"evaluating, {num_done}/{num_tracks} tracks")
@@ -162,10 +162,10 @@ class Museval(Callback):
 def evaluate(make_test: MakeTest, scorer: Museval, trainer: Trainer) -> None:
     """Separate and score all tracks that have no scores yet.
 
-    Ranks share the tracks. The call returns on every rank after all are done; rank 0 then calls `scorer.finish()`.
+    Ranks share the tracks. The call returns when all ranks are done; only rank 0 should then call `scorer.finish()`.
 
     Args:
-        make_test: makes the test module from tracks and folder.
+        make_test: function from tracks and folder to the test module.
         scorer: the callback that scores.
         trainer: a Trainer with `scorer` among its callbacks.
     """

@@ -14,11 +14,11 @@ RESIDUAL = "residual"
 
 
 class Sources:
-    """Reads the true stems of a track: `sources(start, stop)` returns (sources, channels, samples), float32.
+    """Reader of the true stems of a track: `sources(start, stop)` returns (sources, channels, samples), float32.
 
     Args:
         track: the track.
-        names: names of the stems, in the order of the result. `residual`, which must be last, stands for the sum of all
+        names: names of the stems, in the order of the result; `residual`, allowed only as the last, is the sum of all
             sources that are not named.
     """
 
@@ -35,7 +35,7 @@ class Sources:
 
 
 class Estimates:
-    """Estimates of a track in a temporary file of float32: `estimates(start, stop)` returns the same as `Sources`.
+    """Estimates of a track in a temporary file; `estimates(start, stop)` reads them, in the shape of `Sources`.
 
     Args:
         path: the file.

@@ -18,8 +18,8 @@ from unmix.evaluation.separation import ModelsTest, separator_of
 class MusevalInTraining(Callback):
     """Scores the model on validation tracks every few epochs.
 
-    BSS Eval needs all sources. The sources that the model does not estimate are summed to one, whose estimate is the
-    mixture minus the model's estimates. The scores therefore compare epochs, not separators. Logged as `museval/sdr`,
+    BSS Eval needs all sources. Those that the model does not estimate are summed to one source, whose estimate is the
+    mixture minus the model's estimates, so the scores can compare epochs but not separators. Logged as `museval/sdr`,
     `museval/sir`, ...: the median over windows, then the median over tracks, then the mean over targets; with several
     targets also `museval/<target>/sdr`, ...
 

@@ -22,9 +22,9 @@ class TrackMetric:
     """A metric of all samples of a track at once, reported as its mean over tracks.
 
     Args:
-        key: its name in the JSON file of a track.
-        summary_key: its name in summary.json.
-        title: its column in the report.
+        key: name in the JSON file of a track.
+        summary_key: name in summary.json.
+        title: title of its column in the report.
         compute: (references, estimates, number of samples) -> one value per source, in dB.
     """
 
@@ -35,7 +35,7 @@ class TrackMetric:
 
 
 def whole_track_sdr(references: "ReadStems", estimates: "ReadStems", num_samples: int) -> "Tensor":
-    """SDR of all samples and channels at once, dB, (sources): what the Music Demixing Challenge 2021 ranks by.
+    """Compute the SDR of all samples and channels at once, dB, (sources,), as the Music Demixing Challenge 2021 does.
 
     Y. Mitsufuji et al., Music Demixing Challenge 2021, Frontiers in Signal Processing 1 (2022), equation 1; its
     10^-7 keeps silence finite.

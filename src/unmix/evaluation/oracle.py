@@ -61,7 +61,7 @@ def separate(oracle: str, mixture: Read, sources: Read, num_samples: int) -> Ite
 
 
 def _masked(oracle: str, mixture: Tensor, sources: Tensor) -> Tensor:
-    """Apply an ideal mask to the mixture, (channels, bins, frames): (sources, channels, bins, frames)."""
+    """Apply an oracle's ideal masks to the mixture: (channels, bins, frames) -> (sources, channels, bins, frames)."""
     power = int(oracle[-1])
     strength = sources.abs() ** power
     if oracle.startswith("irm"):

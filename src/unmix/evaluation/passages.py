@@ -1,4 +1,4 @@
-"""Short excerpts of tracks, for listening and for spectrograms, at a place whose score is typical of the track."""
+"""Passages: excerpts of tracks for listening and spectrograms, chosen where the score is typical of the track."""
 
 import math
 import statistics
@@ -43,7 +43,7 @@ def read(path: Path) -> Passage:
 
 
 def span(windows: Sequence[tuple[float, float]], num_samples: int, sample_rate: int) -> tuple[int, int] | None:
-    """Choose the part of a track for a passage of `SECONDS`, centred on the typical second if the track allows.
+    """Choose the part of a track for a passage of `SECONDS`, centred on the typical second where possible.
 
     Args:
         windows: start in seconds and SDR in dB of every window.
@@ -61,7 +61,7 @@ def span(windows: Sequence[tuple[float, float]], num_samples: int, sample_rate: 
 
 
 def typical_second(windows: Sequence[tuple[float, float]]) -> float | None:
-    """Start of the window whose SDR is nearest to the median of all, in seconds; None when no window has a score."""
+    """Find the window whose SDR is nearest to the median: its start in seconds; None when no window has a score."""
     scored = [(start, sdr) for start, sdr in windows if not math.isnan(sdr)]
     if not scored:
         return None

@@ -1,4 +1,4 @@
-"""Published scores, shipped with the package, to compare with.
+"""Published scores to compare with, shipped with the package.
 
 `data/sisec18.csv.gz`: medians over windows for every track and every submission and oracle of SiSEC 2018 (F.-R. Stöter,
 A. Liutkus, N. Ito, LVA/ICA 2018; from the JSON files of sigsep-mus-2018).

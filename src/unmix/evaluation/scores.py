@@ -3,7 +3,7 @@
 As in SiSEC 2018, the score of a track is the median over its one-second windows, and the score of a method the median
 over tracks. A window in which any reference or estimate is silent is NaN for all targets, and left out of the median.
 Scores therefore depend on which targets are scored together; an evaluation scores all sources of a track. The score of
-a track is NaN when all its windows are, and such tracks are left out of the median over tracks.
+a track is NaN when all its windows are NaN, and such tracks are left out of the median over tracks.
 """
 
 import csv
@@ -98,12 +98,12 @@ def _why_no_score(names: Sequence[str], references: ReadStems, estimates: ReadSt
 
 
 def to_json(names: Sequence[str], scores: Scores, of_track: Mapping[str, Tensor]) -> str:
-    """Scores of a track in museval's JSON: five decimals, NaN for infinite values.
+    """Format the scores of a track as museval's JSON: five decimals, NaN for infinite values.
 
     Args:
-        names: of the sources.
+        names: names of the sources.
         scores: ratios of every window.
-        of_track: by key of a `TrackMetric`, a value per source; each stands beside the source's windows.
+        of_track: key of a `TrackMetric` -> one value per source; stored in the entry of the source.
     """
     values = {"SDR": scores.sdr, "SIR": scores.sir, "SAR": scores.sar, "ISR": scores.isr}
     targets = [
@@ -125,12 +125,12 @@ def to_json(names: Sequence[str], scores: Scores, of_track: Mapping[str, Tensor]
 
 
 def _rounded(value: Tensor) -> float:
-    """Value with five decimals; NaN when it is infinite."""
+    """Round a value to five decimals; NaN when it is infinite."""
     return round(float(value), 5) if value.isfinite() else math.nan
 
 
 def medians(method: str, track: str, store: str) -> list[TrackScore]:
-    """Compute medians over the windows of a track from its JSON, one `TrackScore` per target."""
+    """Compute medians over the windows of a track from `store`, its JSON: one `TrackScore` per target."""
     return [
         TrackScore(method, track, target["name"], {metric: _median_of_windows(target, metric) for metric in METRICS})
         for target in json.loads(store)["targets"]
@@ -138,12 +138,12 @@ def medians(method: str, track: str, store: str) -> list[TrackScore]:
 
 
 def _median_of_windows(target: dict[str, Any], metric: str) -> float:
-    """Median of a metric over the windows of a target that are not NaN."""
+    """Median of a metric over all windows of a target that are not NaN, from the target's entry in the JSON."""
     return _average([float(window["metrics"][metric]) for window in target["frames"]], statistics.median)
 
 
 def _average(values: Sequence[float], average: Callable[[list[float]], float]) -> float:
-    """Average of the values that are not NaN; NaN when all are."""
+    """Apply `average` to the values that are not NaN; NaN when all are."""
     numbers = [value for value in values if not math.isnan(value)]
     return average(numbers) if numbers else math.nan
 
@@ -155,7 +155,7 @@ def summarize(
 
     Args:
         scores: scores of all methods, tracks and targets.
-        over_tracks: average over tracks.
+        over_tracks: function that averages over tracks; the median by default.
     Returns:
         method -> target -> metric -> dB.
     """
@@ -169,30 +169,30 @@ def summarize(
 
 
 def means_of_medians(scores: Sequence[TrackScore]) -> dict[str, dict[str, dict[str, float]]]:
-    """Compute means over tracks of the medians over windows: method -> target -> metric -> dB."""
+    """Compute means over tracks, instead of medians, of the medians over windows: method -> target -> metric -> dB."""
     return summarize(scores, over_tracks=statistics.fmean)
 
 
 def means_over_tracks(stores: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Means of the track metrics over tracks: target -> key -> dB, from museval's JSON of every track."""
+    """Compute means of the track metrics over tracks, from their JSON: target -> key of a `TrackMetric` -> dB."""
     tracks = [{target["name"]: target for target in json.loads(store)["targets"]} for store in stores]
     keys = [metric.key for metric in TRACK_METRICS]
     return {name: {key: statistics.fmean(track[name][key] for track in tracks) for key in keys} for name in tracks[0]}
 
 
 def is_complete(store: str) -> bool:
-    """Whether a track's JSON has every track metric; it lacks those that were added after it was written."""
+    """Whether a track's JSON has every track metric; an old one lacks those that were added since."""
     return all(metric.key in target for target in json.loads(store)["targets"] for metric in TRACK_METRICS)
 
 
 def windows(store: str, target: str) -> list[tuple[float, float]]:
-    """Start in seconds and SDR in dB of every window of a target, from the JSON of a track."""
+    """Start in seconds and SDR in dB of every window of a target, from `store`, the JSON of a track."""
     (frames,) = (entry["frames"] for entry in json.loads(store)["targets"] if entry["name"] == target)
     return [(float(frame["time"]), float(frame["metrics"]["SDR"])) for frame in frames]
 
 
 def num_windows(store: str) -> tuple[int, int]:
-    """Number of windows that have a score, and number of all windows, from the JSON of a track."""
+    """Number of windows that have a score, and number of all windows, from `store`, the JSON of a track."""
     frames = json.loads(store)["targets"][0]["frames"]
     return sum(not math.isnan(frame["metrics"]["SDR"]) for frame in frames), len(frames)
 

@@ -27,19 +27,19 @@ class EvaluationFolder:
     path: Path
 
     def store(self, method: str, track: str) -> Path:
-        """Scores of a track in museval's JSON; any method but `mixture` is the evaluated one."""
+        """JSON file with the scores of a track, for the method `mixture` or the evaluated one, whatever its name."""
         return self.path / (MIXTURE if method == MIXTURE else "tracks") / f"{track}.json"
 
     def estimate(self, track: str, target: str) -> Path:
-        """Estimate of a target, kept only with `save_estimates`."""
+        """WAV file with the estimate of a target; written only with `save_estimates`."""
         return self.path / "estimates" / track / f"{target}.wav"
 
     def passage(self, track: str, target: str) -> Path:
-        """Short excerpt of a target, see `passages.Passage`; the report keeps those of the best and the worst track."""
+        """WAV file with the passage of a track and target, see `passages.Passage`; only the best and worst are kept."""
         return self.path / "passages" / track / f"{target}.wav"
 
     def clip(self, target: str, which: str) -> Path:
-        """Excerpt that the report plays: of the `worst` or `best` track of a target."""
+        """MP3 file with the estimate of a target in its `worst` or `best` track, for web pages."""
         return self.path / "clips" / f"{target}-{which}.mp3"
 
     def under_way(self, track: str) -> Path:
@@ -71,7 +71,7 @@ class Scoring:
     save_estimates: bool
 
     def __call__(self) -> "Scoring":
-        """Score the track, write all files, and return this object."""
+        """Score the track, write all files, and return `self`."""
         track, references = self.track, Sources(self.track, self.names)
         baseline, store = scores.score_track(
             track.name,
@@ -91,12 +91,12 @@ class Scoring:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 pcm.write(path, self.estimates(0, track.num_samples)[i].numpy(), track.sample_rate)
         self.estimates.path.unlink()
-        # last, as this file marks the track as done: a run killed before is not left with files that nobody removes
+        # last, as this file marks the track as done: if the process is killed before, the track is scored again
         folder.write_atomically(self.output.store(self.method, track.name), store)
         return self
 
     def _keep_passages(self, references: Sources, store: str) -> None:
-        """Write a short excerpt of every target that has a score."""
+        """Write a passage of the track for every target that has a score."""
         track, mixture = self.track, Sources(self.track, ["mixture"])
         for i, name in enumerate(self.names):
             span = passages.span(scores.windows(store, name), track.num_samples, track.sample_rate)
@@ -106,7 +106,7 @@ class Scoring:
 
 
 def initialize_worker(parent: int) -> None:
-    """End a worker with its parent, and limit it to one thread: more would oversubscribe the cores."""
+    """Set up a scoring worker: it ends with its parent, and uses one thread, as more would oversubscribe the cores."""
     signals.die_with_parent(parent)
     threadpool_limits(1)
     torch.set_num_threads(1)

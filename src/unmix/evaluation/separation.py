@@ -1,4 +1,4 @@
-"""Test modules for Lightning that separate whole tracks, by trained models or by oracles."""
+"""LightningModules that separate whole tracks in the test loop, by trained models or by oracles."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +36,7 @@ class SeparationTest(LightningModule, ABC):
         """Separate a track; yields the estimates in blocks, (sources, channels, samples)."""
 
     def test_dataloader(self) -> DataLoader[int]:
-        """Indices of the tracks of this rank, one per batch; no track is repeated to make ranks equal."""
+        """Loader of the indices of this rank's tracks, one per batch; no track is repeated to balance the ranks."""
         shard = range(self.trainer.global_rank, len(self.tracks), self.trainer.world_size)
         return DataLoader(shard, batch_size=1)  # type: ignore[arg-type]
 
@@ -58,7 +58,7 @@ class ModelsTest(SeparationTest):
     """Test module that separates tracks with trained models.
 
     Args:
-        separator: the models, see `models.joined.join`.
+        separator: the joined models, see `models.joined.join`.
         tracks, output: see `SeparationTest`.
         exact_seconds: see `Separator.stream`.
 
@@ -108,7 +108,7 @@ class OracleTest(SeparationTest):
 
 
 def separator_of(module: Any, **settings: Any) -> Separator:
-    """Make a separator of the model that `module` trains, on its device; settings as in `models.joined.join`."""
+    """Make a separator from the model that a LightningModule trains, on its device; settings as for `joined.join`."""
     separator: Any = join([module.model], **settings)
     return separator.to(module.device)
 

@@ -1,4 +1,4 @@
-"""The scores of one evaluation, of all its tracks."""
+"""Summary of one evaluation: the scores of all its tracks."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ class Summary:
     """The scores of one evaluation: of `method`, and of `baseline` on the same tracks.
 
     Args:
-        method: name of what was evaluated.
-        baseline: name of what it must beat.
-        rows: scores of both.
-        settings: what reproduces the scores.
-        windows: by track, how many windows count and how many there are.
-        compared: name of the published scores to compare with, see `published.medians_of`.
+        method: name of the evaluated method.
+        baseline: name of the method to compare with, the mixture.
+        rows: scores of both methods, per track and target.
+        settings: facts needed to reproduce the scores.
+        windows: track -> number of windows that have a score, and number of all windows.
+        compared: name of published scores to compare with, see `published.medians_of`; None for no comparison.
         means: method -> target -> key of a `TrackMetric` -> dB.
     """
 
@@ -34,7 +34,7 @@ class Summary:
 
     @property
     def published(self) -> dict[str, dict[str, float]]:
-        """The published scores to compare with: target -> metric -> dB."""
+        """Published scores to compare with: target -> metric -> dB; empty without `compared`."""
         return {} if self.compared is None else published.medians_of(self.compared)
 
     @property
@@ -58,12 +58,12 @@ class Summary:
         return len(self.tracks)
 
     def score(self, track: str, target: str) -> float:
-        """The method's SDR of a track and target."""
+        """SDR of the method for a track and target, dB."""
         key = (self.method, track, target)
         return next(row.metrics["SDR"] for row in self.rows if (row.method, row.track, row.target) == key)
 
     def extremes(self, target: str) -> dict[str, str]:
-        """The `worst` and the `best` track of a target by SDR; the `only` one, or none, when fewer have a score."""
+        """The `worst` and `best` track of a target by SDR; the `only` one if just one has a score; else empty."""
         known = {track: sdr for track in self.tracks if not math.isnan(sdr := self.score(track, target))}
         if len(known) < 2:
             return dict(zip(("only",), known, strict=False))
@@ -71,11 +71,11 @@ class Summary:
 
     @property
     def is_among_participants(self) -> bool:
-        """Whether these are the whole tracks that SiSEC 2018 scored; excerpts of seven seconds have the same names."""
+        """Whether the tracks are the 50 whole ones that SiSEC 2018 scored, not 7-second excerpts of the same names."""
         return set(self.tracks) == published.tracks() and all(total > 10 for _, total in self.windows.values())
 
     def content(self) -> dict[str, Any]:
-        """The content of summary.json."""
+        """Content of summary.json, in plain containers."""
         return {
             "num_tracks": self.num_tracks,
             "medians": self.medians,

@@ -27,7 +27,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def environment(**machine: Any) -> dict[str, Any]:
-    """Describe command, machine, versions and commit: with the configuration, all that reproduces a result.
+    """Describe command, machine, package versions and commit, which with the configuration reproduce a result.
 
     Args:
         machine: further facts that the caller knows, such as the number of threads and GPUs.

@@ -35,7 +35,7 @@ class Held:
 
     Args:
         path: the folder.
-        now: its status, already written.
+        now: status of this process, as written to the folder.
     """
 
     def __init__(self, path: Path, now: Status) -> None:
@@ -51,12 +51,12 @@ class Held:
             status.write(self.path, self.status)
 
     def keep_beating(self) -> None:
-        """Update the heartbeat every 30 seconds until `stop_beating`; processes on other machines look at it."""
+        """Update the heartbeat every 30 s until `stop_beating`: it shows other machines that this process is alive."""
         while not self._over.wait(HEARTBEAT_SECONDS):
             self.update()
 
     def stop_beating(self) -> None:
-        """End `keep_beating`."""
+        """Make `keep_beating` return."""
         self._over.set()
 
 
@@ -66,8 +66,8 @@ def hold(
 ) -> Iterator[Held | None]:
     """Hold a folder during the block; afterwards its status records how the block ended.
 
-    An exception sets the state to `failed`, a signal to `interrupted`. A block that returns while the state is still
-    `running` also leaves it `interrupted`, so the block sets `done` itself.
+    An exception sets the state to `failed`, a signal to `interrupted`. The block must set `done`
+    itself: a state that is still `running` at its end becomes `interrupted`.
 
     Args:
         path: folder; created if missing.
@@ -104,7 +104,7 @@ def hold(
 
 
 def _acquire(path: Path, experiment: str, on_busy: str, wanted: Callable[[Status | None], bool]) -> Held | None:
-    """Take the folder, waiting for it if asked to; None when it is skipped or there is no work. See `hold`."""
+    """Take the folder, after waiting for it if `on_busy` is `wait`; None if it is skipped or not wanted. See `hold`."""
     if on_busy not in ON_BUSY:
         raise ValueError(errors.unknown("on_busy", on_busy, ON_BUSY))
     try:
@@ -133,7 +133,7 @@ def _acquire(path: Path, experiment: str, on_busy: str, wanted: Callable[[Status
 
 
 def check_owner(path: Path, previous: Status | None, experiment: str) -> None:
-    """Refuse the folder of another experiment.
+    """Check that a folder belongs to an experiment, or to none yet.
 
     Raises:
         ValueError: when the status names another experiment.
@@ -146,7 +146,7 @@ def check_owner(path: Path, previous: Status | None, experiment: str) -> None:
 
 
 def _take(path: Path, experiment: str, previous: Status | None) -> Held:
-    """Write the status of this process, keeping the progress of the previous attempt."""
+    """Take the folder: write the status of this process, with the progress of the previous attempt."""
     now = status.running_here(experiment)
     if previous is not None:
         now = now.beat(
@@ -178,7 +178,7 @@ def move_aside(path: Path) -> Path | None:
 
 
 def _is_readable(path: Path) -> bool:
-    """Whether the status can be read; a damaged one holds nothing, so that `fresh=true` can move the folder aside."""
+    """Whether the status is not damaged; a folder with a damaged one counts as free, so that it can be moved aside."""
     try:
         status.read(path)
     except ValueError:

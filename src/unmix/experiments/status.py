@@ -63,7 +63,7 @@ class Status:
     schema: int = SCHEMA
 
     def beat(self, **changes: Any) -> "Status":
-        """Return a copy with changes and a new heartbeat."""
+        """Copy the status with changes and a new heartbeat."""
         return replace(self, heartbeat=time.time(), **changes)
 
     def is_alive(self) -> bool:
@@ -84,7 +84,7 @@ class Status:
 
 
 def running_here(experiment: str) -> Status:
-    """Make the status for a run that this process starts to work on."""
+    """Make the status `running` of an experiment's folder, with this process as its holder."""
     now = time.time()
     return Status(
         experiment,
@@ -98,7 +98,7 @@ def running_here(experiment: str) -> Status:
 
 
 def write(run: Path, status: Status) -> None:
-    """Write the status of a folder."""
+    """Write a status to its folder."""
     folder.write_json(run / FILE, asdict(status))
 
 

@@ -28,7 +28,7 @@ def separate(
 
     Args:
         model: see `contract.SourceSeparator`, in evaluation mode.
-        read: samples of the track at the model's rate, (channels, samples).
+        read: reads samples of the track at the model's rate, (channels, samples).
         num_samples: length of the track.
         chunk_samples: length of a chunk; the last one is padded with silence.
         overlap: share of a chunk that the next one overlaps, 0 to 0.5.
@@ -61,7 +61,7 @@ def separate(
 
 
 def _ramp(length: int, like: Tensor) -> Tensor:
-    """Weights of the chunk that fades in, all between 0 and 1 exclusive, so that both chunks count."""
+    """Linear fade-in, (length,): weights of the next chunk, all strictly between 0 and 1."""
     return (torch.arange(length, device=like.device, dtype=like.dtype) + 0.5) / length
 
 

@@ -59,7 +59,7 @@ class TrainingData(Protocol):
 
 
 def check(model: Any, name: str = "model") -> None:
-    """Check that an object has the attributes and the `forward` of a model; `name` begins error messages.
+    """Check that an object has the attributes and `forward` of a model; error messages begin with `name`.
 
     Raises:
         ValueError: when an attribute of the contract is missing or has another type.
@@ -84,7 +84,7 @@ def check(model: Any, name: str = "model") -> None:
 
 @torch.no_grad()
 def check_output(model: nn.Module, name: str = "model") -> None:
-    """Check a model's output for one second of noise, at the cost of a forward pass on its device.
+    """Check a model's output for one second of noise, by a forward pass on its device.
 
     Raises:
         ValueError: when the model fails, or its output has a wrong shape or is NaN or infinite.
@@ -139,7 +139,7 @@ def chunk_samples(model: Any) -> int:
 
 
 def check_alike(models: Sequence[Any]) -> None:
-    """Check that models take the same audio, so that they can separate a mixture together.
+    """Check that models agree in sample rate and channels, so that they can separate the same mixture.
 
     Raises:
         ValueError: when they differ in sample rate or number of channels.

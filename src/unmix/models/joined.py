@@ -1,4 +1,4 @@
-"""Separators made of several models: of one class by its own `join`, of any others side by side."""
+"""Join several models into one separator: by `join` of their class if it has one, else by `JoinedSeparator`."""
 
 from collections.abc import Iterator, Sequence
 from tempfile import TemporaryFile
@@ -35,7 +35,7 @@ def join(
     """Join models into one separator.
 
     Args:
-        models: see `contract.SourceSeparator`; each estimates at least one target that no earlier one does.
+        models: see `contract.SourceSeparator`; each estimates a target that no model before it does.
         targets: sources to estimate, in the order of the output; None is all that the models estimate.
         niter: EM iterations of the Wiener filter; None is 1 for Open-Unmix networks and 0 for all others.
         residual: whether to add a last source, the mixture minus all targets.
@@ -76,7 +76,7 @@ def _first(model: Any) -> str:
 
 
 class JoinedSeparator(nn.Module):
-    """Separator of models side by side: each target comes from the first model that estimates it.
+    """Separator that runs models independently, and takes each target from the first model that estimates it.
 
     Args:
         models, niter, residual, chunk_seconds, overlap, chunk_batch: see `join`.
@@ -141,7 +141,7 @@ class JoinedSeparator(nn.Module):
         return refined[..., :num_samples]
 
     def _refine(self, magnitudes: Tensor, mixture: Tensor) -> Tensor:
-        """Refine the estimates of a block of frames by EM; shapes as in `unmix.wiener`."""
+        """Refine the estimates of a block of frames by EM; arguments and shapes as in `unmix.wiener`."""
         return wiener(magnitudes, mixture, iterations=self.niter, eps=torch.finfo(torch.float64).eps)
 
     def _with_residual(self, estimates: Tensor, mixture: Tensor) -> Tensor:
@@ -166,7 +166,7 @@ class JoinedSeparator(nn.Module):
         return self._refined(read, num_samples, blocks) if self.niter else blocks
 
     def _estimates(self, read: Read, num_samples: int, exact_seconds: float) -> Iterator[Tensor]:
-        """Join the streams of all models; yields blocks as long as all of them have estimates for."""
+        """Merge the streams of all models; each block is as long as the shortest pending one."""
         streams = [self._stream_of(model, read, num_samples, exact_seconds) for model in self.models]
         pending: list[Tensor | None] = [None] * len(streams)
         position = 0
@@ -195,7 +195,7 @@ class JoinedSeparator(nn.Module):
         )
 
     def _refined(self, read: Read, num_samples: int, blocks: Iterator[Tensor]) -> Iterator[Tensor]:
-        """Refine streamed estimates by the Wiener filter, block by block, from a temporary file of all estimates."""
+        """Write all estimates to a temporary file, then yield them block by block, refined by the Wiener filter."""
         device, padded = self.stft.window.device, max(num_samples, self.stft.fft_size)
         sources, channels = len(self.targets), self.num_channels
         with TemporaryFile(prefix="unmix-") as file:

@@ -130,7 +130,7 @@ def _fill(jobs: Sequence[Job], slots: int) -> None:
 
 
 def _end(jobs: Sequence[Job], signum: int, tick: Callable[[], None]) -> None:
-    """Pass a signal on to the running jobs, and wait for them to write their checkpoints and end."""
+    """Send a signal to the running jobs, and wait until they have written their checkpoints and ended."""
     for job in jobs:
         job.send(signum)
     while any(job.is_running for job in jobs):

@@ -1,4 +1,4 @@
-"""Handlers for the signals that stop a job: at once, or while training after the next checkpoint."""
+"""Handlers for the signals that stop a job: at once, or after the next checkpoint during training."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ HANDLED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1
 
 
 class Interrupted(SystemExit):
-    """A signal asked this process to stop. Exit code: 130 for Ctrl-C, 75 (run again) for any other signal."""
+    """Raised when a signal asks this process to stop. Exit code: 130 for Ctrl-C, 75 (run again) for other signals."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(INTERRUPTED if signum == signal.SIGINT else TEMPORARY_FAILURE)
@@ -74,10 +74,10 @@ def deferred() -> Iterator[None]:
 
 
 def interruption(error: BaseException) -> Interrupted | KeyboardInterrupt | None:
-    """Return the interruption that caused an error, or None when no signal did.
+    """Return the interruption behind an error; None when no signal caused it.
 
-    `Interrupted` is raised between any two statements. Cleanup code may then fail on a half-built object (OmegaConf's
-    does), and its error replaces `Interrupted`.
+    A signal can raise `Interrupted` between any two statements. Cleanup code may then fail on a half-built object
+    (OmegaConf's does), and its error replaces `Interrupted`.
     """
     if isinstance(error, Interrupted | KeyboardInterrupt):
         return error

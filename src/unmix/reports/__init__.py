@@ -1,1 +1,1 @@
-"""What people look at: tables, figures, pages, the leaderboard, clips to listen to."""
+"""Output for people: tables, figures, pages, the leaderboard, audio clips."""

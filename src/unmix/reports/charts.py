@@ -1,4 +1,4 @@
-"""Charts of the leaderboard, drawn by matplotlib as SVG: sharp at any size; the pointer shows what it rests on."""
+"""Charts of the leaderboard, drawn by matplotlib as SVG, with tooltips that name the lines and marks."""
 
 import math
 import re
@@ -14,13 +14,13 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Okabe and Ito's colours, which the colour-blind tell apart.
+# Okabe and Ito's palette, safe for colour-blind readers.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "#999999"
 MARKERS = "osD^v*"
-# From the worst to the best value, different in lightness too.
+# From the worst to the best value; the colours also differ in lightness.
 WORST_TO_BEST = LinearSegmentedColormap.from_list("worst to best", ["#4466aa", "#eeaa22"])
-WIDTH, HEIGHT = 5.4, 3.0  # inches of 96 pixels, without the legend
+WIDTH, HEIGHT = 5.4, 3.0  # inches, 96 pixels each, without the legend
 MOST_TICKS = 6  # on an axis of parallel coordinates
 STYLE: Any = {
     "font.size": 9,
@@ -29,27 +29,27 @@ STYLE: Any = {
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
     "axes.titley": 1.02,
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "unmix",  # the same chart is the same file
+    "svg.fonttype": "none",  # keep text as text, not as outlines
+    "svg.hashsalt": "unmix",  # fixed ids, so that equal charts give equal files
 }
 
 Points = Sequence[tuple[float, float]]
 
 
 def svg(figure: Figure) -> Markup:
-    """SVG element to put into a page; whatever has a gid shows it where the pointer rests."""
+    """Convert a figure to an SVG element for a page; the gid of an artist becomes its tooltip."""
     text = StringIO()
     with matplotlib.rc_context(STYLE):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     names = {artist.get_gid() for artist in figure.findobj(Artist)}
     titles = {str(Markup.escape(name)): Markup("<title>{}</title>").format(name) for name in names if name}
-    # Groups lose their ids, which several charts of a page would share.
+    # Without ids on groups, which would clash between the charts of a page.
     element = re.sub(r'<g id="([^"]*)">', lambda match: f"<g>{titles.get(match[1], '')}", text.getvalue())
     return Markup(element[element.index("<svg") :])
 
 
 def lines(title: str, series: Mapping[str, Points], *, x: str) -> Figure | None:
-    """One line per name, the first ones in colour; None without a finite value."""
+    """Draw a line chart, one line per name, the first six in colour; None when no value is finite."""
     finite = {name: [point for point in points if math.isfinite(point[1])] for name, points in series.items()}
     drawn = {name: points for name, points in finite.items() if points}
     if not drawn:
@@ -67,12 +67,18 @@ def lines(title: str, series: Mapping[str, Points], *, x: str) -> Figure | None:
 
 
 def _mark(points: Points) -> str:
-    """Marker of a line: a single point would not be seen without one."""
+    """Marker for a line: a dot for a single point, which would be invisible otherwise, else none."""
     return "o" if len(points) == 1 else ""
 
 
 def groups(title: str, series: Mapping[str, Mapping[str, float]], *, x: str) -> Figure | None:
-    """One mark per name in every category, categories in order of appearance; None without a finite value."""
+    """Draw marks by category, one per name, categories in order of appearance; None when no value is finite.
+
+    Args:
+        title: title of the chart.
+        series: name -> category -> value.
+        x: label of the axis of categories.
+    """
     values = [value for marks in series.values() for value in marks.values() if math.isfinite(value)]
     if not values:
         return None
@@ -98,7 +104,10 @@ def groups(title: str, series: Mapping[str, Mapping[str, float]], *, x: str) -> 
 
 
 def parallel(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Figure | None:
-    """One line per row through one axis per column, coloured by the last column; None for less than two of either."""
+    """Draw parallel coordinates: one line per row, one axis per column, coloured by the last column.
+
+    Returns None for fewer than two columns, or fewer than two rows with a value in all of them.
+    """
     rows = [row for row in rows if all(row.get(column) is not None for column in columns)]
     if len(rows) < 2 or len(columns) < 2:
         return None
@@ -123,12 +132,12 @@ _HALO = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
 
 
 def shown(value: Any) -> str:
-    """Text of a value: four digits of a float, nothing for None."""
+    """Format a value: floats with four significant digits, None as an empty string."""
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
 def _axes(title: str, x: str, legend: Sequence[str]) -> tuple[Figure, Axes]:
-    """Axes above a legend of these names; margins are given, as finding them takes longer than drawing."""
+    """Make a figure with axes, and room for a legend of these names; fixed margins, as automatic ones are slow."""
     legend_height = 0.18 * math.ceil(len(legend) / _legend_columns(legend))
     height = HEIGHT + legend_height
     with matplotlib.rc_context(STYLE):
@@ -141,7 +150,7 @@ def _axes(title: str, x: str, legend: Sequence[str]) -> tuple[Figure, Axes]:
 
 
 def _add_legend(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
-    """Legend at the bottom, where it hides nothing."""
+    """Add a legend at the bottom of the figure, outside the axes."""
     figure.legend(handles, names, loc="lower left", ncols=_legend_columns(names), fontsize=8, frameon=False)
 
 
@@ -150,7 +159,7 @@ def _legend_columns(names: Sequence[str]) -> int:
 
 
 def _positions(values: Sequence[Any]) -> dict[Any, float]:
-    """Height of each value between 0 and 1: numbers in proportion, others in equal steps."""
+    """Map each value to a height between 0 and 1: numbers in proportion, others in equal steps."""
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         low, high = min(values), max(values)
         return {value: (value - low) / ((high - low) or 1) for value in sorted(set(values))}

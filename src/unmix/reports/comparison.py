@@ -17,7 +17,7 @@ Medians = dict[str, dict[str, dict[str, float]]]
 
 
 def rows(summaries: Sequence[Summary]) -> list[TrackScore]:
-    """All scores; those of the baseline come once, and first.
+    """Collect the scores of all evaluations: those of the baseline once and first, then each method's own.
 
     Raises:
         ValueError: when the evaluations are not of the same tracks, or two methods have one name.
@@ -33,7 +33,7 @@ def rows(summaries: Sequence[Summary]) -> list[TrackScore]:
 
 
 def medians(summaries: Sequence[Summary]) -> Medians:
-    """Method -> target -> metric -> dB; published scores come after our own."""
+    """Medians over tracks of all methods, then of the published ones: method -> target -> metric -> dB."""
     published = {f"{summary.compared} as published": summary.published for summary in summaries if summary.compared}
     return scores.summarize(rows(summaries)) | published
 
@@ -42,7 +42,7 @@ def write(summaries: Sequence[tuple[Summary, Path]], path: Path) -> None:
     """Write comparison.html, scores.csv and boxplot.png.
 
     Args:
-        summaries: each with the folder of its evaluation, which its name links to.
+        summaries: evaluations, each with its folder, whose report the page links to.
         path: the folder to write into.
     """
     all_rows = rows([summary for summary, _ in summaries])
@@ -65,7 +65,7 @@ def write(summaries: Sequence[tuple[Summary, Path]], path: Path) -> None:
 
 
 def _median_rows(summaries: Sequence[Summary]) -> Iterator[tuple[str, str, list[str]]]:
-    """Target, method and one cell per metric."""
+    """Yield the rows of the table of medians: target, method, one cell per metric."""
     values = medians(summaries)
     means = {method: of_method for summary in summaries for method, of_method in summary.means.items()}
     for target in dict.fromkeys(target for of_method in values.values() for target in of_method):
@@ -75,7 +75,7 @@ def _median_rows(summaries: Sequence[Summary]) -> Iterator[tuple[str, str, list[
 
 
 def _track_rows(all_rows: Sequence[TrackScore]) -> Iterator[tuple[str, str, list[str]]]:
-    """Track, target and one cell per method, empty where it lacks the target."""
+    """Yield the rows of the table of tracks: track, target, one cell with the SDR per method, or an empty one."""
     methods = dict.fromkeys(row.method for row in all_rows)
     sdr = {(row.track, row.target, row.method): shown(row.metrics["SDR"]) for row in all_rows}
     for track, target in dict.fromkeys((row.track, row.target) for row in all_rows):

@@ -14,19 +14,19 @@ from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.passages import Passage
 from unmix.evaluation.scores import TrackScore
 
-# Okabe and Ito's colours, which the colour-blind tell apart; one per target.
+# Okabe and Ito's palette, safe for colour-blind readers; one colour per target.
 COLORS = {"vocals": "#0072B2", "drums": "#D55E00", "bass": "#009E73", "other": "#CC79A7"}
 GREY = "#999999"
 
 MOST_SIDE_BY_SIDE = 4  # methods whose names fit below a panel of half the width
-RANGE = 80.0  # dB from the loudest to the darkest
+RANGE = 80.0  # dB from the brightest to the darkest colour
 LOWEST_KHZ, HIGHEST_KHZ = 0.04, 16  # UMX estimates nothing above
 FFT_SIZE, HOP = 4096, 1024
 ROWS = 256  # of a spectrogram; a panel is about as many pixels high
 
 
 def png(figure: Figure, dpi: int = 110) -> bytes:
-    """PNG file of a figure, which is closed."""
+    """Encode a figure as PNG and close it."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     plt.close(figure)
@@ -34,13 +34,13 @@ def png(figure: Figure, dpi: int = 110) -> bytes:
 
 
 def box_plot(rows: Sequence[TrackScore], method: str, baseline: str) -> Figure:
-    """Box plot with one panel per metric, one pair of boxes per target, one dot per track; the baseline is grey."""
+    """Draw a box plot: one panel per metric, a pair of boxes per target, a dot per track; the baseline is grey."""
     targets = list(dict.fromkeys(row.target for row in rows))
     figure, panels = plt.subplots(1, len(METRICS), figsize=(13, 4.2), layout="constrained")
     for panel, metric in zip(panels, METRICS, strict=True):
         for i, target in enumerate(targets):
             for one, offset, color in ((method, -0.19, COLORS.get(target, "black")), (baseline, 0.19, GREY)):
-                if (one, metric) != (baseline, "SAR"):  # it has no artifacts: some 160 dB
+                if (one, metric) != (baseline, "SAR"):  # the mixture has no artifacts: its SAR is some 160 dB
                     values = _values(rows, one, target, metric)
                     _box(panel, values, i + offset, color)
                     panel.plot([i + offset] * len(values), values, "o", color=color, markersize=3, alpha=0.8)
@@ -55,13 +55,14 @@ def box_plot(rows: Sequence[TrackScore], method: str, baseline: str) -> Figure:
 
 
 def participants_plot(rows: Sequence[TrackScore], method: str, participants: Sequence[TrackScore]) -> Figure:
-    """Box plot with one panel per target: SDR of `method`, in colour, and of the participants, in order of medians."""
+    """Draw a box plot, one panel per target: SDR of `method` (in colour) and the participants, sorted by median."""
     ours = [TrackScore(f"{method} ", row.track, row.target, row.metrics) for row in rows if row.method == method]
-    return _compared([*ours, *participants], {f"{method} "}, in_order=True)  # one of them may be called the same
+    # the space tells the method from a participant of the same name
+    return _compared([*ours, *participants], {f"{method} "}, in_order=True)
 
 
 def methods_plot(rows: Sequence[TrackScore], baseline: str) -> Figure:
-    """Box plot with one panel per target: SDR of every method, in colour but for the baseline."""
+    """Draw a box plot, one panel per target: SDR of every method, in colour except for the baseline."""
     return _compared(rows, {row.method for row in rows} - {baseline}, in_order=False)
 
 
@@ -94,7 +95,7 @@ def _compared(rows: Sequence[TrackScore], colored: set[str], *, in_order: bool) 
 
 
 def spectrograms(passage: Passage) -> Figure:
-    """Spectrograms of mixture, reference, estimate and error, side by side on one scale."""
+    """Draw spectrograms of mixture, reference, estimate and error, side by side on one scale."""
     stems = {**passage.stems, "error": passage.estimate - passage.reference}
     # margins as numbers: measuring every label for them takes as long as drawing
     figure = plt.figure(figsize=(13, 2.8))
@@ -128,13 +129,13 @@ def spectrograms(passage: Passage) -> Figure:
 
 
 def _levels(stem: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
-    """Mean power in dB of the bins between two edges, at least one, and of the channels: (rows, frames).
+    """Compute a spectrogram with one row per frequency band: mean power in dB over bins and channels, (rows, frames).
 
     Drawing one row per pixel instead of one per bin takes a tenth of the time.
 
     Args:
         stem: (channels, samples).
-        edges: rising frequencies as shares of the sample rate, one more than rows.
+        edges: limits of the bands, ascending, as shares of the sample rate, (rows + 1,); a band has at least one bin.
     """
     power = Stft(FFT_SIZE, HOP, center=True)(stem).abs().square().mean(dim=0)
     first = (edges[:-1] * FFT_SIZE).round().long().clamp(0, power.shape[0] - 1)

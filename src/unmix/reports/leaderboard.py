@@ -16,9 +16,9 @@ from unmix import errors
 from unmix.experiments import status
 
 Row = dict[str, Any]
-# Columns where more is better; all others sort upwards.
+# Columns in which higher is better, sorted in descending order; all others are sorted in ascending order.
 DESCENDING = ("sdr", "val_sdr")
-# Keys of a configuration that say where or how a run was made, not what it is; no columns.
+# Keys of a configuration that get no column: they tell where or how a run was made, not what it is.
 UNINTERESTING = ("target", "seed", "run_dir", "sweep_name", "paths", "logger", "callbacks", "separator", "evaluation")
 UNINTERESTING_NESTED = (
     "data.root",
@@ -33,12 +33,12 @@ UNINTERESTING_NESTED = (
 
 @dataclass
 class Leaderboard:
-    """Everything that was read.
+    """Runs, jobs and evaluations, as read from their files.
 
     Args:
-        rows: one per run, job without a run, and evaluation.
-        damaged: folder and reason of everything that cannot be read.
-        curves: by run, (epoch, val/loss) of every epoch.
+        rows: one per run, job without a run, and evaluation; column -> value.
+        damaged: (path, reason) of everything that cannot be read.
+        curves: name of the run -> (epoch, val/loss) of every epoch.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -47,12 +47,12 @@ class Leaderboard:
 
 
 def collect(out: Path, name: str | None = None, group: str | None = None) -> Leaderboard:
-    """Read all runs, jobs that have not begun, and evaluations; each row has the columns that apply to it.
+    """Read all runs, jobs without a run, and evaluations; each row has the columns that apply to it.
 
     Args:
         out: the folder that has `runs`, `sweeps` and `evaluations`.
-        name: pattern that names of experiments match, as `umx*`.
-        group: id of one experiment.
+        name: only experiments that match this pattern, such as `umx*`; None is all.
+        group: only the experiment with this id; None is all.
     """
     leaderboard = Leaderboard()
     configs: dict[str, Row] = {}
@@ -72,11 +72,11 @@ def _is_wanted(experiment: str, name: str | None, group: str | None) -> bool:
 
 
 def _guarded(leaderboard: Leaderboard, path: Path, add: Callable[[], None]) -> None:
-    """Add the rows of a folder; note a damaged one, skip one that is being moved aside, and go on with the others."""
+    """Add the rows of `path` by `add`; record `path` as damaged when that fails, skip it when a file is missing."""
     try:
         add()
     except FileNotFoundError:
-        return
+        return  # the folder is being moved aside
     except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, OSError) as error:
         leaderboard.damaged.append((str(path), errors.one_line(error)))
 
@@ -111,7 +111,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _epochs(path: Path) -> Iterator[tuple[int, float, float | None]]:
-    """Epoch, val/loss and val/sdr of every complete line."""
+    """Yield epoch, val/loss and val/sdr of every complete line of metrics.csv; nothing when there is no file."""
     if not path.is_file():
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -121,7 +121,7 @@ def _epochs(path: Path) -> Iterator[tuple[int, float, float | None]]:
 
 
 def _add_jobs(leaderboard: Leaderboard, path: Path, name: str | None, group: str | None) -> None:
-    """Add jobs without a run: they wait, or failed before they began one."""
+    """Add a row for each job of a sweep that has no run, because it waits or failed before the run started."""
     last: dict[str, Row] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.endswith("}"):
@@ -156,7 +156,7 @@ def _add_evaluation(leaderboard: Leaderboard, path: Path, out: Path, name: str |
 
 
 def _add_what_differs(rows: Sequence[Row], configs: dict[str, Row]) -> None:
-    """Add a column for every hyperparameter that not all runs share."""
+    """Add to the rows a column for every hyperparameter whose value is not the same in all runs."""
     flat = {key: dict(_flat(config)) for key, config in configs.items()}
     names = dict.fromkeys(name for settings in flat.values() for name in settings)
     differing = [name for name in names if len({repr(settings.get(name)) for settings in flat.values()}) > 1]
@@ -166,7 +166,7 @@ def _add_what_differs(rows: Sequence[Row], configs: dict[str, Row]) -> None:
 
 
 def _flat(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted name and value of every interesting setting."""
+    """Yield dotted name and value of every setting, without those of `UNINTERESTING`."""
     for key, value in config.items():
         name = f"{prefix}{key}"
         if name in UNINTERESTING or name in UNINTERESTING_NESTED or str(key).startswith("_"):
@@ -178,7 +178,7 @@ def _flat(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def sort_rows(rows: Sequence[Row], by: str) -> list[Row]:
-    """Sort rows, best first; rows that lack the column come last.
+    """Sort rows by a column, best first; rows without a value in it come last.
 
     Raises:
         ValueError: when no row has the column.
@@ -197,13 +197,13 @@ def _is_better_high(column: str) -> bool:
 
 
 def columns_of(rows: Sequence[Row]) -> list[str]:
-    """Names of all columns, those of scores and the report last."""
+    """Names of all columns that occur in the rows, in order of appearance, with scores and the report last."""
     names = dict.fromkeys(name for row in rows for name in row)
     return sorted(names, key=lambda name: (name == "report", name.startswith("sdr")))
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """CSV of all columns."""
+    """Format all rows and columns as CSV."""
     text = StringIO()
     writer = csv.DictWriter(text, columns_of(rows), lineterminator="\n")
     writer.writeheader()

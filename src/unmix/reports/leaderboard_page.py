@@ -1,4 +1,4 @@
-"""The leaderboard as people see it: on the terminal, as Markdown, as one HTML page."""
+"""Output of the leaderboard: tables on the terminal, Markdown, and one HTML page."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from unmix.reports.charts import shown
 from unmix.reports.leaderboard import Leaderboard, Row, columns_of
 
 TEXT = ("kind", "run", "state", "experiment", "target", "report")
-# The column `run` says these too.
+# Columns that are not shown, because `run` or the table's title contains them, or the HTML page links to them.
 HIDDEN = ("kind", "experiment", "target", "seed", "report")
 KNOWN = {"kind", "run", "state", "experiment", "target", "seed", "epochs", "val_loss", "val_sdr", "report"}
 MOST_CURVES = 40
@@ -26,7 +26,7 @@ DIRECTIONS = {True: "bidirectional", False: "unidirectional", None: "all"}
 
 
 def print_tables(leaderboard: Leaderboard, rows: Sequence[Row], console: Console | None = None) -> None:
-    """Print one table per kind of row, and what could not be read."""
+    """Print one table per kind of row, then every damaged folder with the reason why it cannot be read."""
     console = console or Console()
     for title, own, columns in tables(rows):
         table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
@@ -40,7 +40,7 @@ def print_tables(leaderboard: Leaderboard, rows: Sequence[Row], console: Console
 
 
 def tables(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], list[str]]]:
-    """Title, rows and visible columns of each kind that has rows."""
+    """Yield title, rows and visible columns for each kind of row (evaluation, run, job) that occurs."""
     for kind, title in KINDS.items():
         own = [row for row in rows if row["kind"] == kind]
         if own:
@@ -48,12 +48,12 @@ def tables(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], list[str]]]:
 
 
 def visible_columns(rows: Sequence[Row]) -> list[str]:
-    """Columns with a value, but for those that another column repeats."""
+    """Names of the columns that have a value in some row, without those of `HIDDEN`."""
     return [name for name in columns_of(rows) if name not in HIDDEN and any(row.get(name) is not None for row in rows)]
 
 
 def to_markdown(rows: Sequence[Row]) -> str:
-    """One table per kind of row, to be pasted into a README or an issue."""
+    """Format one Markdown table per kind of row, for a README or an issue."""
     parts = []
     for title, own, columns in tables(rows):
         lines = [columns, ["---" if name in TEXT else "---:" for name in columns]]
@@ -63,7 +63,7 @@ def to_markdown(rows: Sequence[Row]) -> str:
 
 
 def to_html(leaderboard: Leaderboard, rows: Sequence[Row], out: Path) -> str:
-    """One page that needs no other file; links lead to reports below `out`."""
+    """Render the leaderboard as one HTML page with everything embedded; its links lead to the reports below `out`."""
     counts = {kind: sum(row["kind"] == kind for row in rows) for kind in KINDS}
     figures = [*_curves(leaderboard, rows), *_sizes(rows), *_parallel(rows)]
     return pages.render(
@@ -81,13 +81,13 @@ def to_html(leaderboard: Leaderboard, rows: Sequence[Row], out: Path) -> str:
 
 
 def _html_row(row: Row, columns: Sequence[str]) -> dict[str, Any]:
-    """Cells of a row, and the address of its report."""
+    """Cells of a row as (column, text), and the relative URL of its report or None, for the template."""
     address = quote(row["report"]) if row.get("report") else None
     return {"address": address, "cells": [(name, shown(row.get(name))) for name in columns]}
 
 
 def _curves(leaderboard: Leaderboard, rows: Sequence[Row]) -> Iterator[Figure | None]:
-    """Learning curves of the best runs, one chart per target; settings have the same colour in each where they can."""
+    """Yield a chart of the best runs' learning curves per target; equal settings share a colour where possible."""
     runs = [row for row in rows if row["kind"] == "run" and leaderboard.curves.get(row["run"])]
     runs = sorted(runs, key=lambda row: math.inf if row["val_loss"] is None else row["val_loss"])[:MOST_CURVES]
     for target in sorted(dict.fromkeys(row["target"] for row in runs)):
@@ -99,7 +99,7 @@ def _curves(leaderboard: Leaderboard, rows: Sequence[Row]) -> Iterator[Figure | 
 
 
 def _label(row: Row, runs: Sequence[Row]) -> str:
-    """The hyperparameters of a run, if they tell it from all others of its target; else its name."""
+    """Label of a run: its hyperparameters if no other run of its target has the same, else its name."""
     names = _hyperparameters(runs)
     label = ", ".join(f"{name.rpartition('.')[2]} {shown(row.get(name))}" for name in names)
     others = [other for other in runs if other["target"] == row["target"] and other is not row]
@@ -108,13 +108,13 @@ def _label(row: Row, runs: Sequence[Row]) -> str:
 
 
 def _hyperparameters(runs: Sequence[Row]) -> list[str]:
-    """Columns of the configuration in which runs differ."""
+    """Names of the configuration's columns in which the runs differ."""
     names = [name for name in columns_of(runs) if name not in KNOWN]
     return [name for name in names if len({repr(row.get(name)) for row in runs}) > 1]
 
 
 def _sizes(rows: Sequence[Row]) -> Iterator[Figure | None]:
-    """Best loss by hidden size and direction where runs differ in one of them, one chart per target."""
+    """Yield a chart per target: best loss by hidden size, uni- or bidirectional; none if no run has these columns."""
     keys = "model.hidden_size", "model.bidirectional"
     runs = [row for row in rows if row.get("val_loss") is not None and any(row.get(key) is not None for key in keys)]
     for target in sorted(dict.fromkeys(row["target"] for row in runs)):
@@ -127,7 +127,7 @@ def _sizes(rows: Sequence[Row]) -> Iterator[Figure | None]:
 
 
 def _parallel(rows: Sequence[Row]) -> Iterator[Figure | None]:
-    """Parallel coordinates, one chart per target: losses of different targets do not compare."""
+    """Yield a chart of hyperparameters and loss in parallel coordinates per target, as losses differ in scale."""
     done = [row for row in rows if row["kind"] == "run" and row.get("val_loss") is not None]
     for target in sorted(dict.fromkeys(row["target"] for row in done)):
         runs = [row for row in done if row["target"] == target]
@@ -139,7 +139,7 @@ def _parallel(rows: Sequence[Row]) -> Iterator[Figure | None]:
 
 
 def _clips(rows: Sequence[Row], out: Path) -> dict[str, Any] | None:
-    """Clips of the best evaluation; the reports of the others have their own."""
+    """Read the MP3 clips of the evaluation with the highest SDR: its name, and file name -> content; or None."""
     evaluations = [row for row in rows if row["kind"] == "evaluation" and not math.isnan(row["sdr"])]
     if not evaluations:
         return None

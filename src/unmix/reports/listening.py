@@ -1,4 +1,4 @@
-"""Clips and spectrograms of a model in training, for loggers that take them."""
+"""Callback that logs audio clips and spectrograms of the model during training."""
 
 from typing import Any, cast
 
@@ -14,14 +14,14 @@ from unmix.reports import figures
 
 
 class Listening(Callback):
-    """Logs a few seconds of validation tracks every few epochs, to every logger that takes sound.
+    """Callback that logs audio clips of validation tracks every few epochs, to every logger that takes audio.
 
-    A clip is the five seconds of a track in which the target is loudest. Mixture and reference are logged once, the
-    estimate and spectrograms of all three and the error every time.
+    A clip is the five seconds of a track in which the target is loudest. Mixture and reference are logged once; the
+    estimate, and spectrograms of mixture, reference, estimate and error, every time.
 
     Args:
-        every_n_epochs: epochs from one time to the next, starting with the first epoch; 0 is never.
-        num_clips: number of validation tracks, the first ones.
+        every_n_epochs: number of epochs from one logging to the next, starting with the first epoch; 0 disables.
+        num_clips: number of tracks to log, from the start of the validation set.
 
     Raises:
         ValueError: on negative numbers.
@@ -61,7 +61,7 @@ class Listening(Callback):
 
 
 def loudest(track: Any, target: str) -> tuple[Tensor, Tensor, int]:
-    """Find the `passages.SECONDS` seconds in which the target is loudest: mixture, target, sample rate."""
+    """Read the clip of a track in which the target is loudest: mixture, target (channels, samples), sample rate."""
     length = min(track.num_samples, round(passages.SECONDS * track.sample_rate))
     reader = Sources(track, ["mixture", target])
     starts = range(0, track.num_samples - length + 1, length)
@@ -72,6 +72,6 @@ def loudest(track: Any, target: str) -> tuple[Tensor, Tensor, int]:
 
 @torch.no_grad()
 def separate(module: LightningModule, mixture: Tensor) -> Tensor:
-    """Separate a mixture with the model in training, into (targets, channels, samples)."""
+    """Separate a mixture with the model in training: (channels, samples) -> (targets, channels, samples)."""
     separator = separator_of(module, niter=0)
     return separator(mixture.unsqueeze(0).to(module.device))[0].cpu()

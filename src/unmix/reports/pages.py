@@ -1,4 +1,4 @@
-"""HTML pages from the templates beside this file; each page is one file, light or dark as the reader's system is."""
+"""HTML pages from the folder `templates`; each is a single file, and follows the reader's light or dark theme."""
 
 from base64 import b64encode
 from pathlib import Path
@@ -12,7 +12,7 @@ TYPES = {"png": "image/png", "mp3": "audio/mpeg"}
 
 
 def render(template: str, **content: Any) -> str:
-    """Fill a template; every string in `content` is escaped, but for `Markup`.
+    """Fill a template with `content`; its strings are escaped, except for `Markup`.
 
     Raises:
         jinja2.UndefinedError: when the template needs something that `content` lacks.
@@ -30,10 +30,10 @@ def render(template: str, **content: Any) -> str:
 
 
 def data_url(content: bytes, kind: str) -> Markup:
-    """Address that holds a whole file, so that the page needs no other.
+    """Encode a file as a data URL, to embed it in a page.
 
     Args:
-        content: of the file.
+        content: content of the file.
         kind: `png` or `mp3`.
     """
     return Markup(f"data:{TYPES[kind]};base64,{b64encode(content).decode()}")

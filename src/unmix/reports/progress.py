@@ -1,4 +1,4 @@
-"""Progress of a sweep: a live table on the terminal, or one line per change where output goes to a file."""
+"""Progress of a sweep: a live table on a terminal, else one printed line per change."""
 
 import json
 import signal
@@ -18,7 +18,7 @@ from unmix.experiments.status import Status
 from unmix.processes.pool import Job
 from unmix.processes.signals import Interrupted
 
-# Exit codes of a job that was told to stop: its own, and those of a Python without our signal handlers yet.
+# Exit codes of an interrupted job: ours, and those of a process that had not yet installed our signal handlers.
 INTERRUPTED = (75, 130, -signal.SIGINT, -signal.SIGTERM)
 COLUMNS = {
     "": "left",
@@ -33,15 +33,15 @@ COLUMNS = {
 
 @dataclass
 class Line:
-    """One job of the table.
+    """Row of the table: the fixed facts of one job.
 
     Args:
-        number: of the job, from 1 on.
-        label: what distinguishes it from the other jobs.
-        run: its folder.
-        max_epochs: its limit, if it has one.
-        parameters: how many its model has.
-        began: time and finished epochs when it was first seen running.
+        number: number of the job, starting at 1.
+        label: overrides that distinguish it from the other jobs.
+        run: folder of its run.
+        max_epochs: epochs to train; None is no limit.
+        parameters: number of trainable parameters of its model.
+        began: clock time and finished epochs when it was first seen running.
     """
 
     number: int
@@ -54,7 +54,7 @@ class Line:
 
 @dataclass(frozen=True)
 class View:
-    """What the table shows of a job at one moment."""
+    """Cells of the table that change while a job runs."""
 
     state: str
     progress: str = ""
@@ -63,13 +63,13 @@ class View:
 
 
 class Progress:
-    """Shows the jobs of a sweep while they run, and appends every change of state to a file."""
+    """Context that shows the jobs of a sweep while they run, and appends every change to the file `journal`."""
 
     def __init__(self, lines: Sequence[Line], jobs: Sequence[Job], journal: Path) -> None:
         self.lines, self.jobs, self.journal = lines, jobs, journal
         self.console = Console()
         self.live = Live(console=self.console, refresh_per_second=4) if sys.stdout.isatty() else None
-        self.last: dict[int, str] = {}  # by number of the job, its last change
+        self.last: dict[int, str] = {}  # number of the job -> state and progress last written to the journal
 
     def __enter__(self) -> "Progress":
         self.journal.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ class Progress:
         self.console.print(", ".join(f"{count} {names.get(state, state)}" for state, count in counts.items()))
 
     def _note(self, line: Line, view: View) -> None:
-        """Write a change to the journal; another batch is no change."""
+        """Write the state of a job to the journal if it changed; the progress within an epoch does not count."""
         text = f"{view.state} {view.progress.partition(', batch')[0].partition(', validating')[0]}".strip()
         if self.last.get(line.number) == text:
             return
@@ -124,7 +124,7 @@ class Progress:
 
 
 def look(line: Line, job: Job) -> View:
-    """Read the status of a job."""
+    """Read the status of a job from its run folder, as cells of the table."""
     now = status.read(line.run)
     state = _state(job, now)
     if now is None or state == "waiting":
@@ -141,13 +141,13 @@ def _state(job: Job, now: Status | None) -> str:
         return "running"
     if job.is_waiting:
         return "waiting"
-    if now is None:  # it ended before it had made its folder
+    if now is None:  # it ended before it created its folder
         return "interrupted" if job.exit_code in INTERRUPTED else "failed"
     return "interrupted" if now.state == "running" else now.state
 
 
 def _activity(run: Path, now: Status, job: Job) -> str:
-    """Activity of the run; once it is trained, of the evaluation that its process does."""
+    """What the job's process is doing, for display: training, or the evaluation after it."""
     if now.state != "done" or job.process is None:
         return now.activity
     evaluations = (status.read(path.parent) for path in run.parent.glob(f"eval/*/{status.FILE}"))
@@ -155,7 +155,7 @@ def _activity(run: Path, now: Status, job: Job) -> str:
 
 
 def _to_go(line: Line, now: Status) -> str:
-    """Time left at the pace since the job was first seen running; early stopping may end it sooner."""
+    """Estimate the time left, H:MM:SS, at the pace since the job was first seen running; empty when unknown."""
     if line.began is None:
         line.began = (time.monotonic(), now.epoch)
     since, epochs = time.monotonic() - line.began[0], now.epoch - line.began[1]

@@ -14,7 +14,7 @@ from unmix.reports.tables import cells, heads, shown
 
 
 def write(summary: Summary, where: EvaluationFolder) -> None:
-    """Write scores.csv, boxplot.png, report.html and summary.json, unless they are there already and up to date.
+    """Write scores.csv, boxplot.png, report.html and summary.json, unless they are up to date.
 
     Passages that the report does not play are removed.
     """
@@ -30,11 +30,11 @@ def write(summary: Summary, where: EvaluationFolder) -> None:
         file.unlink()
         if not any(file.parent.iterdir()):
             file.parent.rmdir()
-    folder.write_atomically(path, text)  # the last: it says that all is done
+    folder.write_atomically(path, text)  # last, as it marks the report as complete
 
 
 def render(summary: Summary, box_plot: bytes, where: EvaluationFolder) -> str:
-    """HTML page with medians, box plots, passages, the scores of every track with its saved stems, and the settings."""
+    """Render the HTML page: medians, box plots, passages, scores of every track with its saved stems, settings."""
     return pages.render(
         "report.html",
         title=f"{summary.method}: {summary.num_tracks} tracks",
@@ -50,7 +50,7 @@ def render(summary: Summary, box_plot: bytes, where: EvaluationFolder) -> str:
 
 
 def _medians(summary: Summary) -> Iterator[tuple[str, list[str]]]:
-    """Name and cells of every row of the table of medians."""
+    """Yield the rows of the table of medians: name, one cell per metric."""
     methods = {**summary.medians, f"{summary.compared} as published": summary.published}
     for target in summary.targets:
         for method, medians in methods.items():
@@ -60,7 +60,7 @@ def _medians(summary: Summary) -> Iterator[tuple[str, list[str]]]:
 
 
 def _participants(summary: Summary) -> bytes | None:
-    """Box plots of all participants of SiSEC 2018 as a PNG file; None when other tracks were scored."""
+    """Draw the method among the participants of SiSEC 2018, as a PNG; None when other tracks were scored."""
     if not summary.is_among_participants:
         return None
     participants = [row for row in published.sisec18() if row.target in summary.targets]
@@ -68,7 +68,7 @@ def _participants(summary: Summary) -> bytes | None:
 
 
 def _extremes(summary: Summary, where: EvaluationFolder) -> Iterator[dict[str, Any]]:
-    """A few seconds of the worst and best track of every target; estimates are also written, for other pages."""
+    """Yield a passage of the worst and best track of every target, for the template; also write its estimate as MP3."""
     for target in summary.targets:
         for which, track in summary.extremes(target).items():
             path = where.passage(track, target)
@@ -91,7 +91,7 @@ def _extremes(summary: Summary, where: EvaluationFolder) -> Iterator[dict[str, A
 
 
 def _track(summary: Summary, track: str, where: EvaluationFolder) -> dict[str, Any]:
-    """Row of a track: windows, and of every target the SDR and the address of the saved stem."""
+    """Row of a track, for the template: windows, and for every target the SDR and the URL of the saved stem."""
     counting, windows = summary.windows.get(track, (0, 0))
     scored = []
     for target in summary.targets:

@@ -8,22 +8,22 @@ from rich.table import Table
 
 from unmix.evaluation.metrics import METRICS, TRACK_METRICS
 
-ROUNDING = 120.0  # dB; values beyond are rounding errors, as the SAR of the mixture
+ROUNDING = 120.0  # dB; higher values are rounding errors, such as the SAR of the mixture
 Medians = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 def shown(decibels: float) -> str:
-    """Two decimals of a value, or that it is beyond rounding errors."""
+    """Format decibels with two decimals, or as `>120` above 120 dB, where only rounding errors are left."""
     return f">{ROUNDING:.0f}" if decibels > ROUNDING else f"{decibels:.2f}"
 
 
 def heads() -> list[str]:
-    """Columns of a table that has every metric."""
+    """Column names of a table with every metric and track metric."""
     return [*METRICS, *(metric.title for metric in TRACK_METRICS)]
 
 
 def cells(medians: Mapping[str, float], means: Mapping[str, float]) -> list[str]:
-    """Cells below `heads`, from medians by metric and means by key of a track metric; those not there are empty."""
+    """Cells of a row below `heads`: medians by metric, then means by key of a track metric, empty where missing."""
     return [
         *(shown(medians[metric]) for metric in METRICS),
         *(shown(means[metric.key]) if metric.key in means else "" for metric in TRACK_METRICS),
@@ -35,8 +35,8 @@ def print_table(medians: Medians, num_tracks: int, console: Console | None = Non
 
     Args:
         medians: method -> target -> metric -> dB, the method first, its baseline second.
-        num_tracks: number of tracks that the medians are of.
-        console: to print on; the terminal when None.
+        num_tracks: number of tracks behind the medians.
+        console: where to print; None is the terminal.
     """
     method, baseline = medians
     title = f"{method}: median of windows, then of {num_tracks} tracks, in dB"
@@ -51,7 +51,7 @@ def print_table(medians: Medians, num_tracks: int, console: Console | None = Non
 
 
 def print_methods(medians: Medians, num_tracks: int, console: Console | None = None) -> None:
-    """Print the SDR of several methods, one per row; arguments as of `print_table`, with any number of methods."""
+    """Print the SDR of several methods, one per row; arguments as for `print_table`, with any number of methods."""
     table = Table(title=f"SDR: median of windows, then of {num_tracks} tracks, in dB", title_justify="left")
     targets = list(dict.fromkeys(target for method in medians.values() for target in method))
     for name in ("method", *targets):

@@ -1,4 +1,4 @@
-"""The W&B workspace as code; what is logged under which name is in `training/loggers.py`."""
+"""The W&B workspace as code: which charts show the metrics that runs log."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ SYSTEM = ("time/audio_seconds_per_second", "time/waiting_for_data", "time/epoch"
 
 
 def build(entity: str, project: str, title: str) -> workspaces.Workspace:
-    """Build the workspace: an overview by target, sweeps, test scores, clips, and the load of the machine."""
+    """Build the workspace: an overview by target, sweeps, test scores, audio clips, and the load of the machine."""
     return workspaces.Workspace(
         entity=entity,
         project=project,

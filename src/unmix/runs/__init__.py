@@ -1,5 +1,5 @@
-"""The commands: a checked configuration in, objects built and called.
+"""The commands, one module each, with the modules that they share.
 
-Each module has `prepare(cfg)`, which refuses what cannot be before anything is written, and returns a job that holds
-what was found meanwhile; `job.run()` does the work.
+A command has `prepare(cfg)`, which checks the configuration before anything is written and returns a job with what it
+found (plans, checkpoints, data); `job.run()` does the work.
 """

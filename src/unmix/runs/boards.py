@@ -1,4 +1,4 @@
-"""Logs an evaluation to W&B, TensorBoard or any Lightning logger."""
+"""Log an evaluation to W&B, TensorBoard or any Lightning logger."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from unmix.evaluation.summary import Summary
 
 
 def show_scores(board: Any, summary: Summary, where: EvaluationFolder) -> None:
-    """Log medians as `test/<target>/sdr`, and to W&B and TensorBoard also all scores, the box plot and clips."""
+    """Log medians as `test/<target>/<metric>`; our own loggers also get all scores, the box plot and clips."""
     medians = summary.medians[summary.method]
     values = {f"test/{target}/{metric.lower()}": medians[target][metric] for target in medians for metric in METRICS}
-    if not hasattr(board, "log_summary"):  # one of Lightning's own
+    if not hasattr(board, "log_summary"):  # a logger of Lightning, not of this project
         board.log_hyperparams(summary.settings)
         board.log_metrics(values)
         board.finalize("success")

@@ -1,4 +1,4 @@
-"""Builds the objects that the nodes of a configuration name."""
+"""Build the objects that a configuration describes, and check that they fit each other."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ from unmix.weights.find import find_checkpoints
 
 
 def make_datamodule(data: Mapping[str, Any], **overrides: Any) -> SeparationDataModule:
-    """Build the data module of a configuration.
+    """Build the data module from the node `data`; `overrides` replace its keys.
 
     Raises:
         ValueError: when no root was given.
@@ -50,10 +50,10 @@ def make_module(cfg: DictConfig, datamodule: SeparationDataModule) -> Separation
 
 
 def find_initial(cfg: DictConfig) -> Checkpoint:
-    """Find the checkpoint that `init_from` names for the targets of a run.
+    """Find the checkpoint with the targets of a run, among those that `init_from` names.
 
     Raises:
-        ValueError: when it holds no model of these targets.
+        ValueError: when no checkpoint estimates exactly these targets.
     """
     located, targets = find_checkpoints(cfg.init_from), tuple(targets_of(cfg.target, cfg.data.sources))
     for checkpoint in located.values():
@@ -66,10 +66,10 @@ def find_initial(cfg: DictConfig) -> Checkpoint:
 
 
 def load_weights(module: SeparationModule, checkpoint: Checkpoint) -> None:
-    """Start from trained weights, statistics included, as Open-Unmix's fine-tuning does.
+    """Load trained weights, input statistics included, into a module, to fine-tune them as Open-Unmix does.
 
     Raises:
-        ValueError: when they have other names or shapes, or the model another order of targets.
+        ValueError: when names or shapes of the weights, or the order of the targets, differ from the module's.
     """
     if checkpoint.targets != module.targets:
         raise ValueError(
@@ -84,7 +84,7 @@ def load_weights(module: SeparationModule, checkpoint: Checkpoint) -> None:
 
 
 def trainer_arguments(cfg: DictConfig) -> dict[str, Any]:
-    """Convert `trainer` to the arguments of Lightning's Trainer; raises ValueError as `check_arguments`."""
+    """Convert the node `trainer` to the device arguments of Lightning's Trainer; raises as `check_arguments`."""
     return check_arguments(**{str(name): value for name, value in cfg.trainer.items() if name != "_target_"})
 
 
@@ -110,11 +110,11 @@ def build_module(cfg: DictConfig) -> SeparationModule:
 def check_model(cfg: DictConfig) -> SeparationModule:
     """Check that the configured model keeps the contract, suits the data, and can be trained by the objective.
 
-    A model of a plugin must also separate a second of noise, and with a model or objective of a plugin, the losses of
-    noise are computed.
+    Plugins are also run on noise: a model must separate one second of it, and for a model or an objective the losses of
+    one segment are computed.
 
     Returns:
-        A module for inspection, not for training.
+        The module, only for inspection: its weights may have no values.
     Raises:
         ValueError: naming the key to change.
     """
@@ -139,10 +139,10 @@ def check_model(cfg: DictConfig) -> SeparationModule:
 
 
 def check_channels(module: SeparationModule, datamodule: SeparationDataModule) -> None:
-    """Check that all tracks have the channels that a model takes.
+    """Check that all tracks have the number of channels that the model takes.
 
     Raises:
-        ValueError: naming the first that has others.
+        ValueError: naming the first track with another number.
     """
     for track in (*datamodule.splits.train, *datamodule.splits.valid):
         if track.num_channels != module.model.num_channels:
@@ -157,14 +157,14 @@ def _class_of(cfg: DictConfig) -> str:
 
 
 def plain(cfg: DictConfig, datamodule: SeparationDataModule) -> dict[str, Any]:
-    """Resolve a configuration to plain containers, with an absolute path of the data."""
+    """Resolve a configuration to plain containers, with an absolute `data.root`."""
     config = OmegaConf.to_container(cfg, resolve=True)
     config["data"]["root"] = str(datamodule.root.resolve())  # type: ignore[index, call-overload]
     return config  # type: ignore[return-value]
 
 
 def quiet_lightning() -> None:
-    """Silence Lightning's messages about hardware and itself, but not its warnings."""
+    """Silence Lightning's messages below the level of warnings, such as those about devices."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -182,7 +182,7 @@ def leave_process_group() -> None:
 
 
 def make_loggers(nodes: DictConfig | None, job: Job) -> list[Any]:
-    """Build the loggers of a configuration; those of this project also receive the job."""
+    """Build the loggers of a configuration; those that are partial in it (ours) are called with the job."""
     built = instantiate(nodes or {}).values()
     return [make(job) if isinstance(make, partial) else make for make in built if make is not None]
 
@@ -197,25 +197,25 @@ def configure_loggers(loggers: Sequence[Any], config: dict[str, Any]) -> None:
 
 
 def num_parameters(module: nn.Module) -> int:
-    """Count the parameters that training changes."""
+    """Count the trainable parameters of a module."""
     return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
 
 
 def count_parameters(cfg: DictConfig) -> int:
-    """Count the parameters that training changes, without building the module on a device."""
+    """Count the trainable parameters of the configured model, without allocating its weights."""
     return num_parameters(_build_for_inspection(cfg))
 
 
 def _build_for_inspection(cfg: DictConfig) -> SeparationModule:
-    """Build a module for inspection, without drawing from the random numbers of this process.
+    """Build a module for inspection, leaving the state of torch's random number generator unchanged.
 
     Models of this project are built on the device `meta`, which takes no memory; those of plugins on the CPU, because
-    they may read values of tensors when they are built, and `meta` has none.
+    their constructors may read the values of tensors, which `meta` does not have.
     """
     with torch.random.fork_rng(devices=[]), torch.device("cpu" if _is_plugin(cfg) else "meta"):
         return build_module(cfg)
 
 
 def _is_plugin(cfg: DictConfig) -> bool:
-    """Whether the model or the objective is of a user's package."""
+    """Whether the model or the objective belongs to a user's package."""
     return packages.is_plugin(cfg.model._target_) or packages.is_plugin(cfg.objective._target_)

@@ -1,4 +1,4 @@
-"""Candidates: the separators that `ckpt` of evaluate.py names."""
+"""Candidates: the separators to evaluate, as named by the option `ckpt` of evaluate.py."""
 
 import glob
 import logging
@@ -21,7 +21,7 @@ from unmix.weights.find import best_of, distinct, load, read_all
 
 log = logging.getLogger(__name__)
 
-ORACLE = "oracle:"  # what an entry of `ckpt` begins with then
+ORACLE = "oracle:"  # prefix of an entry of `ckpt` that names an oracle
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Candidate:
         method: name in tables.
         targets: names of the estimated sources.
         data: configuration of the data it was trained on; None when unknown.
-        weights: digest of the weights of each target, or what else identifies the separator.
-        said: checkpoint of each target.
-        test: makes the test module; loads the weights.
-        parent: folder of its evaluations.
+        weights: target -> digest of its weights; {"oracle": name} for an oracle.
+        said: target -> path of its checkpoint, for the report.
+        test: loads the weights and makes the test module.
+        parent: folder for its evaluations.
     """
 
     method: str
@@ -50,8 +50,9 @@ class Candidate:
 def candidates(cfg: DictConfig) -> list[Candidate]:
     """Find all candidates that `cfg.ckpt` names.
 
-    When every entry of a list holds all targets, each is a candidate; otherwise the entries are joined into one. Of the
-    paths that a pattern matches, each that holds all targets is a candidate, and others are left out with a warning.
+    Entries of a list are one candidate each if all of them have models for every source; otherwise they are joined into
+    one. Of the paths that match a pattern, those with models for every source are one candidate each and the others are
+    left out with a warning; if there are none of the former, all are joined.
 
     Raises:
         FileNotFoundError: when there is no checkpoint.
@@ -64,7 +65,7 @@ def candidates(cfg: DictConfig) -> list[Candidate]:
     is_pattern = isinstance(ckpt, str) and len(entries) > 1
     found = {entry: _read(entry, can_be_nothing=is_pattern) for entry in entries}
     if is_pattern and not any(found.values()):
-        read_all(ckpt)  # which says what it has looked for
+        read_all(ckpt)  # raises, naming the files it looked for
     if len(entries) > 1 and not cfg.evaluation.residual:
         lacking = {entry: [] if _is_oracle(entry) else _lacks(found[entry]) for entry in entries}
         whole = [entry for entry in entries if not lacking[entry]]
@@ -83,10 +84,10 @@ def candidate(
 
     Args:
         cfg: has `separator`, `evaluation` and `paths.out`, for an oracle also `data`.
-        ckpt: entry that names it, or several that are joined.
+        ckpt: entry of `cfg.ckpt`, or several to join.
         found: checkpoints that `ckpt` names.
-        method: name in tables; None is the file name.
-        parent: folder of its evaluations; None is beside its checkpoints, or `paths.out`.
+        method: name in tables; None is the file name of `ckpt`.
+        parent: folder for its evaluations; None is `eval` in `ckpt` if that is a folder, else a folder of `paths.out`.
     Raises:
         FileNotFoundError, ValueError: as `candidates`.
     """
@@ -124,7 +125,7 @@ def candidate(
 
 
 def _check_classes(node: Any, name: str, trusted: Sequence[str]) -> None:
-    """Refuse a checkpoint whose data configuration names a class of a package that is not allowed."""
+    """Check that all classes named in a checkpoint's data configuration are allowed; raises ValueError otherwise."""
     if isinstance(node, dict):
         if "_target_" in node:
             plugins.locate(node["_target_"], name, trusted)
@@ -154,7 +155,7 @@ def _is_oracle(entry: str) -> bool:
 
 
 def _read(entry: str, *, can_be_nothing: bool) -> list[Checkpoint]:
-    """Read the checkpoints that an entry names: none for an oracle."""
+    """Read the checkpoints that an entry of `ckpt` names; empty for an oracle, or for no match if `can_be_nothing`."""
     if _is_oracle(entry):
         return []
     try:
@@ -166,20 +167,20 @@ def _read(entry: str, *, can_be_nothing: bool) -> list[Checkpoint]:
 
 
 def _lacks(found: Sequence[Checkpoint]) -> list[str]:
-    """List the sources that checkpoints lack."""
+    """List the sources that no checkpoint estimates; the word `checkpoints` when there are none."""
     targets = {target for item in found for target in item.targets}
     return [name for name in _sources(found) if name not in targets] if found else ["checkpoints"]
 
 
 def _unlike_names(found: list[Candidate], entries: list[str]) -> list[Candidate]:
-    """Name candidates as they were given when their short names are not unique."""
+    """Rename candidates to their entries of `ckpt` if their short names are not unique."""
     if len({one.method for one in found}) == len(found):
         return found
     return [replace(one, method=entry) for one, entry in zip(found, entries, strict=True)]
 
 
 def _complete(ckpt: Any, checkpoints: Sequence[Checkpoint], residual: bool) -> dict[str, Checkpoint]:
-    """Choose the checkpoints of all sources, which museval scores together; with `residual`, of some sources."""
+    """Choose a checkpoint per target; raises ValueError when a source lacks one, or with `residual` when none does."""
     found = best_of(checkpoints)
     missing = _lacks(checkpoints)
     if residual and not missing:
@@ -195,10 +196,10 @@ def _complete(ckpt: Any, checkpoints: Sequence[Checkpoint], residual: bool) -> d
 
 
 def _with_sdr(target: str, item: Checkpoint) -> str:
-    """Describe a target by its name and the SDR of its validation."""
+    """Format a target with the validation SDR of its checkpoint, for messages."""
     return f"{target} (val/sdr {item.metrics['val/sdr']:.2f} dB)" if "val/sdr" in item.metrics else target
 
 
 def _sources(found: Iterable[Checkpoint]) -> list[str]:
-    """Sources of the data that the models were trained on."""
+    """Names of the sources of the data that the first model was trained on."""
     return list(next(iter(found)).config["data"].get("sources", SOURCES))

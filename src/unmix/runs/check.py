@@ -15,8 +15,8 @@ from unmix.data.datamodule import SeparationDataModule
 from unmix.data.tracks import Track
 from unmix.runs.build import make_datamodule
 
-_LISTED = 5  # names a line
-_NOT_THE_SUM_DB = -20.0  # a mixture of its own mastering, or a wrong file
+_LISTED = 5  # names of tracks per line of the report
+_NOT_THE_SUM_DB = -20.0  # above this, the mixture was mastered separately, or is a wrong file
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,17 @@ class CheckJob:
     datamodule: SeparationDataModule
 
     def run(self) -> None:
-        """Print the report.
+        """Print tracks, warnings and errors of the data set, and the size of an epoch.
 
         Raises:
-            SystemExit: with 1 when training on this data would be wrong.
+            SystemExit: with exit code 1 when the data set has errors.
             ValueError: when there is no data set.
         """
         _report(self.datamodule, listen=self.cfg.listen)
 
 
 def prepare(cfg: DictConfig) -> CheckJob:
-    """Require `data.root`."""
+    """Build the data module; raises ValueError when `data.root` is not given."""
     return CheckJob(cfg, make_datamodule(cfg.data))
 
 

@@ -20,7 +20,7 @@ class DashboardJob:
         """Print the specification, or save the workspace and print its address.
 
         Raises:
-            ValueError: when W&B does not take it.
+            ValueError: when W&B rejects it.
         """
         cfg = self.cfg
         workspace = wandb_workspace.build(cfg.entity or "entity", cfg.project, cfg.title)
@@ -36,7 +36,7 @@ class DashboardJob:
 
 
 def prepare(cfg: DictConfig) -> DashboardJob:
-    """Refuse to save a workspace without an entity, or when nobody is logged in."""
+    """Check that a workspace to save has an entity and a login to W&B; raises ValueError otherwise."""
     if cfg.save and cfg.entity is None:
         raise ValueError("entity: not given; save=true needs your W&B user or team: entity=me")
     if cfg.save and not wandb.login(prompt=False):

@@ -35,14 +35,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class EvaluateJob:
-    """A prepared evaluation: the separators, and the configuration of the data of each."""
+    """A prepared evaluation: the candidates, and the data configuration of each, in the same order."""
 
     cfg: DictConfig
     candidates: list[Candidate]
     datas: list[Any]
 
     def run(self) -> None:
-        """Score a separator over all tracks of a subset, or several and compare them."""
+        """Score every candidate on all tracks of a subset; compare them when there are several."""
         quiet_lightning()
         cfg = self.cfg
         datas = [_prepared(data, cfg) for data in self.datas]
@@ -56,7 +56,7 @@ class EvaluateJob:
             _evaluate(item, cfg, data, subset=cfg.subset, on_busy="wait")
             for item, data in zip(self.candidates, datas, strict=True)
         ]
-        pairs = [pair for pair in scored if pair is not None]  # None on all ranks but the first
+        pairs = [pair for pair in scored if pair is not None]  # None on all ranks except the first
         if len(pairs) > 1:
             _compare(pairs, cfg)
 
@@ -79,7 +79,7 @@ def prepare(cfg: DictConfig) -> EvaluateJob:
 
 
 def after_training(plan: Plan) -> None:
-    """Evaluate the runs of a seed once they estimate all sources; one of several jobs that end together does it."""
+    """Evaluate the finished runs of a seed if they estimate all sources; skip it when another job is doing that."""
     if not plan.wants_evaluation or plan.evaluation is not None:
         return
     ckpt = list(dict.fromkeys(folder / "checkpoints" / "best.ckpt" for folder, _ in plan.finished.values()))
@@ -91,7 +91,7 @@ def after_training(plan: Plan) -> None:
 
 
 def _datas(found: Sequence[Candidate], data: Any) -> list[Any]:
-    """Choose the data of each candidate: from the command line, its own, or that of another candidate.
+    """Choose each candidate's data configuration: the command line's, else its own, else another candidate's.
 
     Raises:
         ValueError: when no data are known.
@@ -106,7 +106,7 @@ def _datas(found: Sequence[Candidate], data: Any) -> list[Any]:
 
 
 def _prepared(data: Any, cfg: DictConfig) -> SeparationDataModule:
-    datamodule = make_datamodule(data, cache=cfg.paths.data)  # of this machine
+    datamodule = make_datamodule(data, cache=cfg.paths.data)  # the cache of this machine
     datamodule.prepare_data()
     return datamodule
 
@@ -114,7 +114,10 @@ def _prepared(data: Any, cfg: DictConfig) -> SeparationDataModule:
 def _evaluate(
     one: Candidate, cfg: DictConfig, datamodule: SeparationDataModule, *, subset: str, on_busy: str
 ) -> tuple[Summary, EvaluationFolder] | None:
-    """Evaluate one separator in <parent>/<data>-<subset>-<6 hex>; other weights, data or settings go elsewhere."""
+    """Evaluate a candidate in <parent>/<data>-<subset>-<6 hex>, a hash of weights, data and settings.
+
+    Returns None on all ranks except the first, and when another process holds the folder and `on_busy` is `skip`.
+    """
     tracks = getattr(datamodule.splits, subset)
     if not tracks:
         raise ValueError(f"subset: got {subset!r}, which has no track in {datamodule.root}")
@@ -128,7 +131,7 @@ def _evaluate(
     code = hashlib.sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:6]
     where = EvaluationFolder(one.parent / f"{datamodule.name}-{subset}-{code}")
     settings = {**matters, "checkpoints": one.said, **folder.environment()}
-    if rank() != 0:  # the first rank holds the folder, and started this one
+    if rank() != 0:  # rank 0 holds the folder, and started this process
         _score(one, cfg.evaluation, tracks, where, settings)
         return None
     with hold(where.path, where.path.name, on_busy=on_busy) as held:
@@ -174,7 +177,7 @@ def _score(
     )
     with ExitStack() as stack:
         if has_bar:
-            stack.enter_context(logging_redirect_tqdm())  # lines above the bar, not through it
+            stack.enter_context(logging_redirect_tqdm())  # log lines appear above the bar
         callback.evaluate(one.test, scorer, trainer)
     leave_process_group()
     return scorer
@@ -192,7 +195,7 @@ def _show(summary: Summary, where: EvaluationFolder, how: DictConfig) -> None:
 
 
 def _compare(pairs: Sequence[tuple[Summary, EvaluationFolder]], cfg: DictConfig) -> None:
-    """Print one table and write one page of several evaluations."""
+    """Print a table and write a page that compare several evaluations."""
     summaries = [summary for summary, _ in pairs]
     print_methods(comparison.medians(summaries), summaries[0].num_tracks)
     code = hashlib.sha256(" ".join(str(where.path.resolve()) for _, where in pairs).encode()).hexdigest()[:6]

@@ -12,7 +12,7 @@ from unmix.reports.leaderboard import Leaderboard, Row
 
 @dataclass(frozen=True)
 class LeaderboardJob:
-    """A leaderboard that has been read, and the folder to write it to."""
+    """A leaderboard that was read, its sorted rows, and the folder to write it to."""
 
     leaderboard: Leaderboard
     rows: list[Row]
@@ -28,7 +28,7 @@ def prepare(cfg: DictConfig) -> LeaderboardJob:
 
     Raises:
         FileNotFoundError: when there are none.
-        ValueError: when they cannot be sorted as `sort` says.
+        ValueError: when no row has the column `sort`.
     """
     return LeaderboardJob(*_rows(cfg), Path(cfg.paths.out))
 

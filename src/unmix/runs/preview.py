@@ -1,4 +1,4 @@
-"""dry_run=true: prints what every job would do, and starts none."""
+"""dry_run=true: prints what every job would do, without starting any."""
 
 from collections.abc import Sequence
 

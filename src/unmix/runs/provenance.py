@@ -1,4 +1,4 @@
-"""Provenance of a training run: what its folder, its checkpoints and its log say about it."""
+"""Provenance of a training run: the facts recorded in its folder, its checkpoints and its log."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def record(
     planned: Plan, config: dict[str, Any], datamodule: SeparationDataModule, targets: Sequence[str]
 ) -> dict[str, Any]:
-    """Facts of the run that every checkpoint contains; `targets` in the order of the model's output."""
+    """Facts of the run for every checkpoint: configuration, experiment, data, commit; `targets` in output order."""
     return {
         "config": config,
         "experiment": planned.experiment,
@@ -37,7 +37,7 @@ def record(
 
 
 def derived(cfg: DictConfig, datamodule: SeparationDataModule, module: torch.nn.Module) -> dict[str, Any]:
-    """Facts that follow from configuration and data, for loggers."""
+    """Facts for loggers that follow from configuration and data, such as the number of parameters."""
     return {
         "parameters": num_parameters(module),
         "effective_batch": datamodule.batch_size * int(cfg.trainer.get("accumulate_grad_batches") or 1),
@@ -49,7 +49,7 @@ def derived(cfg: DictConfig, datamodule: SeparationDataModule, module: torch.nn.
 
 
 def write_provenance(run: Path, config: dict[str, Any], start: Checkpoint | None) -> None:
-    """Write config.yaml and env.json; warn about changes of the environment since the run was started."""
+    """Write config.yaml and env.json; when a run resumes, from `start`, warn if its environment has changed."""
     now = folder.environment(
         threads=torch.get_num_threads(), cuda=torch.version.cuda, gpus=_gpus(), diff=folder.git_diff()
     )
@@ -93,7 +93,7 @@ def say_what_came_out(planned: Plan, final: Status) -> None:
     log.info("%s: done after %d epochs%s, best val/loss %.4f", planned.run, final.epoch, early, final.best)
     log.info("  best weights: %s", planned.run / "checkpoints" / BEST)
     if planned.run.parent.name != planned.experiment:
-        return  # a folder of the user's choice, or of debug=...
+        return  # a run_dir chosen by the user, or by debug=...
     weights = plan(planned.cfg).weights
     missing = [source for source in planned.sources if source not in weights]
     if missing:

@@ -1,4 +1,4 @@
-"""python src/separate.py: writes the stems of songs, with the rate, length and channels of each song."""
+"""python src/separate.py: separates songs into stems with the same sample rate, length and channels as the song."""
 
 import glob
 import logging
@@ -30,7 +30,7 @@ RESIDUAL = "residual"
 
 @dataclass(frozen=True)
 class Song:
-    """An audio file, and the part of it to separate: `num_samples` from sample `first` on, at its own rate."""
+    """An audio file, and the part of it to separate: samples first .. first + num_samples - 1, at the file's rate."""
 
     path: Path
     rate: int
@@ -71,9 +71,9 @@ def prepare(cfg: DictConfig) -> SeparateJob:
     """Check the input and the files to write, and load the models.
 
     Raises:
-        FileNotFoundError: when a song or checkpoint is not there.
-        FileExistsError: when a stem is there already.
-        ValueError: on a song that is not audio, unknown targets, or settings that do not suit.
+        FileNotFoundError: when a song or checkpoint does not exist.
+        FileExistsError: when a stem to write exists already.
+        ValueError: on a song that is not audio, unknown targets, or invalid settings.
     """
     located = find_checkpoints(_plain(cfg.ckpt))
     targets = _targets(cfg, list(located))
@@ -96,7 +96,7 @@ def prepare(cfg: DictConfig) -> SeparateJob:
 
 
 def _check_outputs(cfg: DictConfig, songs: list[Song], targets: list[str], sample_rate: int) -> None:
-    """Refuse to write one file for two songs, or to replace an existing file."""
+    """Check that no two songs share an output, none exists (unless `overwrite`), and all rates can be converted."""
     outputs: dict[Path, Path] = {}
     for song in songs:
         ratio(song.rate, sample_rate)
@@ -112,7 +112,10 @@ def _check_outputs(cfg: DictConfig, songs: list[Song], targets: list[str], sampl
 def _separated(
     separator: Separator, num_targets: int, song: Song, exact_seconds: float
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Separate a song; yields blocks of mixture (channels, samples) and estimates (targets, channels, samples)."""
+    """Separate a song; yields blocks of mixture (channels, samples) and estimates (targets, channels, samples).
+
+    Channels are separated in groups of as many as the models take; a mono group is duplicated for stereo models.
+    """
     file = pcm.FloatReader(song.path)
     width = separator.num_channels
     groups = [range(first, min(first + width, song.channels)) for first in range(0, song.channels, width)]
@@ -139,7 +142,7 @@ def _separated(
 
 
 def _named(cfg: DictConfig, targets: list[str], mixture: Tensor, estimates: Tensor) -> dict[str, Tensor]:
-    """Stems to write by name: the targets or sums of them, and the residual if asked for."""
+    """Stems to write, by name: the targets or the sums in `aggregate`, and with `residual` the mixture minus these."""
     by_target = dict(zip(targets, estimates, strict=True))
     if cfg.aggregate:
         named = {

@@ -22,7 +22,7 @@ FORMATS = {
 
 
 def subtype_of(format_: str, bits: str) -> str:
-    """Name libsndfile's subtype for a format and bits; raises ValueError when they cannot be written."""
+    """Look up libsndfile's subtype for a format and bits; raises ValueError when there is none."""
     if format_ not in FORMATS:
         raise ValueError(errors.unknown("format", format_, FORMATS))
     if bits not in FORMATS[format_]:
@@ -39,7 +39,7 @@ class StemWriter:
         channels: number of channels of each file.
         subtype: see `subtype_of`.
     Raises:
-        OSError: when a file cannot be written; no file is left then.
+        OSError: when a file cannot be written; no incomplete file is left.
     """
 
     def __init__(self, paths: dict[str, Path], rate: int, channels: int, subtype: str) -> None:
@@ -52,7 +52,7 @@ class StemWriter:
         try:
             with ExitStack() as stack:
                 partials = {}
-                for name, path in self.paths.items():  # first all names, then all files: renamed when all are closed
+                for name, path in self.paths.items():  # before opening any file: all are closed before any is renamed
                     path.parent.mkdir(parents=True, exist_ok=True)
                     partials[name] = stack.enter_context(replacing(path))
                 for name, path in self.paths.items():

@@ -1,4 +1,4 @@
-"""Runs the jobs of a sweep as processes: their devices, the progress on the terminal, their results."""
+"""Run the jobs of a sweep as processes: assign devices, show progress, collect results."""
 
 import os
 import sys
@@ -25,7 +25,7 @@ class JobFailed(RuntimeError):
 
 
 def command(command: Command, cfgs: Sequence[DictConfig]) -> int:
-    """Run the jobs of a command line, which are composed and prepared already; returns the exit code."""
+    """Run the jobs of a command line, given their checked configurations; return the exit code."""
     launcher = command.hydra.launcher
     outcomes = run(
         plan_all(cfgs),
@@ -41,7 +41,7 @@ def command(command: Command, cfgs: Sequence[DictConfig]) -> int:
 
 
 def _with_config_dir(overrides: Sequence[str], config_dir: str | None) -> list[str]:
-    """Command line of a job: the user's folder of configurations, then the overrides, to which more may be appended."""
+    """Arguments of a job's command line: `--config-dir` if there is one, then the overrides."""
     return [*([] if config_dir is None else ["--config-dir", str(Path(config_dir).resolve())]), *overrides]
 
 
@@ -54,7 +54,7 @@ def launch(
     sweep_dir: Path,
     first_number: int,
 ) -> list[float | Exception | None]:
-    """Run jobs chosen by one of Hydra's sweepers; see `run`."""
+    """Run jobs that a Hydra sweeper chose, given their overrides; other arguments and result as for `run`."""
     plans = plan_all([compose("train", overrides, config_dir=config_dir) for overrides in job_overrides])
     arguments = [_with_config_dir(overrides, config_dir) for overrides in job_overrides]
     return run(plans, arguments, slots=slots, fail_fast=fail_fast, sweep_dir=sweep_dir, first_number=first_number)
@@ -73,11 +73,11 @@ def run(
 
     Args:
         plans: plans of the jobs.
-        job_arguments: command line of each job.
+        job_arguments: arguments of each job's command line.
         slots: number of jobs at a time, or `auto`.
         fail_fast: whether no further job starts after a failure.
         sweep_dir: folder for the logs of the jobs and jobs.jsonl, which has one line per change of state.
-        first_number: number of jobs before these.
+        first_number: number of jobs that the sweep ran before these.
     Returns:
         For each job its best val/loss, None when it has none yet, or the error that ended it.
     Raises:
@@ -107,13 +107,13 @@ def run(
 
 
 def _label(overrides: Sequence[str], all_overrides: Sequence[Sequence[str]]) -> str:
-    """Overrides that distinguish this job from the others."""
+    """Overrides that distinguish a job from the others, joined by spaces."""
     shared = set.intersection(*map(set, all_overrides)) if len(all_overrides) > 1 else set()
     return " ".join(override for override in overrides if override not in shared) or "the only job"
 
 
 def _is_needed(cfg: DictConfig) -> bool:
-    """Tell right before a job starts whether it is still needed; another process may have finished it."""
+    """Tell whether a job still has work to do; asked right before its start, as another process may have done it."""
     now = plan(cfg)
     return not now.is_finished and now.state != "failed"
 
@@ -133,8 +133,8 @@ def _last_line(path: Path) -> str:
 class Devices:
     """Division of GPUs and CPU threads among slots.
 
-    It depends on the machine and the command, never on the number of unfinished jobs: another number of threads would
-    change the last bits of a result.
+    It depends on the machine and the command, never on the number of unfinished jobs, because the number of threads
+    changes the last bits of a result.
     """
 
     def __init__(self, plans: Sequence[Plan], slots: Any) -> None:
@@ -160,7 +160,7 @@ class Devices:
         return slots
 
     def environment(self, experiment: str, slot: int) -> dict[str, str]:
-        """Environment variables for a job of an experiment in this slot."""
+        """Environment variables for a job: its GPUs and threads, and the experiment that it was planned as."""
         added = {EXPECTED_EXPERIMENT: experiment, "PYTHONUNBUFFERED": "1"}
         if self.slots > 1:
             added["OMP_NUM_THREADS"] = str(self.threads)

@@ -54,12 +54,12 @@ IN_PROCESS_LAUNCHERS = ("basic", "joblib", "ray")
 
 @dataclass(frozen=True)
 class TrainJob:
-    """A checked training.
+    """A prepared training run.
 
     Args:
-        plan: what there is to do.
-        datamodule: its data, scanned where nothing had to be made first.
-        initial: weights to start from, when the run is new and `init_from` names some.
+        plan: the run and its state.
+        datamodule: its data; checked already, unless they must be downloaded or decoded first.
+        initial: checkpoint to start from, for a new run with `init_from`; None otherwise.
     """
 
     plan: Plan
@@ -67,16 +67,16 @@ class TrainJob:
     initial: Checkpoint | None
 
     def run(self) -> float | None:
-        """Train; evaluate the experiment when it was the last run. Returns the best val/loss.
+        """Train, then evaluate the seed if its runs now estimate all sources. Returns the best val/loss.
 
         Raises:
-            ValueError: on a run that failed before (`retry=true`), or whose checkpoints or data do not fit.
-            Busy: when another process is at it and `on_busy=fail`.
-            Interrupted: when a signal stopped it, after a checkpoint.
+            ValueError: when the run failed before and `retry` is not set, or its checkpoints or data do not fit.
+            Busy: when another process holds the run and `on_busy=fail`.
+            Interrupted: when a signal stopped the training, after a checkpoint.
         """
         quiet_lightning()
         run, cfg = self.plan.run, self.plan.cfg
-        if rank() != 0:  # its first rank holds the folder, and started this one
+        if rank() != 0:  # rank 0 holds the folder, and started this process
             self._fit(lambda **_: None)
             return None
         if cfg.fresh and (aside := move_aside(run)):
@@ -109,7 +109,7 @@ class TrainJob:
         say_what_came_out(self.plan, held.status)
 
     def _fit(self, update: Callable[..., None]) -> None:
-        """Everything that all ranks do."""
+        """Train on this rank, from the last checkpoint if there is one; `update` changes the run's status."""
         keep_freed_memory()
         planned, datamodule = self.plan, self.datamodule
         datamodule.prepare_data()
@@ -120,7 +120,7 @@ class TrainJob:
         if start is not None:
             _check_same_data(start, datamodule)
             if start.record["stopped_early"]:
-                return  # killed after its last epoch, before it could say so
+                return  # killed after its last epoch, before its status was `done`
             datamodule.start_at(*start.record["position"])
         config = plain(planned.cfg, datamodule)
         module = make_module(planned.cfg, datamodule)
@@ -137,10 +137,10 @@ class TrainJob:
 
 
 def prepare(cfg: DictConfig) -> TrainJob:
-    """Check targets, devices, model, objective, folder and data of a training, and find what it starts from.
+    """Check targets, devices, model, objective, folder and data, and find the checkpoint of `init_from`.
 
     Raises:
-        ValueError: on an unknown target, missing GPUs, a model or objective that does not suit, a folder of another
+        ValueError: on an unknown target, too few GPUs, an unsuitable model or objective, a folder of another
             experiment, weights that do not fit, or unusable data.
     """
     check_targets(cfg.target, cfg.data.sources)
@@ -171,7 +171,7 @@ def check_single_process(cfg: DictConfig, launcher: str) -> None:
     """Refuse several ranks in a launcher that runs jobs in its own process: each rank would start the sweep again.
 
     Raises:
-        ValueError: with the way out.
+        ValueError: naming the launcher to use instead.
     """
     arguments = trainer_arguments(cfg)
     if num_processes(arguments) > 1 and launcher in IN_PROCESS_LAUNCHERS:
@@ -238,7 +238,7 @@ def _check_same_data(start: Checkpoint, datamodule: SeparationDataModule) -> Non
 
 @contextmanager
 def _log_file(path: Path) -> Iterator[None]:
-    """Also write the log, with dates, into the run folder."""
+    """Write the log of the block to a file too, with dates."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] %(message)s"))
     logging.getLogger().addHandler(handler)

@@ -1,4 +1,4 @@
-"""Callbacks beside the optimisation: reseeding, metrics.csv, throughput, progress, status."""
+"""Callbacks for everything but the optimisation itself: reseeding, metrics.csv, throughput, progress, status."""
 
 import csv
 import logging
@@ -22,7 +22,7 @@ TIMING = "time/"  # prefix of metrics that differ from rerun to rerun
 
 
 class ReseedEveryStep(Callback):
-    """Callback that seeds torch from (seed, step, rank) at every step: a resumed run draws the same dropout."""
+    """Callback that seeds torch from (seed, step, rank) at every step, so that a resumed run draws the same dropout."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -40,7 +40,7 @@ class MetricsCsv(Callback):
     Args:
         path: CSV file.
     Raises:
-        ValueError: at the start of training, when the file is not such a table or lacks a finished epoch.
+        ValueError: at the start of training, when the file is not a table of metrics or lacks a finished epoch.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -51,7 +51,7 @@ class MetricsCsv(Callback):
             self._cut(finished_epochs(trainer))
 
     def _cut(self, epochs: int) -> None:
-        """Keep the rows of finished epochs; a later row comes from an attempt that was killed."""
+        """Remove the rows after the first `epochs` epochs, which an attempt wrote that was killed."""
         header, *rows = self.path.read_text().splitlines(keepends=True) or [""]
         if rows and not rows[-1].endswith("\n"):
             rows.pop()  # incomplete: the process was killed while writing it
@@ -131,7 +131,7 @@ class GradientNorm(Callback):
 
 
 class EpochLines(Callback):
-    """Callback that logs one line per epoch, for log files and pipes, where a progress bar is noise."""
+    """Callback that logs one line per epoch: the progress bar for log files and pipes."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         shown = (
@@ -150,7 +150,7 @@ class EpochLines(Callback):
 
 
 def progress() -> Callback:
-    """Make a progress bar on a terminal, one line per epoch elsewhere."""
+    """Make the callback that shows progress: a bar on a terminal, one line per epoch elsewhere."""
     return TQDMProgressBar() if sys.stderr.isatty() else EpochLines()
 
 

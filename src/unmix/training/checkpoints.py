@@ -82,7 +82,7 @@ class Checkpoints(Checkpoint):
         }
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # Lightning replaces our handlers after `on_fit_start`; its own wait for other ranks inside a handler.
+        # After `on_fit_start`, Lightning installs its own handlers, which wait for other ranks: install ours again.
         signals.install()
         self.saved_at = time.monotonic()
 
@@ -129,28 +129,28 @@ class Checkpoints(Checkpoint):
 
     def _stop(self) -> None:
         signum = signals.received()
-        raise signals.Interrupted(signals.HANDLED[1] if signum is None else signum)  # None: another rank got it
+        raise signals.Interrupted(signals.HANDLED[1] if signum is None else signum)  # None: another rank received it
 
 
 def finished_epochs(trainer: Trainer) -> int:
-    """Count the finished epochs; unlike `current_epoch`, this includes the epoch in its own end-of-epoch hooks."""
+    """Count the finished epochs; in end-of-epoch hooks, unlike `current_epoch`, this includes the epoch that ends."""
     processed: int = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
     return processed
 
 
 def is_within_epoch(trainer: Trainer) -> bool:
-    """Tell whether batches of the epoch are left; at its end this means that `max_steps` or `max_time` cut it."""
+    """Tell whether the epoch has batches left; true in end-of-epoch hooks if `max_steps` or `max_time` cut it short."""
     return not trainer.fit_loop.epoch_loop._num_ready_batches_reached()
 
 
 def _is_length_reached(trainer: Trainer) -> bool:
-    """Tell whether Lightning ends the training here, as at `max_steps` or `max_time`."""
+    """Tell whether Lightning ends the training after this batch, such as at `max_steps` or `max_time`."""
     loop = trainer.fit_loop
     return loop.epoch_loop._is_training_done or (trainer.should_stop and loop._can_stop_early)
 
 
 def _is_stopped_early(trainer: Trainer) -> bool:
-    """Tell whether early stopping ended the run, and not `max_time`, which a later command may raise."""
+    """Tell whether early stopping ended the run; `max_time` does not count, as a later command may raise it."""
     return trainer.should_stop and any(
         isinstance(callback, EarlyStopping) and callback.wait_count >= callback.patience
         for callback in trainer.early_stopping_callbacks

@@ -3,7 +3,7 @@
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import nn
 
-# The layers of torch that drop by themselves; all others hold one of nn.Dropout's kinds, whose probability is `p`.
+# Layers of torch with a dropout probability of their own, `dropout`; all others contain an nn.Dropout, with `p`.
 HOLDERS = (nn.RNNBase, nn.MultiheadAttention)
 
 

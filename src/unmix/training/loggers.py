@@ -1,4 +1,4 @@
-"""Loggers beside metrics.csv, with the same names of metrics: Weights & Biases and TensorBoard."""
+"""Loggers for Weights & Biases and TensorBoard, with the same names of metrics as metrics.csv."""
 
 import os
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ SUMMARIES = {"val/loss": "min", "val/sdr": "max"}
 
 @dataclass(frozen=True)
 class Job:
-    """Names and folder under which a logger shows a training or an evaluation.
+    """A training or an evaluation, as loggers name it.
 
     Args:
         group: identity of the experiment.
         name: name of the job within the experiment.
         kind: `train`, `sweep` or `evaluate`.
         path: folder of the job's files.
-        tags: labels to find it by.
+        tags: labels to search for.
     """
 
     group: str
@@ -41,7 +41,7 @@ class Job:
 
 
 class WandbRun(WandbLogger):
-    """Logger of a job as one W&B run, whose id a resumed job finds again; works with WANDB_MODE=offline.
+    """Logger of a job to one W&B run, which a resumed job continues; works with WANDB_MODE=offline.
 
     Args:
         job: the job to log; W&B's files go to the folder `wandb` within the job's.
@@ -61,7 +61,7 @@ class WandbRun(WandbLogger):
             group=job.group,
             job_type=job.kind,
             name=job.name,
-            # an agent of a W&B sweep waits for the id it chose
+            # the agent of a W&B sweep has chosen an id, and waits for it
             id=None if "WANDB_SWEEP_ID" in os.environ else f"{job.group}-{job.name}",
             save_dir=job.path,
             tags=[*job.tags, *tags],
@@ -74,7 +74,7 @@ class WandbRun(WandbLogger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Upload the checkpoints and close the run, or the next job of this process would write into it."""
+        """Upload the checkpoints, and close the run so that the next job of this process gets its own."""
         super().finalize(status)
         if self._experiment is not None:
             if status == "success" and self.uploads_model:
@@ -161,7 +161,7 @@ class TensorBoardRun(TensorBoardLogger):
 
 
 def _exit_code(status: str) -> int:
-    """Predict the exit code of the process: 0 (success), 130 (Ctrl-C), 75 (another signal) or 1."""
+    """Exit code that the process will have: 0 (success), 130 (Ctrl-C), 75 (another signal) or 1 (failure)."""
     if status == "success":
         return 0
     signum = signals.received()

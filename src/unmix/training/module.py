@@ -30,7 +30,7 @@ class SeparationModule(LightningModule):
         scheduler: optimiser -> learning rate schedule, stepped once per epoch.
 
     Raises:
-        ValueError: when the object is not a model, or the objective cannot serve it.
+        ValueError: when `model` does not keep the contract, or the objective cannot train it.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class SeparationModule(LightningModule):
                 self.val_sdr_tracks.update(1)
 
     def _validate(self, mixture: Tensor, sources: Batch) -> Validation:
-        """Run the objective's own validation on a track, or the objective piece by piece in bounded memory."""
+        """Validate one track: by the objective's `validate` if it has one, else in pieces, to bound the memory."""
         if hasattr(self.objective, "validate"):
             return self.objective.validate(self.model, mixture, sources)
         num_samples, piece = mixture.shape[-1], contract.chunk_samples(self.model)
@@ -127,10 +127,10 @@ class SeparationModule(LightningModule):
         }
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Do nothing: `on_train_epoch_end` steps instead, before the epoch's checkpoint, which must hold the step."""
+        """Do nothing: `on_train_epoch_end` steps the scheduler, so that the epoch's checkpoint contains that step."""
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the epoch's mean loss so far, over all ranks, for a run that resumes within the epoch."""
+        """Save the mean loss of the epoch so far, over all ranks, so that a run can resume within the epoch."""
         with self.train_loss.sync_context():
             checkpoint["train_loss"] = [self.train_loss.mean_value.item(), self.train_loss.weight.item()]
 

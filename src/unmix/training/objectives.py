@@ -30,7 +30,7 @@ class Validation(NamedTuple):
     """Validation result of a track: its losses, and estimates to compute its SDR from.
 
     Args:
-        losses: as an objective returns them.
+        losses: losses by name.
         estimates: waveforms, (batch, targets, channels, samples).
         start: index of the track's sample at which the estimates begin.
     """
@@ -52,12 +52,12 @@ def check_losses(objective: Any, model: Any, sources: Sequence[str], num_samples
     """Check that an objective returns finite losses by name for a segment of noise.
 
     Args:
-        objective, model: on the CPU.
+        objective, model: objective to check and model to call it with, both on the CPU.
         sources: names of the sources of the data.
         num_samples: length of a training segment.
         name: name of the objective, for error messages.
     Raises:
-        ValueError: when the objective fails with the model, or returns anything else.
+        ValueError: when the objective raises an error, or returns anything else.
     """
     generator = torch.Generator().manual_seed(0)
     stems = {source: torch.rand(1, model.num_channels, num_samples, generator=generator) - 0.5 for source in sources}
@@ -93,7 +93,7 @@ class MagnitudeMse:
     needs_targets_only = True
 
     def check(self, model: Any) -> None:
-        """Check that a model estimates magnitudes; raises ValueError when it does not."""
+        """Check that a model has `stft` and `magnitudes`; raises ValueError when it does not."""
         if not (hasattr(model, "magnitudes") and hasattr(model, "stft")):
             raise ValueError(
                 f"objective: magnitude_mse needs a model with `stft` and `magnitudes(spectrogram)`, "
@@ -106,7 +106,7 @@ class MagnitudeMse:
         return {"magnitude_mse": mse_loss(estimates, model.stft(references(sources, model.targets)).abs())}
 
     def validate(self, model: Any, mixture: Tensor, sources: Sources) -> Validation:
-        """Compute loss and waveforms (with the mixture's phase) in one forward pass, without the ends of the track."""
+        """Compute the loss, and waveforms with the mixture's phase, which lack both ends of the track, in one pass."""
         spectrogram = model.stft(mixture)
         estimates = model.magnitudes(spectrogram)
         loss = mse_loss(estimates, model.stft(references(sources, model.targets)).abs())
@@ -128,7 +128,7 @@ class ComplexRmse(nn.Module):
     """Root mean squared error of complex spectrograms per example and source, averaged over both.
 
     Args:
-        fft_size, hop_size: samples; of a centred STFT with a Hann window.
+        fft_size, hop_size: sizes of a centred STFT with a Hann window, in samples.
 
     Source:
         W. Tong et al., "SCNet", arXiv 2401.13276.
@@ -151,8 +151,8 @@ class MultiResolutionStft(nn.Module):
     """Mean absolute error of waveforms plus that of complex spectrograms at several resolutions.
 
     Args:
-        fft_sizes: samples, one per resolution.
-        hop_size: samples, for all resolutions. Band-split RoFormer uses 147; 128 also fits a window of 256.
+        fft_sizes: window length of each resolution, in samples.
+        hop_size: hop of all resolutions, in samples. Band-split RoFormer uses 147, too long for a window of 256.
 
     Source:
         W.-T. Lu et al., "Music source separation with band-split RoPE transformer", arXiv 2309.02612.

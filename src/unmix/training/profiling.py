@@ -16,8 +16,8 @@ class Profile(Callback):
     """Callback that profiles a few steps of the first epoch; chrome://tracing and ui.perfetto.dev show the trace.
 
     Args:
-        folder: of the files it writes, `trace.json` and `trace.txt` (a table of operations).
-        skipped: steps before the recording, in which libraries choose algorithms and caches fill.
+        folder: folder for `trace.json` and `trace.txt` (a table of operations).
+        skipped: number of steps before the recording, in which libraries choose algorithms and caches fill.
         recorded: number of steps to record.
     """
 

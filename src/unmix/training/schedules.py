@@ -1,4 +1,4 @@
-"""Learning rate schedules, composed of torch's."""
+"""Learning rate schedules, composed from those of torch."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,9 +16,9 @@ def cosine(optimizer: Optimizer, *, num_epochs: int, warmup_epochs: int = 0, fin
     I. Loshchilov, F. Hutter, SGDR, ICLR 2017, equation 5 without restarts; P. Goyal et al., arXiv 1706.02677 (warm-up).
 
     Args:
-        optimizer: its learning rate is the highest one.
+        optimizer: its learning rate is the highest rate of the schedule.
         num_epochs: length of the training.
-        warmup_epochs: the first of them has the highest rate divided by their number, the last has the highest rate.
+        warmup_epochs: epochs in which the rate rises linearly, from highest / warmup_epochs to the highest.
         final: rate after the last epoch, as a share of the highest.
 
     Raises:
@@ -43,11 +43,11 @@ def cosine(optimizer: Optimizer, *, num_epochs: int, warmup_epochs: int = 0, fin
 
 
 def migrated_state(state: Mapping[str, Any], make_schedule: Callable[[Optimizer], Any]) -> Mapping[str, Any]:
-    """State of a schedule from a checkpoint; that of the LambdaLR which `cosine` returned before is converted.
+    """Convert the saved state of the LambdaLR that earlier versions of `cosine` returned; return others unchanged.
 
     Args:
-        state: under `lr_schedulers` of a checkpoint.
-        make_schedule: makes the schedule that is to load it.
+        state: state of a schedule, from `lr_schedulers` of a checkpoint.
+        make_schedule: makes the schedule that will load the state, for an optimiser.
     """
     if "lr_lambdas" not in state:
         return state

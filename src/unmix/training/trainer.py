@@ -24,14 +24,14 @@ def make_trainer(
     """Make a Lightning Trainer.
 
     Args:
-        gpus: None is one GPU if there is one, else the CPU; 0 the CPU; N or a list of indices those GPUs, with DDP
-            when there are several; -1 all GPUs.
+        gpus: None: one GPU if there is one, else the CPU; 0: the CPU; N: that many GPUs; a list: GPUs by index; -1:
+            all GPUs. DDP is used with several.
         num_nodes: number of machines.
-        cpu_processes: number of DDP processes on the CPU when no GPU is used, to test what several GPUs would do.
-        matmul_precision: `highest` is float32; `high` allows TF32 on a GPU, which cuDNN's LSTM may always use.
+        cpu_processes: number of DDP processes when no GPU is used, to test multi-GPU training without GPUs.
+        matmul_precision: `highest` is float32; `high` allows TF32 on a GPU (cuDNN's LSTM may use TF32 in any case).
         trainer_arguments: passed on to Lightning's Trainer.
     Raises:
-        ValueError: when there are fewer GPUs, or an argument is unknown to Lightning or set here.
+        ValueError: when there are fewer GPUs than requested, or Lightning does not know an argument or we set it here.
     """
     arguments = check_arguments(gpus, num_nodes, cpu_processes, matmul_precision, **trainer_arguments)
     torch.set_float32_matmul_precision(matmul_precision)
@@ -56,7 +56,7 @@ def check_arguments(
     matmul_precision: str = "highest",
     **trainer_arguments: Any,
 ) -> dict[str, Any]:
-    """Check the arguments of `make_trainer` and return those of Lightning that select devices.
+    """Check the arguments of `make_trainer`; return Lightning's arguments that select devices.
 
     Raises:
         ValueError: as `make_trainer`.
@@ -77,7 +77,7 @@ def device_arguments(gpus: int | Sequence[int] | None, num_nodes: int, cpu_proce
     """Translate our settings into Lightning's accelerator, devices, strategy and num_nodes.
 
     Raises:
-        ValueError: when a setting is malformed, or there are fewer GPUs.
+        ValueError: when a setting is malformed, or there are fewer GPUs than requested.
     """
     available = torch.cuda.device_count()
     if cpu_processes < 1:

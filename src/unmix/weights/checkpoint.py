@@ -21,7 +21,7 @@ from unmix.weights.migration import migrated, migrated_data
 
 KEY = "unmix"
 SCHEMA = 2
-# Keys of a node that are instructions to Hydra and no arguments; containers are always plain here.
+# Keys of a node that are instructions to Hydra, not arguments; containers are always plain here.
 HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_")
 MODULE_PREFIX = "model."  # prefix of the model's weights in the state of the LightningModule
 
@@ -105,7 +105,7 @@ def build_model(checkpoint: Checkpoint, plugins: Sequence[str] = ()) -> nn.Modul
 
 
 def build(node: Mapping[str, Any], name: str, plugins: Sequence[str]) -> nn.Module:
-    """Build a model from a configuration's node `model`; `name` begins its error messages."""
+    """Build a model from the node `model` of a configuration; error messages begin with `name`."""
     return _built(node, name, plugins)
 
 

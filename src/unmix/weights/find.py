@@ -1,4 +1,4 @@
-"""From `ckpt=...` to the checkpoints it names, and to a separator of their models."""
+"""Find the checkpoints that `ckpt=...` names, and load their models as a separator."""
 
 import glob
 import logging
@@ -82,12 +82,12 @@ def load(
 
 
 def distinct(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
-    """Drop repeated checkpoints, keeping the order; one file may hold several checkpoints."""
+    """Drop repeated checkpoints, keeping the order; those of one file with other targets are distinct."""
     return list({(item.path, item.targets): item for item in checkpoints}.values())
 
 
 def find_checkpoints(ckpt: str | Path | Sequence[str | Path]) -> dict[str, Checkpoint]:
-    """Find a checkpoint for each target, see `read_all` and `best_of`."""
+    """Find the best checkpoint for each target among those that `ckpt` names, see `read_all` and `best_of`."""
     return best_of(read_all(ckpt))
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
-NETWORK_PREFIX = "network."  # prefix of the network's weights in the model around it
+NETWORK_PREFIX = "network."  # prefix of the network's weights in the model that contains it
 UMX = "unmix.models.open_unmix.UMX"
 STFT = "unmix.dsp.stft.Stft"
 MOVED = {
     "unmix.data.demo.write_tree": "unmix.demo.tree.write_tree",
     "unmix.data.preview.download": "unmix.data.library.download_preview",
 }
-# Removed arguments of the data module, and removed values with those that give the same samples.
+# Removed arguments of the data module, and removed values with replacements that give the same samples.
 DROPPED_OF_DATA = ("target",)
 REPLACED_IN_DATA = {("storage", "ram"): "disk"}
 
@@ -34,7 +34,7 @@ def migrated(
 
 
 def migrated_data(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert the node `data` of a checkpoint's configuration to what the data module takes today."""
+    """Convert the node `data` of a checkpoint's configuration to the arguments of the present data module."""
     data = {key: value for key, value in config.items() if key not in DROPPED_OF_DATA}
     for (key, removed), value in REPLACED_IN_DATA.items():
         if data.get(key) == removed:
@@ -46,10 +46,10 @@ def migrated_data(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _model_class(network_class: str) -> str:
-    """Translate the only class of schema 1; any other is kept, and refused when it is looked up."""
+    """Map the network class of schema 1 to its model class; other names are kept, and fail when they are imported."""
     return UMX if network_class == "unmix.models.open_unmix.OpenUnmix" else network_class
 
 
 def with_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the weights of an Open-Unmix network to those of the model around it."""
+    """Rename the weights of an Open-Unmix network to their names in the model that contains it."""
     return {f"{NETWORK_PREFIX}{name}": value for name, value in state.items()}

@@ -38,7 +38,7 @@ class Release:
         record: number of the record on zenodo.org.
         files: file name per target; the eight hex digits before `.pth` are the first of the file's SHA-256.
         signal: fft_size, hop_size, sample_rate.
-        licence: logged when the release is used; None is MIT.
+        licence: licence to warn about when the release is used; None is MIT.
     """
 
     record: int
@@ -184,7 +184,7 @@ def _load(path: Path) -> dict[str, Tensor]:
 def _as_checkpoint(
     path: Path, target: str, state: dict[str, Tensor], signal: tuple[int, int, int], training: dict[str, Any]
 ) -> Checkpoint:
-    """Make a checkpoint, inferring the model's configuration from the shapes of its weights."""
+    """Make a checkpoint from the weights of a network, whose configuration is inferred from their shapes."""
     fft_size, hop_size, sample_rate = signal
     num_bins, num_input_bins = state["output_mean"].shape[0], state["input_mean"].shape[0]
     nyquist_hz = sample_rate / 2

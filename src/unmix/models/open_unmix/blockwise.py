@@ -1,8 +1,8 @@
-"""Open-Unmix's network in blocks of frames, layer by layer, with the same result as in one piece.
+"""Run Open-Unmix's network in blocks of frames, layer by layer, with the same result as in one piece.
 
-All stages but the LSTM are applied frame by frame. One direction of an LSTM layer only needs the state that the
-previous block left; a bidirectional layer is two directions, one of which starts at the end. Between two layers,
-(frames, hidden) values are kept: 53 MB for ten minutes at hidden size 512.
+All stages but the LSTM are applied frame by frame. One direction of an LSTM layer only needs the state after
+the previous block; a bidirectional layer is two such directions, one of which runs backwards from the last block.
+Between two layers, (frames, hidden) values are kept: 53 MB for ten minutes at hidden size 512.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def code_of(network: OpenUnmix, hidden: Tensor) -> Tensor:
 
 
 def _layer(lstm: nn.LSTM, layer: int, inputs: Tensor) -> Tensor:
-    """Run one layer of a stacked LSTM over all frames."""
+    """Run one layer of a stacked LSTM over all frames: (frames, batch, input) -> (frames, batch, output)."""
     directions = ("", "_reverse") if lstm.bidirectional else ("",)
     frames, batch, _ = inputs.shape
     outputs = inputs.new_empty(frames, batch, lstm.hidden_size * len(directions))
@@ -46,7 +46,7 @@ def _layer(lstm: nn.LSTM, layer: int, inputs: Tensor) -> Tensor:
 
 
 def _single(lstm: nn.LSTM, layer: int, suffix: str) -> nn.LSTM:
-    """Make an LSTM of one direction of one layer, with the weights of the stack."""
+    """Copy one direction of one layer to an LSTM of its own; `suffix` is empty, or `_reverse` for the backward one."""
     weights = {
         name: getattr(lstm, f"{name}_l{layer}{suffix}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     }

@@ -17,8 +17,8 @@ class UMX(nn.Module):
     """Open-Unmix: STFT, a network that masks the mixture's magnitudes, inverse STFT with the mixture's phase.
 
     Args:
-        targets: a single source; several sources need one model each.
-        stft: uncentred, as UMX uses it for loss and statistics; waveforms are estimated with a centred one.
+        targets: name of the source to estimate, as a sequence of one; several sources need one model each.
+        stft: uncentred STFT, which UMX uses for loss and statistics; waveforms are estimated with a centred one.
         sample_rate, num_channels, hidden_size, bidirectional, num_layers, bandwidth_hz, dropout, trainable_statistics:
             see `OpenUnmix`.
 

@@ -5,14 +5,14 @@ from torch import Tensor, nn
 
 
 class OpenUnmix(nn.Module):
-    """The network of Open-Unmix, which loads its released weights.
+    """The network of Open-Unmix; it can load the released weights.
 
     Open-Unmix's documentation describes a sigmoid mask; its code and weights use a ReLU, which does not bound the mask
     by 1, and so does this class. `output_mean` is initialised to one, so that training starts from a mask near one.
 
     Args:
         hidden_size: width of the bottleneck; each LSTM direction has half of it when bidirectional.
-        bidirectional: False uses the past only; at equal `hidden_size` it has MORE parameters, not fewer.
+        bidirectional: False uses past frames only; with equal `hidden_size`, that has MORE parameters, not fewer.
         num_layers: stacked LSTM layers.
         num_channels: audio channels.
         num_bins: frequency bins of the spectrograms, fft_size // 2 + 1.

@@ -89,7 +89,7 @@ def _cross_faded(segments: list["_Segment"], overlap: int, fade: int) -> Iterato
 
 @dataclass
 class _Segment:
-    """Part of a track that is separated as `Separator.forward` would."""
+    """Part of a track, which is separated with the same result as by `Separator.forward`, in bounded memory."""
 
     separator: "Separator"
     read: Read
@@ -112,7 +112,7 @@ class _Segment:
 
     @property
     def _padded(self) -> int:
-        """Length in samples after padding to at least a window, as in `Separator.forward`."""
+        """Length in samples after padding to at least one window, as in `Separator.forward`."""
         return max(self.num_samples, self.separator.stft.fft_size)
 
     @property
@@ -161,7 +161,7 @@ class _Segment:
             first = part.stop
 
     def _refined(self, codes: dict[str, Tensor], energy: Tensor) -> Iterator[Tensor]:
-        """Yield estimates (sources, channels, bins, frames) after EM over the segment, one pass per M step."""
+        """Yield the estimates after EM over the segment, (sources, channels, bins, frames); each M step is one pass."""
         covariances: list[Tensor] = []
         for _ in range(self.separator.niter):
             sources = self._posterior_means(codes, covariances, energy)
