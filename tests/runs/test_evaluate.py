@@ -120,6 +120,27 @@ def test_a_silent_stem_leaves_its_track_without_a_score_and_is_said(evaluate, tr
     assert "vocals, only: Test 1" in (where / "report.html").read_text()
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("separator.niter=-1", "separator.niter: got -1, a whole number from 0 on is needed"),
+        ("separator.niter=1.5", "separator.niter: got 1.5, a whole number from 0 on is needed"),
+        ("separator.softmask=maybe", "separator.softmask: got 'maybe', allowed true, false"),
+        ("separator.wiener=norbet", "did you mean 'norbert'?"),
+        ("separator.window=0", "separator.window: got 0, allowed 'whole' or a number of frames"),
+        ("separator.exact_seconds=9", "separator.exact_seconds: got 9, a number from 60 on is needed"),
+        ("separator.overlap=nan", "separator.overlap: got nan, a number from 0 on is needed"),
+        ("separator.chunk_batch=true", "separator.chunk_batch: got True, a whole number from 1 on is needed"),
+        ("+separator.nitter=1", "separator.nitter: got 'nitter', allowed niter, softmask"),
+        ("evaluation.residual=maybe", "evaluation.residual: got 'maybe', allowed true, false"),
+    ],
+)
+def test_a_setting_that_would_give_wrong_scores_is_refused_before_anything_is_written(evaluate, tree, option, message):
+    code, said, where = evaluate(tree(), option)
+    assert (code, where) == (2, None)
+    assert message in said
+
+
 def test_a_strange_rate_is_named(evaluate, tree):
     root = tree()
     rewrite(root / "test" / "Test 1" / "vocals.wav", lambda samples, _: (samples, 48000))

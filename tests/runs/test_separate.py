@@ -154,7 +154,7 @@ def test_silence_and_clipping_are_separated(separate, tmp_path, scale):
         (["targets=[vocals]"], "separator.niter: got 1 with the single target 'vocals'"),
         (["separator.wiener=norbet"], "wiener: got 'norbet', allowed torch, norbert; did you mean 'norbert'?"),
         (["separator.window=0"], "window: got 0, allowed 'whole' or a number of frames"),
-        (["separator.exact_seconds=59"], "exact_seconds: got 59, allowed 60 or more"),
+        (["separator.exact_seconds=59"], "separator.exact_seconds: got 59, a number from 60 on is needed"),
         (["aggregate.rest=[drum]"], "aggregate: got 'drum', allowed"),
         (["targets=[vocals,drums]", "aggregate.rest=[bass]"], "aggregate: got 'bass', which is not among targets"),
         (["format=mp3"], "format: got 'mp3', allowed wav, flac"),

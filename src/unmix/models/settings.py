@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from unmix import checks
+from unmix import checks, errors
 
 FILTERS = ("torch", "norbert")  # implementations of the Wiener filter
 WHOLE = "whole"
@@ -18,9 +18,11 @@ def check(**settings: Any) -> None:
         settings: any of niter, softmask, residual, wiener, window, exact_seconds, chunk_seconds, overlap, chunk_batch;
             see `models.joined.join` and `open_unmix.Separator`.
     Raises:
-        ValueError: on a value of the wrong type or out of range, naming `separator.<setting>`.
+        ValueError: on an unknown setting, or a value of the wrong type or out of range, naming `separator.<setting>`.
     """
     for name, value in settings.items():
+        if name not in _CHECKS:
+            raise ValueError(errors.unknown(f"separator.{name}", name, _CHECKS))
         _CHECKS[name](f"separator.{name}", value)
 
 

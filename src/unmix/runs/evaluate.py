@@ -14,12 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import TQDMProgressBar
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from unmix import checks
 from unmix.data.datamodule import SeparationDataModule
 from unmix.evaluation import callback, published
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.summary import Summary
 from unmix.experiments import folder
 from unmix.experiments.hold import Held, hold
+from unmix.models import settings
 from unmix.plans import Plan
 from unmix.reports import comparison, report
 from unmix.reports.tables import print_comparison, print_methods, print_table
@@ -68,6 +70,8 @@ def prepare(cfg: DictConfig) -> EvaluateJob:
         FileNotFoundError: when there are no checkpoints.
         ValueError: when they lack a source, on unknown oracles or published scores, too few GPUs, or no data.
     """
+    settings.check(**OmegaConf.to_container(cfg.separator))  # type: ignore[arg-type]
+    checks.flag("evaluation.residual", cfg.evaluation.residual)
     if cfg.evaluation.compare:
         published.medians_of(cfg.evaluation.compare)
     try:
@@ -130,14 +134,14 @@ def _evaluate(
     }
     code = hashlib.sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:6]
     where = EvaluationFolder(one.parent / f"{datamodule.name}-{subset}-{code}")
-    settings = {**matters, "checkpoints": one.said, **folder.environment()}
+    facts = {**matters, "checkpoints": one.said, **folder.environment()}
     if rank() != 0:  # rank 0 holds the folder, and started this process
-        _score(one, cfg.evaluation, tracks, where, settings)
+        _score(one, cfg.evaluation, tracks, where, facts)
         return None
     with hold(where.path, where.path.name, on_busy=on_busy) as held:
         if held is None:
             return None
-        summary = _score(one, cfg.evaluation, tracks, where, settings, held).finish()
+        summary = _score(one, cfg.evaluation, tracks, where, facts, held).finish()
         report.write(summary, where)
         held.update(state="done", activity="")
     _show(summary, where, cfg.evaluation)
@@ -152,14 +156,14 @@ def _score(
     how: DictConfig,
     tracks: Sequence[Any],
     where: EvaluationFolder,
-    settings: dict[str, Any],
+    facts: dict[str, Any],
     held: Held | None = None,
 ) -> callback.Museval:
     scorer = callback.Museval(
         tracks,
         where,
         method=one.method,
-        settings=settings,
+        settings=facts,
         engine=how.engine,
         workers=how.workers,
         save_estimates=how.save_estimates,

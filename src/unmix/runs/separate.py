@@ -14,10 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 from rich.progress import Progress, TimeRemainingColumn
 from torch import Tensor
 
-from unmix import errors, plugins
+from unmix import checks, errors, plugins
 from unmix.data import pcm
 from unmix.dsp.overlap_add import Read
 from unmix.dsp.resampling import num_resampled, ratio, resampled, resampled_blocks
+from unmix.models import settings
 from unmix.models.contract import Separator
 from unmix.runs.stems import StemWriter, subtype_of
 from unmix.weights import checkpoint
@@ -75,6 +76,8 @@ def prepare(cfg: DictConfig) -> SeparateJob:
         FileExistsError: when a stem to write exists already.
         ValueError: on a song that is not audio, unknown targets, or invalid settings.
     """
+    settings.check(**_plain(cfg.separator))
+    checks.flag("residual", cfg.residual)
     located = find_checkpoints(_plain(cfg.ckpt))
     targets = _targets(cfg, list(located))
     trusted = plugins.check(cfg.plugins)
@@ -83,14 +86,14 @@ def prepare(cfg: DictConfig) -> SeparateJob:
     subtype_of(cfg.format, str(cfg.bits))
     songs = _songs(cfg)
     _check_outputs(cfg, songs, targets, next(iter(located.values())).sample_rate)
-    settings = {name: value for name, value in _plain(cfg.separator).items() if name != "exact_seconds"}
-    niter = settings["niter"]
+    chosen = {name: value for name, value in _plain(cfg.separator).items() if name != "exact_seconds"}
+    niter = chosen["niter"]
     separator = load(
         {target: located[target] for target in targets},
         "cpu" if cfg.gpus == 0 else None,
         residual=bool(cfg.residual) and niter != 0,
         plugins=trusted,
-        **settings,
+        **chosen,
     )
     return SeparateJob(cfg, songs, separator, targets)
 
