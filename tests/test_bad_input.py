@@ -122,7 +122,6 @@ def test_a_typo_in_one_job_of_a_sweep_stops_it_before_the_first(refused, train_a
     assert "did you mean 'drums'?" in refused("train", "-m", *options, "target=vocals,drum")
 
 
-@pytest.mark.slow
 def test_checkpoint_folder_that_lacks_a_target_names_it_and_the_command(refused, trained, tmp_path):
     shutil.copytree(trained, tmp_path / "experiment")
     shutil.rmtree(tmp_path / "experiment" / "bass-s42")

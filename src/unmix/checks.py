@@ -8,34 +8,34 @@ from unmix import errors
 
 
 def integer(name: str, value: Any, *, least: int | None = None) -> int:
-    """Return a whole number; True and 3.0 are none.
+    """Check that a value is a whole number, and return it; `True` and `3.0` are refused.
 
     Raises:
-        ValueError: on anything else, or a number below `least`.
+        ValueError: on another type, or a number below `least`.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
-        raise ValueError(f"{name}: got {value!r}, a whole number{_from(least)} is needed")
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{name}: got {value!r}, a whole number is needed")
+    _check_least(name, value, least)
     return value
 
 
-def number(name: str, value: Any, *, least: float | None = None, above: float | None = None) -> float:
-    """Return a finite number.
+def number(name: str, value: Any, *, least: float | None = None) -> float:
+    """Check that a value is a finite number, and return it; `True` is refused.
 
     Raises:
-        ValueError: on anything else, or a number below `least` or not above `above`.
+        ValueError: on another type, NaN, infinity, or a number below `least`.
     """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not is_number or (least is not None and value < least) or (above is not None and value <= above):
-        limit = f" above {above:g}" if above is not None else _from(least)
-        raise ValueError(f"{name}: got {value!r}, a number{limit} is needed")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError(f"{name}: got {value!r}, a number is needed")
+    _check_least(name, value, least)
     return float(value)
 
 
 def flag(name: str, value: Any) -> bool:
-    """Return true or false; the words `maybe` and `no` count as true in Python.
+    """Check that a value is true or false, and return it; any other word would count as true in Python.
 
     Raises:
-        ValueError: on anything else.
+        ValueError: on another type.
     """
     if not isinstance(value, bool):
         raise ValueError(f"{name}: got {value!r}, allowed true, false")
@@ -43,10 +43,10 @@ def flag(name: str, value: Any) -> bool:
 
 
 def word(name: str, value: Any, allowed: Iterable[str]) -> str:
-    """Return one of the allowed words.
+    """Check that a value is one of the allowed words, and return it.
 
     Raises:
-        ValueError: on anything else, with the nearest word.
+        ValueError: on any other value, with the nearest word.
     """
     words = list(allowed)
     if value not in words:
@@ -54,5 +54,6 @@ def word(name: str, value: Any, allowed: Iterable[str]) -> str:
     return str(value)
 
 
-def _from(least: float | None) -> str:
-    return "" if least is None else f" from {least:g} on"
+def _check_least(name: str, value: float, least: float | None) -> None:
+    if least is not None and value < least:
+        raise ValueError(f"{name}: got {value!r}, allowed {least:g} or more")

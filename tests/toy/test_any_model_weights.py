@@ -2,9 +2,6 @@
 
 import csv
 import json
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +11,7 @@ import torch
 from my_package.model import MyModel, MyOneTargetModel
 
 import unmix
+from peak_memory import peaks_of_separations
 from unmix.weights import checkpoint
 from unmix.weights.find import find_checkpoints
 
@@ -84,21 +82,10 @@ def test_what_separate_writes_is_what_the_model_gives(toy_run, cli, tmp_path):
 def test_ten_minutes_are_separated_in_the_memory_of_ten_seconds(toy_run, tmp_path):
     """The stems alone would take 154 MB."""
     block = np.random.default_rng(0).integers(-9000, 9000, (10 * 8000, 2), dtype=np.int16)
-    for name, repeats in (("short", 1), ("long", 60)):
-        soundfile.write(tmp_path / f"{name}.wav", np.tile(block, (repeats, 1)), 8000)
-    code = """if True:
-        import re, sys
-        from unmix.config import main
-        ckpt, *songs = sys.argv[1:]
-        for song in songs:
-            sys.argv[1:] = [ckpt, "plugins=[my_package]", "gpus=0", f"input={song}"]
-            assert main("separate") == 0
-            print("peak", re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
-    """
-    songs = [str(tmp_path / f"{name}.wav") for name in ("short", "long")]
-    command = [sys.executable, "-c", code, f"ckpt={toy_run}", *songs]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    short, long = (int(peak) / 1024 for peak in re.findall(r"peak (\d+)", printed))
+    songs = [tmp_path / "short.wav", tmp_path / "long.wav"]
+    for song, repeats in zip(songs, (1, 60), strict=True):
+        soundfile.write(song, np.tile(block, (repeats, 1)), 8000)
+    short, long = peaks_of_separations(songs, f"ckpt={toy_run}", "plugins=[my_package]")
     assert long - short < 40, f"{short:.0f} MB for ten seconds, {long:.0f} MB for ten minutes"
     assert soundfile.info(tmp_path / "long.bass.wav").frames == 60 * 80_000
 

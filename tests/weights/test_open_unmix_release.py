@@ -207,7 +207,6 @@ def test_export_refuses_an_existing_folder_and_an_unknown_format(exported, train
     assert "format: got 'onnx', allowed umx, safetensors" in capfd.readouterr().err
 
 
-@pytest.mark.slow
 def test_init_from_starts_training_from_other_weights(trained, exported, train_arguments, cli, capfd, tmp_path):
     options = [
         *train_arguments,

@@ -204,7 +204,11 @@ class SeparationDataModule(LightningDataModule):
         return statistics.load_or_compute(self.splits.train, stft, self.library.cache / "statistics", device)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> dict[str, Tensor]:
-        """Turn a batch into float waveforms by name, (batch, channels, samples), on the device."""
+        """Turn a batch into float waveforms by name, (batch, channels, samples), on the device.
+
+        Args:
+            batch: for training, a `DrawBatch` or `StemBatch`, whose mixture is formed here; otherwise int16 by name.
+        """
         if isinstance(batch, DrawBatch):
             assert self._device_store is not None  # only the loader of a device store yields DrawBatch
             batch = batch.gather(self._device_store, self.recipe.segment)

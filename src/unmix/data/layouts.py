@@ -171,7 +171,7 @@ LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (Folders(), Stem
 
 
 def named(name: str) -> Layout:
-    """Look up a layout by its name; raises ValueError when there is none of that name."""
+    """Return the layout with a name; raises ValueError on an unknown name."""
     if name not in LAYOUTS:
         raise ValueError(errors.unknown("data.layout", name, LAYOUTS))
     return LAYOUTS[name]

@@ -14,7 +14,7 @@ progress 0.2 GB.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from scipy.fft import next_fast_len
@@ -83,10 +83,7 @@ def bss_eval_blocks(
     hop: int,
     filter_length: int = 512,
 ) -> list[Scores]:
-    """Compute `bss_eval` of several methods' estimates, which share all work on the references.
-
-    Stems are read piece by piece, in two passes, so that long tracks fit in memory.
-    """
+    """Compute `bss_eval` of several methods' estimates, read piece by piece; they share all work on the references."""
     for name, value in (("samples", num_samples), ("window", window), ("hop", hop), ("filter_length", filter_length)):
         if value < 1:
             raise ValueError(f"{name}: got {value}, allowed 1 or more")
@@ -105,13 +102,14 @@ def bss_eval_blocks(
     num_sources, num_channels = read(0, 1).shape[1:3]
     correlations = _correlations(read, num_samples, filter_length)
     methods = [_Filters(*filters, window) for filters in _projections(correlations, num_sources, num_channels)]
-    pieces = []
+    # allocated once: many small results between large temporary tensors would keep the heap from being reused
+    ratios = torch.empty(len(methods), len(fields(Scores)), num_sources, len(starts), dtype=torch.float64)
     for first in range(0, len(starts), NUM_WINDOWS):
-        batch = [read(start, start + window) for start in starts[first : first + NUM_WINDOWS]]
-        r, *others = torch.stack(batch, dim=1)
+        r, *others = torch.stack([read(start, start + window) for start in starts[first : first + NUM_WINDOWS]], dim=1)
         spectrum = methods[0].spectrum(r)
-        pieces.append([_ratios(r, spectrum, e, filters) for e, filters in zip(others, methods, strict=True)])
-    return [Scores(*torch.cat(of_method, dim=-1).cpu()) for of_method in zip(*pieces, strict=True)]
+        for method, (e, filters) in enumerate(zip(others, methods, strict=True)):
+            ratios[method, :, :, first : first + NUM_WINDOWS] = _ratios(r, spectrum, e, filters).cpu()
+    return [Scores(*of_method) for of_method in ratios]
 
 
 def _correlations(read: Callable[[int, int], Tensor], num_samples: int, filter_length: int) -> Tensor:

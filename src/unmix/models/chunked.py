@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unmix.models import contract
+from unmix.models import contract, settings
 from unmix.models.contract import Read
 
 
@@ -40,8 +40,7 @@ def separate(
     """
     if num_samples < 1:
         raise ValueError("input: got a track without a sample")
-    if not 0 <= overlap <= 0.5:
-        raise ValueError(f"separator.overlap: got {overlap:g}, allowed 0 up to 0.5")
+    settings.check(overlap=overlap)
     if chunk_samples < 2 or batch_size < 1:
         raise ValueError(f"separator: got chunks of {chunk_samples} samples, {batch_size} at once; both are too small")
     fade = int(overlap * chunk_samples)

@@ -101,9 +101,6 @@ class JoinedSeparator(nn.Module):
         chunk_batch: int = 1,
     ) -> None:
         super().__init__()
-        settings.check(
-            niter=niter, residual=residual, chunk_seconds=chunk_seconds, overlap=overlap, chunk_batch=chunk_batch
-        )
         self.models = nn.ModuleList(models)
         first: Any = models[0]
         self.sample_rate, self.num_channels = int(first.sample_rate), int(first.num_channels)

@@ -7,7 +7,7 @@ from unmix import checks, errors
 
 FILTERS = ("torch", "norbert")  # implementations of the Wiener filter
 WHOLE = "whole"
-SHORTEST_EXACT_SECONDS = 60.0  # three overlaps of segments
+SHORTEST_EXACT_SECONDS = 60.0
 LARGEST_OVERLAP = 0.5
 
 
@@ -45,12 +45,12 @@ def _exact_seconds(name: str, value: Any) -> None:
 
 
 def _chunk_seconds(name: str, value: Any) -> None:
-    if value is not None:
-        checks.number(name, value, above=0)
+    if value is not None and checks.number(name, value) <= 0:
+        raise ValueError(f"{name}: got {value!r}, a number above 0 or null is needed")
 
 
 def _overlap(name: str, value: Any) -> None:
-    if checks.number(name, value, least=0) > LARGEST_OVERLAP:
+    if not 0 <= checks.number(name, value) <= LARGEST_OVERLAP:
         raise ValueError(f"{name}: got {value!r}, allowed 0 up to {LARGEST_OVERLAP:g}")
 
 

@@ -101,7 +101,7 @@ class Progress:
         self.console.print(", ".join(f"{count} {names.get(state, state)}" for state, count in counts.items()))
 
     def _note(self, line: Line, view: View) -> None:
-        """Write the state of a job to the journal if it changed; the progress within an epoch does not count."""
+        """Write the state of a job to the journal, and print it without a live table, if it or the epoch changed."""
         text = f"{view.state} {view.progress.partition(', batch')[0].partition(', validating')[0]}".strip()
         if self.last.get(line.number) == text:
             return

@@ -61,31 +61,31 @@ def candidates(cfg: DictConfig) -> list[Candidate]:
     ckpt: Any = OmegaConf.to_container(cfg.ckpt) if OmegaConf.is_list(cfg.ckpt) else cfg.ckpt
     if isinstance(ckpt, list) and len(ckpt) == 1:
         (ckpt,) = ckpt
-    entries = [str(one) for one in (ckpt if isinstance(ckpt, list) else _matches(ckpt))]
+    entries = [str(entry) for entry in (ckpt if isinstance(ckpt, list) else _matches(ckpt))]
     is_pattern = isinstance(ckpt, str) and len(entries) > 1
-    found = {entry: _read(entry, can_be_nothing=is_pattern) for entry in entries}
-    if is_pattern and not any(found.values()):
+    checkpoints = {entry: _read(entry, can_be_nothing=is_pattern) for entry in entries}
+    if is_pattern and not any(checkpoints.values()):
         read_all(ckpt)  # raises, naming the files it looked for
     if len(entries) > 1 and not cfg.evaluation.residual:
-        lacking = {entry: [] if _is_oracle(entry) else _lacks(found[entry]) for entry in entries}
+        lacking = {entry: [] if _is_oracle(entry) else _lacks(checkpoints[entry]) for entry in entries}
         whole = [entry for entry in entries if not lacking[entry]]
         if len(whole) == len(entries) or (whole and is_pattern):
             for entry in entries:
                 if lacking[entry]:
                     log.warning("%s: left out, it lacks %s", entry, ", ".join(lacking[entry]))
-            return _unlike_names([candidate(cfg, entry, found[entry]) for entry in whole], whole)
-    return [candidate(cfg, ckpt, [item for entry in entries for item in found[entry]])]
+            return _unlike_names([candidate(cfg, entry, checkpoints[entry]) for entry in whole], whole)
+    return [candidate(cfg, ckpt, [item for entry in entries for item in checkpoints[entry]])]
 
 
 def candidate(
-    cfg: DictConfig, ckpt: Any, found: Sequence[Checkpoint], method: str | None = None, parent: Path | None = None
+    cfg: DictConfig, ckpt: Any, checkpoints: Sequence[Checkpoint], method: str | None = None, parent: Path | None = None
 ) -> Candidate:
     """Make one candidate.
 
     Args:
         cfg: has `separator`, `evaluation` and `paths.out`, for an oracle also `data`.
         ckpt: entry of `cfg.ckpt`, or several to join.
-        found: checkpoints that `ckpt` names.
+        checkpoints: all that `ckpt` names.
         method: name in tables; None is the file name of `ckpt`.
         parent: folder for its evaluations; None is `eval` in `ckpt` if that is a folder, else a folder of `paths.out`.
     Raises:
@@ -99,7 +99,7 @@ def candidate(
         parent = Path(ckpt) / "eval" if is_folder else parent
         method = Path(ckpt).resolve().name if isinstance(ckpt, str) and not _is_pattern(ckpt) else "checkpoints"
     residual = bool(cfg.evaluation.residual)
-    located = _complete(ckpt, found, residual)
+    located = _complete(ckpt, checkpoints, residual)
     trusted = plugins.check(cfg.get("plugins"))
     for item in distinct(located.values()):
         checkpoint.check_model(item, trusted)
@@ -166,33 +166,33 @@ def _read(entry: str, *, can_be_nothing: bool) -> list[Checkpoint]:
         raise
 
 
-def _lacks(found: Sequence[Checkpoint]) -> list[str]:
+def _lacks(checkpoints: Sequence[Checkpoint]) -> list[str]:
     """List the sources that no checkpoint estimates; the word `checkpoints` when there are none."""
-    targets = {target for item in found for target in item.targets}
-    return [name for name in _sources(found) if name not in targets] if found else ["checkpoints"]
+    targets = {target for item in checkpoints for target in item.targets}
+    return [name for name in _sources(checkpoints) if name not in targets] if checkpoints else ["checkpoints"]
 
 
-def _unlike_names(found: list[Candidate], entries: list[str]) -> list[Candidate]:
+def _unlike_names(candidates: list[Candidate], entries: list[str]) -> list[Candidate]:
     """Rename candidates to their entries of `ckpt` if their short names are not unique."""
-    if len({one.method for one in found}) == len(found):
-        return found
-    return [replace(one, method=entry) for one, entry in zip(found, entries, strict=True)]
+    if len({candidate.method for candidate in candidates}) == len(candidates):
+        return candidates
+    return [replace(candidate, method=entry) for candidate, entry in zip(candidates, entries, strict=True)]
 
 
 def _complete(ckpt: Any, checkpoints: Sequence[Checkpoint], residual: bool) -> dict[str, Checkpoint]:
     """Choose a checkpoint per target; raises ValueError when a source lacks one, or with `residual` when none does."""
-    found = best_of(checkpoints)
+    by_target = best_of(checkpoints)
     missing = _lacks(checkpoints)
     if residual and not missing:
         raise ValueError(f"evaluation.residual: got true, but {ckpt} holds all targets, which leave nothing")
     if missing and not residual:
-        held = ", ".join(_with_sdr(target, item) for target, item in found.items())
+        held = ", ".join(_with_sdr(target, item) for target, item in by_target.items())
         raise ValueError(
             f"ckpt: {ckpt} holds {held} and lacks {', '.join(missing)}; museval scores all together: "
             f"train the rest with the same options and -m target={','.join(missing)}, or score what is left "
             "as one source, which gives other numbers: evaluation.residual=true"
         )
-    return found
+    return by_target
 
 
 def _with_sdr(target: str, item: Checkpoint) -> str:
@@ -200,6 +200,6 @@ def _with_sdr(target: str, item: Checkpoint) -> str:
     return f"{target} (val/sdr {item.metrics['val/sdr']:.2f} dB)" if "val/sdr" in item.metrics else target
 
 
-def _sources(found: Iterable[Checkpoint]) -> list[str]:
+def _sources(checkpoints: Iterable[Checkpoint]) -> list[str]:
     """Names of the sources of the data that the first model was trained on."""
-    return list(next(iter(found)).config["data"].get("sources", SOURCES))
+    return list(next(iter(checkpoints)).config["data"].get("sources", SOURCES))

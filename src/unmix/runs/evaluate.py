@@ -68,7 +68,8 @@ def prepare(cfg: DictConfig) -> EvaluateJob:
 
     Raises:
         FileNotFoundError: when there are no checkpoints.
-        ValueError: when they lack a source, on unknown oracles or published scores, too few GPUs, or no data.
+        ValueError: on an invalid setting, a source without a checkpoint, unknown oracles or published scores, too few
+            GPUs, or no data.
     """
     settings.check(**OmegaConf.to_container(cfg.separator))  # type: ignore[arg-type]
     checks.flag("evaluation.residual", cfg.evaluation.residual)
@@ -90,8 +91,8 @@ def after_training(plan: Plan) -> None:
     cfg = plan.cfg.copy()
     # on one device: further ranks would be started by running this training command again
     cfg.evaluation.update(gpus=0 if cfg.evaluation.gpus == 0 else None, cpu_processes=1)
-    one = candidate(cfg, ckpt, read_all(ckpt), plan.experiment, plan.run.parent / "eval")
-    _evaluate(one, cfg, _prepared(one.data, cfg), subset="test", on_busy="skip")
+    experiment = candidate(cfg, ckpt, read_all(ckpt), plan.experiment, plan.run.parent / "eval")
+    _evaluate(experiment, cfg, _prepared(experiment.data, cfg), subset="test", on_busy="skip")
 
 
 def _datas(found: Sequence[Candidate], data: Any) -> list[Any]:

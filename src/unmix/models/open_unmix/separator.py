@@ -15,7 +15,7 @@ from unmix.models.open_unmix import streaming
 from unmix.models.open_unmix.network import OpenUnmix
 from unmix.models.open_unmix.streaming import EPS
 
-FILTERS: dict[str, Any] = {"torch": wiener, "norbert": norbert_wiener}
+FILTERS: dict[str, Any] = dict(zip(settings.FILTERS, (wiener, norbert_wiener), strict=True))
 
 
 class Separator(nn.Module):

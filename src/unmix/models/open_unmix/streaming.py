@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from unmix.dsp import wiener
 from unmix.dsp.overlap_add import Read, spectrograms, waveforms
+from unmix.models import settings
 from unmix.models.open_unmix import blockwise
 from unmix.models.open_unmix.network import OpenUnmix
 
@@ -27,7 +28,7 @@ EPS = torch.finfo(torch.float64).eps
 
 # Per block, which EM holds as complex doubles for every source and channel. A GPU is faster with few large blocks.
 FRAMES, FRAMES_ON_GPU = 64, 1024
-OVERLAP_SECONDS, FADE_SECONDS = 20.0, 1.0
+OVERLAP_SECONDS, FADE_SECONDS = settings.SHORTEST_EXACT_SECONDS / 3, 1.0
 SEGMENT_SECONDS = 300.0  # at most, when a track is cut
 
 
@@ -43,12 +44,11 @@ def separate(separator: "Separator", read: Read, num_samples: int, *, exact_seco
     Yields:
         Consecutive estimates, (sources, channels, samples), of `num_samples` in total.
     Raises:
-        ValueError: on an empty track, or when `exact_seconds` is less than three overlaps (60 s).
+        ValueError: on an empty track, or when `exact_seconds` is shorter than three overlaps, 60 s.
     """
     if num_samples < 1:
         raise ValueError("input: got a track without a sample")
-    if exact_seconds < 3 * OVERLAP_SECONDS:
-        raise ValueError(f"exact_seconds: got {exact_seconds:g}, allowed {3 * OVERLAP_SECONDS:g} or more")
+    settings.check(exact_seconds=exact_seconds)
     rate = separator.sample_rate
     longest, overlap = round(exact_seconds * rate), round(OVERLAP_SECONDS * rate)
     if num_samples <= longest:
