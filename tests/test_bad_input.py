@@ -105,10 +105,42 @@ def test_truncated_wav_is_named(train, tree):
         ("sweep=targtes", "did you mean 'targets'?"),
         ("debug=overfitt", "did you mean 'overfit'?"),
         ("on_busy=wiat", "did you mean 'wait'?"),
+        ("trainer.max_epochs=-3", "trainer.max_epochs: got -3, allowed 1 or more, or -1 for no limit"),
+        ("trainer.max_epochs=0", "trainer.max_epochs: got 0, allowed 1 or more, or -1 for no limit"),
+        ("trainer.max_steps=0", "trainer.max_steps: got 0, allowed 1 or more, or -1 for no limit"),
+        ("trainer.max_steps=3.5", "trainer.max_steps: got 3.5, a whole number is needed, or -1 for no limit"),
+        ("trainer.limit_val_batches=0", "trainer.limit_val_batches: got 0, allowed a number of batches from 1 on"),
+        ("optimizer.lr=fast", "optimizer.lr: got 'fast', a number is needed"),
+        ("optimizer.lr=-1", "optimizer.lr: got -1, allowed above 0"),
+        ("optimizer.betas=[0.9,2]", "betas"),
+        ("+optimizer.betas=[0.9,2]", "optimizer: Invalid beta parameter at index 1: 2 (lr=0.001, "),
+        ("data.segment_seconds=-1", "data.segment_seconds: got -1, allowed above 0"),
+        ("data.segment_seconds=0.05", "data.segment_seconds: got 2205 samples, fewer than a window of 4096"),
+        ("data.batch_size=0", "data.batch_size: got 0, allowed 1 or more"),
+        ("data.gain=3", "data.gain: got 3, two numbers are needed, as [0.25,1.25]"),
+        ("data.gain=[2,1]", "data.gain: got [2, 1], the first number must not exceed the second"),
+        ("data.num_workers=-2", "data.num_workers: got -2, allowed 0 or more"),
+        ("data.sources=[vocals,vocals]", "data.sources: got vocals, vocals, which names vocals twice"),
+        ("seed=abc", "seed: got 'abc', a whole number is needed"),
+        ("seed=-1", "seed: got -1, allowed 0 up to 4294967295"),
+        ("dry_run=maybe", "dry_run: got 'maybe', allowed true, false"),
+        ("model.hidden_size=-4", "model.hidden_size: got -4, allowed 1 or more"),
+        ("model.hidden_size=0", "model.hidden_size: got 0, allowed 1 or more"),
+        ("model.stft.hop_size=0", "model.stft.hop_size: got 0, allowed 1 or more"),
+        ("callbacks.museval.num_tracks=0", "callbacks.museval.num_tracks: got 0, allowed 1 or more"),
+        (
+            "callbacks.early_stopping.monitor=val/los",
+            "early_stopping.monitor: got 'val/los', allowed val/loss",
+        ),
+        ("callbacks.mine={a:1}", "callbacks.mine"),
+        ("+callbacks.mine={a:1}", "callbacks.mine: got {'a': 1}, keys with the _target_ of a callback are needed"),
+        ("separator.niter=-1", "separator.niter: got -1, allowed 0 or more"),
+        ("name=a/b", "name: got 'a/b', a name without / is needed"),
     ],
 )
-def test_wrong_values_and_typos_are_explained(train, override, expected):
-    assert expected in train(override)
+@pytest.mark.parametrize("dry_run", ["dry_run=false", "dry_run=true"])
+def test_wrong_values_and_typos_are_explained(train, override, expected, dry_run):
+    assert expected in train(dry_run, override)
 
 
 @pytest.mark.skipif(torch.cuda.device_count() >= 4, reason="has four GPUs")
@@ -120,6 +152,14 @@ def test_more_gpus_than_there_are_says_how_many_there_are(train):
 def test_a_typo_in_one_job_of_a_sweep_stops_it_before_the_first(refused, train_arguments, tmp_path):
     options = [*train_arguments, f"paths.out={tmp_path / 'out'}"]
     assert "did you mean 'drums'?" in refused("train", "-m", *options, "target=vocals,drum")
+
+
+def test_a_wrong_value_in_a_sweep_is_refused_with_the_number_of_its_job(refused, train_arguments, tmp_path):
+    options = [*train_arguments, f"paths.out={tmp_path / 'out'}", "target=drums"]
+    message = refused("train", "-m", *options, "model.hidden_size=8,-4", "data.batch_size=1,2")
+    assert "job 2 of 4 (data.batch_size=1 model.hidden_size=-4): model.hidden_size: got -4, allowed 1" in message
+    message = refused("train", "-m", *options, "hydra/launcher=basic", "seed=1,-2")
+    assert "job 2 of 2 (seed=-2): seed: got -2" in message
 
 
 def test_checkpoint_folder_that_lacks_a_target_names_it_and_the_command(refused, trained, tmp_path):
@@ -168,7 +208,7 @@ def test_devices_and_data_that_are_not_there_are_named(refused, trained):
         "evaluate", f"ckpt={trained}", "evaluation.gpus=77"
     )
     message = refused("evaluate", f"ckpt={trained}", "evaluation.cpu_processes=0")
-    assert "evaluation.cpu_processes: got 0, at least 1 is needed" in message
+    assert "evaluation.cpu_processes: got 0, allowed 1 or more" in message
     message = refused("evaluate", f"ckpt={trained}", "data.root=/somewhere")
     assert "data.root: data is empty here; choose what it is first, as data=..." in message
 
@@ -215,15 +255,19 @@ def test_a_sweep_over_an_unknown_key_is_refused_before_the_first_job(refused, tr
 def test_a_folder_that_cannot_be_written_is_named(cli, capfd, train_arguments, tmp_path):
     tmp_path.chmod(0o500)
     assert cli("train", *train_arguments, f"paths.out={tmp_path / 'out'}", "target=drums") == 2
-    assert "cannot be made (Permission denied); name a folder" in capfd.readouterr().err
+    message = capfd.readouterr().err
+    assert f"cannot be made, as {tmp_path} cannot be written; name a folder" in message
 
 
 def test_results_that_cannot_go_where_they_should_are_named(cli, capfd, train_arguments, tmp_path):
     (tmp_path / "file").touch()
-    assert cli("train", *train_arguments, f"paths.out={tmp_path / 'file'}", "target=drums") == 2
-    message = capfd.readouterr().err
-    assert f"paths.out: {tmp_path / 'file'}" in message
-    assert "cannot be made (Not a directory); name a folder" in message
+    for dry_run in ("false", "true"):
+        assert (
+            cli("train", *train_arguments, f"paths.out={tmp_path / 'file'}", "target=drums", f"dry_run={dry_run}") == 2
+        )
+        message = capfd.readouterr().err
+        assert f"paths.out: {tmp_path / 'file'}" in message
+        assert f"cannot be made, as {tmp_path / 'file'} is no folder; name a folder" in message
 
 
 def test_leaderboard_of_nothing_and_by_an_unknown_column_are_refused(refused, trained, tmp_path):

@@ -30,7 +30,7 @@ def planned(tmp_path):
 
 
 def done(**changes):
-    return Status("e", "done", epoch=10, length=LENGTH, best=1.5, weights="w").beat(**changes)
+    return Status("e", "done", epoch=10, step=20, length=LENGTH, best=1.5, weights="w").beat(**changes)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,8 @@ def done(**changes):
         (done(state="interrupted"), [], "continues"),
         (done(state="failed", reason="no good"), [], "failed"),
         (done(state="failed", reason="no good"), ["retry=true"], "continues"),
+        (done(state="failed", reason="no good", step=0), [], "new"),
+        (done(state="failed", reason="no good", step=0), ["retry=true"], "new"),
         (running_here("e"), [], "running"),
         (running_here("e").beat(pid_started=1.0), [], "continues"),
     ],
@@ -56,6 +58,11 @@ def test_state_of_a_run_is_what_the_same_command_would_find(planned, found, over
 
 def test_a_failed_run_says_why_and_what_to_do(planned):
     assert str(planned(done(state="failed", reason="no good"))).endswith("failed (no good); retry=true tries again")
+
+
+def test_an_attempt_that_failed_before_its_first_step_is_told_and_stops_nobody(planned):
+    text = str(planned(done(state="failed", reason="no network", step=0)))
+    assert text.endswith("new; the last attempt failed before its first step (no network)")
 
 
 @given(st.integers(1, 50), st.integers(1, 50), st.sampled_from(plans.LENGTHS))

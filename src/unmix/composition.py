@@ -1,9 +1,9 @@
 """Compose the configuration of every job, and check it against the signatures of the classes that it names."""
 
 import copy
-import inspect
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from unmix import errors, plugins, schema
+from unmix import annotations, config_checks, errors, plugins, schema
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -85,15 +85,34 @@ class Command:
         """Yield the configuration of every job, composed and checked.
 
         Raises:
-            ValueError: when a value is missing, or a top-level key is unknown.
+            ValueError: when a value is missing or not allowed, or a top-level key is unknown.
         """
-        for job in self.jobs:
-            cfg = compose(self.config_name, job, config_dir=self.config_dir) if self.only is None else self.only
-            if missing := OmegaConf.missing_keys(cfg):
-                raise ValueError(f"{', '.join(sorted(missing))}: needed; give a value on the command line")
-            _check_keys(self.config_name, cfg)
-            OmegaConf.resolve(cfg.copy())
+        for number, overrides in enumerate(self.jobs):
+            with self.naming(number):
+                cfg = self.only or compose(self.config_name, overrides, config_dir=self.config_dir)
+                if missing := OmegaConf.missing_keys(cfg):
+                    raise ValueError(f"{', '.join(sorted(missing))}: needed; give a value on the command line")
+                _check_keys(self.config_name, cfg)
+                check_values(self.config_name, cfg)
             yield cfg
+
+    @contextmanager
+    def naming(self, number: int) -> Iterator[None]:
+        """Add the job to the message of a ValueError in the block, when the command has several jobs."""
+        try:
+            yield
+        except ValueError as error:
+            if len(self.jobs) == 1:
+                raise
+            raise ValueError(
+                f"job {number + 1} of {len(self.jobs)} ({label(self.jobs[number], self.jobs)}): {error}"
+            ) from error
+
+
+def label(overrides: Sequence[str], all_overrides: Sequence[Sequence[str]]) -> str:
+    """Overrides that distinguish a job from the other jobs of its command, joined by spaces."""
+    shared = set.intersection(*map(set, all_overrides)) if len(all_overrides) > 1 else set()
+    return " ".join(override for override in overrides if override not in shared) or "the only job"
 
 
 def parse(config_name: str, overrides: list[str], *, multirun: bool = False, config_dir: str | None = None) -> Command:
@@ -131,12 +150,19 @@ def _check_keys(config_name: str, cfg: DictConfig) -> None:
             raise ValueError(errors.unknown(str(key), key, known))
 
 
+def check_values(config_name: str, cfg: DictConfig) -> None:
+    """Check the settings of a command; raises as `config_checks.check_all`. Does not import torch."""
+    # first as written, as interpolations such as ${targets:} cannot be resolved with a wrong value
+    for is_resolved in (False, True):
+        config_checks.check_all(config_name, OmegaConf.to_container(cfg, resolve=is_resolved))  # type: ignore[arg-type]
+
+
 def check_targets(cfg: DictConfig) -> None:
     """Check the keys of every node with a `_target_` against the signature of that class or function.
 
     Raises:
-        ValueError: listing every key that is no parameter, with a suggestion; or when the package of a class is
-            neither trusted nor among `plugins`.
+        ValueError: listing every key that is no parameter, with a suggestion, and every value of the wrong type; or
+            when the package of a class is neither trusted nor among `plugins`.
     """
     trusted = plugins.check(cfg.get("plugins"))
     wrong = [message for path, node in _nodes_with_target(cfg, "") for message in _misfits(path, node, trusted)]
@@ -156,13 +182,6 @@ def _nodes_with_target(node: Any, path: str) -> Iterator[tuple[str, DictConfig]]
 
 
 def _misfits(path: str, node: DictConfig, trusted: Sequence[str]) -> Iterator[str]:
-    parameters = inspect.signature(plugins.locate(node._target_, f"{path}._target_", trusted)).parameters
-    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
-    for key, value in node.items():
-        if str(key).startswith("_"):
-            continue
-        if key not in parameters:
-            yield errors.unknown(f"{path}.{key!s}", key, parameters)
-        elif parameters[str(key)].annotation in (int, float) and isinstance(value, str):
-            yield f"{path}.{key!s}: got {value!r}, a number is needed"
+    called = plugins.locate(node._target_, f"{path}._target_", trusted)
+    values: Any = OmegaConf.to_container(node, resolve=True)
+    yield from annotations.misfits(path, called, values)

@@ -28,7 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unmix import errors, extras, identity
-from unmix.composition import CONF, Command, check_targets, compose, parse
+from unmix.composition import CONF, Command, check_targets, check_values, compose, parse
 from unmix.experiments.hold import Busy
 from unmix.processes import signals
 from unmix.processes.pool import LAUNCHER
@@ -94,8 +94,11 @@ def _run(config_name: str) -> int:
     cfgs = list(command.compose_jobs())
     if not command.is_sweep:  # before the job is prepared, which logs already
         configure_log(command.hydra.job_logging, command.hydra.verbose)
-    unfinished = _unfinished(cfgs) if config_name == "train" else cfgs
-    jobs = [_prepare(config_name, cfg) for cfg in unfinished]
+    numbers = _unfinished(cfgs) if config_name == "train" else range(len(cfgs))
+    jobs = []
+    for number in numbers:
+        with command.naming(number):
+            jobs.append(_prepare(config_name, cfgs[number]))
     if jobs and cfgs[0].get("dry_run"):
         import_module("unmix.runs.preview").show(cfgs)
     elif jobs and command.is_sweep:
@@ -112,21 +115,21 @@ def _prepare(config_name: str, cfg: DictConfig) -> Any:
     return import_module(f"unmix.runs.{config_name}").prepare(cfg)
 
 
-def _unfinished(cfgs: list[DictConfig]) -> list[DictConfig]:
-    """Select the jobs that are not finished; when all are, print their states. Does not import torch."""
+def _unfinished(cfgs: list[DictConfig]) -> Sequence[int]:
+    """Return the indices of unfinished jobs; when all are finished, print their states. Does not import torch."""
     from unmix import plans
 
     for cfg in cfgs:
         identity.check_targets(cfg.target, cfg.data.sources)
     planned = plans.plan_all(cfgs)
     if cfgs[0].dry_run:
-        return cfgs
-    unfinished = [plan for plan in planned if not plan.is_finished]
+        return range(len(cfgs))
+    unfinished = [number for number, plan in enumerate(planned) if not plan.is_finished]
     if not unfinished:
         for plan in planned:
             print(plan)  # noqa: T201
         plans.print_evaluations(planned)
-    return [plan.cfg for plan in unfinished]
+    return unfinished
 
 
 def _sweep(command: Command, cfgs: list[DictConfig]) -> int:
@@ -150,6 +153,7 @@ def _through_hydra(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     """
 
     def run(cfg: DictConfig) -> Any:  # Hydra needs a function with a name
+        check_values(config_name, cfg)
         return task(cfg)
 
     hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(run)()

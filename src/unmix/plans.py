@@ -47,9 +47,16 @@ class Plan:
             return "new"
         if self.previous.is_alive():
             return "running"
-        if self.previous.state == "failed" and not self.cfg.retry:
+        if self.has_failed and self.previous.step == 0:
+            return "new"
+        if self.has_failed and not self.cfg.retry:
             return "failed"
         return "done" if is_done(self.previous, requested_length(self.cfg)) else "continues"
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last attempt ended with an error; before its first step, that does not count as a failed run."""
+        return self.previous is not None and self.previous.state == "failed"
 
     @property
     def is_finished(self) -> bool:
@@ -110,6 +117,8 @@ class Plan:
 
     def __str__(self) -> str:
         said: str = self.state
+        if self.previous is not None and self.has_failed and said == "new":
+            said += f"; the last attempt failed before its first step ({self.previous.reason})"
         if self.previous is not None and said == "continues":
             said += f" at epoch {self.previous.epoch + 1}, step {self.previous.step}"
         if self.previous is not None and said == "failed":

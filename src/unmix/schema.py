@@ -1,6 +1,6 @@
-"""Schemas: the top-level keys of each command's configuration and their types; Hydra refuses other keys."""
+"""Schemas: the top-level keys of each command's configuration; Hydra refuses others, `config_checks` checks values."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -13,24 +13,24 @@ from unmix.identity import register_resolvers
 class Paths:
     """Folders: `out` for results, `data` for prepared data and caches."""
 
-    out: str = "outputs"
-    data: str = MISSING
+    out: Any = "outputs"
+    data: Any = MISSING
 
 
 @dataclass
 class CheckpointSettings:
     """How often last.ckpt is written within an epoch; it is always written at the end of one."""
 
-    every_minutes: float = 15.0
+    every_minutes: Any = 15.0
 
 
 @dataclass
 class TrainSchema:
     """Top-level keys of conf/train.yaml."""
 
-    name: str = MISSING
+    name: Any = MISSING
     target: Any = MISSING
-    seed: int = MISSING
+    seed: Any = MISSING
     init_from: Any = None
     plugins: Any = None
     data: Any = MISSING
@@ -45,14 +45,14 @@ class TrainSchema:
     evaluation: Any = None
     paths: Paths = MISSING
     checkpoint: CheckpointSettings = MISSING
-    on_busy: str = "wait"
-    retry: bool = False
-    fresh: bool = False
-    dry_run: bool = False
+    on_busy: Any = "wait"
+    retry: Any = False
+    fresh: Any = False
+    dry_run: Any = False
     slots: Any = "auto"
-    fail_fast: bool = False
-    run_dir: str = MISSING
-    sweep_name: str = MISSING
+    fail_fast: Any = False
+    run_dir: Any = MISSING
+    sweep_name: Any = MISSING
 
 
 @dataclass
@@ -62,8 +62,8 @@ class EvaluateSchema:
     ckpt: Any = MISSING
     plugins: Any = None
     data: Any = None
-    seed: int = 0
-    subset: str = "test"
+    seed: Any = 0
+    subset: Any = "test"
     separator: Any = MISSING
     evaluation: Any = MISSING
     logger: Any = None
@@ -77,17 +77,17 @@ class SeparateSchema:
     ckpt: Any = MISSING
     plugins: Any = None
     input: Any = MISSING
-    out: str | None = None
+    out: Any = None
     targets: Any = None
-    aggregate: dict[str, Any] = field(default_factory=dict)
-    residual: bool = False
-    start: float = 0.0
-    duration: float | None = None
-    format: str = "wav"
+    aggregate: Any = None
+    residual: Any = False
+    start: Any = 0.0
+    duration: Any = None
+    format: Any = "wav"
     bits: Any = 16
     gpus: Any = None
     separator: Any = MISSING
-    overwrite: bool = False
+    overwrite: Any = False
     paths: Paths = MISSING
 
 
@@ -97,9 +97,9 @@ class ExportSchema:
 
     ckpt: Any = MISSING
     plugins: Any = None
-    format: str = "umx"
-    out: str | None = None
-    overwrite: bool = False
+    format: Any = "umx"
+    out: Any = None
+    overwrite: Any = False
 
 
 @dataclass
@@ -107,8 +107,8 @@ class CheckSchema:
     """Top-level keys of conf/check.yaml."""
 
     data: Any = MISSING
-    seed: int = 0
-    listen: bool = True
+    seed: Any = 0
+    listen: Any = True
     paths: Paths = MISSING
 
 
@@ -116,9 +116,9 @@ class CheckSchema:
 class LeaderboardSchema:
     """Top-level keys of conf/leaderboard.yaml."""
 
-    sort: str | None = None
-    name: str | None = None
-    group: str | None = None
+    sort: Any = None
+    name: Any = None
+    group: Any = None
     paths: Paths = MISSING
 
 
@@ -126,10 +126,10 @@ class LeaderboardSchema:
 class DashboardSchema:
     """Top-level keys of conf/dashboard.yaml."""
 
-    entity: str | None = None
-    project: str = MISSING
-    title: str = MISSING
-    save: bool = False
+    entity: Any = None
+    project: Any = MISSING
+    title: Any = MISSING
+    save: Any = False
 
 
 SCHEMAS = {

@@ -37,7 +37,7 @@ def test_epochs_between_two_scorings_have_no_score(cli, train_arguments, tmp_pat
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"every_n_epochs": -1}, "museval.every_n_epochs: got -1"), ({"num_tracks": 0}, "museval.num_tracks: got 0")],
+    [({"every_n_epochs": -1}, "every_n_epochs: got -1"), ({"num_tracks": 0}, "num_tracks: got 0")],
 )
 def test_too_small_numbers_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -113,7 +113,7 @@ def test_open_unmix_beside_another_model_streams_to_the_same_estimates(niter):
         ([Gains(bass=1.0)], {"targets": ["drums"]}, "targets: got 'drums', the models estimate bass"),
         ([Gains(bass=1.0)], {"niter": 1}, "separator.niter: got 1 with the single target 'bass'; the Wiener filter"),
         ([Gains(bass=1.0)], {"niter": -1}, "separator.niter: got -1, allowed 0 or more"),
-        ([Gains(bass=1.0)], {"chunk_seconds": 0}, "separator.chunk_seconds: got 0, a number above 0 or null is"),
+        ([Gains(bass=1.0)], {"chunk_seconds": 0}, "separator.chunk_seconds: got 0, allowed above 0"),
         ([Gains(bass=1.0)], {"softmask": True}, "separator.softmask: only for Open-Unmix networks; leave it at False"),
         ([Gains(bass=1.0)], {"wiener": "norbert"}, "separator.wiener: only for Open-Unmix networks; leave it at"),
         ([Gains(bass=1.0)], {"window": 300}, "separator.window: only for Open-Unmix networks; leave it at 'whole'"),

@@ -79,5 +79,5 @@ def test_a_clip_is_taken_where_the_target_is_loudest(monkeypatch):
 
 @pytest.mark.parametrize("name", ["every_n_epochs", "num_clips"])
 def test_negative_numbers_are_refused(name):
-    with pytest.raises(ValueError, match=rf"callbacks.listening.{name}: got -1, allowed 0 or more"):
+    with pytest.raises(ValueError, match=rf"^{name}: got -1, allowed 0 or more"):
         Listening(**{name: -1})

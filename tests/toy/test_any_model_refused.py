@@ -31,7 +31,7 @@ def train(toy, refused, tmp_path):
         (["model.sample_rate=16000"], "model.sample_rate: got 16000, data.sample_rate is 8000: the two must be the"),
         (["model.num_channels=1"], "has 2: the two must be the same"),
         (["target=vocals", "model.targets=[drums]"], "target: got vocals, but model=MyModel estimates drums; the two"),
-        (["target=[vocals,vocals]"], "target: got vocals, vocals, which names a source twice"),
+        (["target=[vocals,vocals]"], "target: got vocals, vocals, which names vocals twice"),
         (["target=al"], "target: got 'al', allowed vocals, drums, bass, other, all; did you mean 'all'?"),
         (
             ["objective=magnitude_mse"],

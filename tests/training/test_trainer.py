@@ -36,10 +36,16 @@ def test_cpu_processes_and_nodes_mean_ddp(monkeypatch):
     assert device_arguments(1, num_nodes=2, cpu_processes=1)["strategy"] == "ddp"
 
 
-@pytest.mark.parametrize(("available", "gpus"), [(0, 4), (2, 4), (2, [0, 2]), (2, -2)])
+@pytest.mark.parametrize(("available", "gpus"), [(0, 4), (2, 4), (2, [0, 2])])
 def test_more_gpus_than_available_are_refused(monkeypatch, available, gpus):
     pretend(monkeypatch, available)
     with pytest.raises(ValueError, match=r"trainer.gpus: got .* but this machine has (no|2) CUDA device"):
+        device_arguments(gpus, num_nodes=1, cpu_processes=1)
+
+
+@pytest.mark.parametrize("gpus", [-2, "0", True, 0.5, [], [-1]])
+def test_gpus_of_another_kind_are_refused(gpus):
+    with pytest.raises(ValueError, match=r"trainer.gpus: got .*, a number, a list of indices, -1 \(all\) or null"):
         device_arguments(gpus, num_nodes=1, cpu_processes=1)
 
 

@@ -10,13 +10,14 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from unmix import settings
 from unmix.data import layouts, sampling, statistics
 from unmix.data.cache import default_folder
 from unmix.data.datasets import BatchKeys, DrawBatch, DrawDataset, RepeatedKeys, StemDataset, TrackDataset
 from unmix.data.library import Library
 from unmix.data.mixing import StemBatch, render, to_float
 from unmix.data.scan import Scan
-from unmix.data.store import DeviceStore, check_storage, open_store, to_int16
+from unmix.data.store import DeviceStore, open_store, to_int16
 from unmix.data.tracks import MUSDB_VALIDATION_TRACKS, SOURCES, Splits
 from unmix.dsp.stft import Stft
 
@@ -39,16 +40,19 @@ class SeparationDataModule(LightningDataModule):
         batch_size: over all ranks together; a multiple of their number.
         random_mix, gain, swap_probability: see `sampling.Recipe`.
         num_workers: loader processes per rank; changes no sample.
-        storage: where training segments come from, see `store.STORAGES`; changes no sample.
+        storage: where training segments come from, see `settings.STORAGES`; changes no sample.
         cache: folder of files made from the data set; None is `cache.default_folder()`.
         allow_changed: whether a run may continue with other data than it was started with.
         repeat_epoch: whether every epoch has the samples of the first, to see whether a network can overfit them.
         seed: seed of the draws.
+
+    Raises:
+        ValueError: when `root` is None, or on a value of the wrong type or out of range, naming `data.<key>`.
     """
 
     def __init__(
         self,
-        root: str | Path,
+        root: str | Path | None,
         *,
         name: str,
         sources: Sequence[str] = SOURCES,
@@ -69,12 +73,12 @@ class SeparationDataModule(LightningDataModule):
         repeat_epoch: bool = False,
         seed: int = 42,
     ) -> None:
+        settings.check("data", {name: value for name, value in locals().items() if name != "self"})
         super().__init__()
-        check_storage(storage)
         held_out = MUSDB_VALIDATION_TRACKS if validation_tracks is None else tuple(validation_tracks)
         folder = default_folder() if cache is None else Path(cache).expanduser()
         tree = layouts.named(layout)
-        self.library = Library(Path(root), tree, tuple(sources), held_out, sample_rate, folder, prepare)
+        self.library = Library(_given(root), tree, tuple(sources), held_out, sample_rate, folder, prepare)
         segment, gains = round(segment_seconds * sample_rate), (gain[0], gain[1])
         self.recipe = sampling.Recipe(segment, random_mix, gains, swap_probability)
         self.name = name
@@ -215,3 +219,13 @@ class SeparationDataModule(LightningDataModule):
         if isinstance(batch, StemBatch):
             return render(batch, self.sources)
         return {stem: to_float(samples) for stem, samples in batch.items()}
+
+
+def _given(root: str | Path | None) -> Path:
+    """Path of a data set; raises ValueError when there is none."""
+    if root is None:
+        raise ValueError(
+            "data.root: not given; set data.root=/path/to/musdb18hq or the environment variable MUSDB_PATH, "
+            "or try experiment=demo, which makes its own data"
+        )
+    return Path(root).expanduser()

@@ -14,15 +14,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from unmix import errors
+from unmix import settings
 from unmix.data import pcm
 from unmix.data.cache import build_once, cache_key
 from unmix.data.tracks import AudioFile, Track
 
 log = logging.getLogger(__name__)
 
-STORAGES = ("auto", "disk", "gpu")
-_REMOVED = "ram"
 # Largest share of a GPU's free memory for training data, with `auto` and with `gpu`.
 _AUTO_SHARE, _GPU_SHARE = 0.5, 0.9
 
@@ -99,24 +97,13 @@ def open_store(tracks: Sequence[Track], sources: Sequence[str], storage: str, de
     return DeviceStore(files, device) if kind == "gpu" else DiskStore(files)
 
 
-def check_storage(storage: str) -> None:
-    """Check that `storage` is one of `STORAGES`; raises ValueError when it is not."""
-    if storage == _REMOVED:
-        raise ValueError(
-            f"data.storage: got {storage!r}, which was removed, as the system keeps files that were read in memory: "
-            "use data.storage=disk, which changes no sample"
-        )
-    if storage not in STORAGES:
-        raise ValueError(errors.unknown("data.storage", storage, STORAGES))
-
-
 def choose(storage: str, files: Files, device: torch.device) -> tuple[str, str]:
     """Choose where to keep training data: returns `disk` or `gpu`, and the reason for the log.
 
     Raises:
         ValueError: when `storage` is unknown, or `gpu` and the data do not fit.
     """
-    check_storage(storage)
+    settings.check("data", {"storage": storage})
     if storage == "disk":
         return "disk", "as configured"
     needed, reason = _num_bytes(files), "no GPU"

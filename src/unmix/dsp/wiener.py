@@ -77,7 +77,14 @@ def unit_of_energy(peak: Tensor) -> Tensor:
 
 
 def _em_of_bins(y: Tensor, x: Tensor, energy: Tensor, iterations: int, eps: float) -> Tensor:
-    """Run all EM passes on a block of bins. Only v and R are scaled by `energy`: the posterior mean is linear in x."""
+    """Run all EM passes on a block of bins, which do not depend on other bins.
+
+    Args:
+        y: estimates to start from, (B, S, C, F, N).
+        x: mixture, (B, C, F, N).
+        energy: see `unit_of_energy`; it scales only the sources' power and covariance, not the estimates.
+        iterations, eps: see `wiener`.
+    """
     y, x = to_matrices(y), to_matrices(x)
     for _ in range(iterations):
         v = power(y, energy)

@@ -13,13 +13,12 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from unmix import errors
 from unmix.data.tracks import Track
 from unmix.evaluation import scores
-from unmix.evaluation.engines import ENGINES
 from unmix.evaluation.scoring import MIXTURE, EvaluationFolder, Scoring, initialize_worker
 from unmix.evaluation.separation import MakeTest, SeparationTest
 from unmix.evaluation.summary import Summary
+from unmix.settings import check as check_settings
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +55,7 @@ class Museval(Callback):
         compare: str | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        if workers < 0:
-            raise ValueError(f"workers: got {workers}, allowed 0 or more")
-        if engine not in ENGINES:
-            raise ValueError(errors.unknown("engine", engine, ENGINES))
+        check_settings("evaluation", {"engine": engine, "workers": workers, "save_estimates": save_estimates})
         self.tracks = tracks
         self.output = output
         self.method = method

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from unmix import settings
 from unmix.evaluation.bss_eval import ReadStems, Scores, bss_eval_blocks
 from unmix.evaluation.metrics import BLOCK
 
@@ -52,4 +53,4 @@ def silent_stems(read: ReadStems, num_samples: int) -> list[int]:
 
 
 Engine = Callable[[ReadStems, Sequence[ReadStems], int, int], Sequence[Scores]]
-ENGINES: dict[str, Engine] = {"torch": _torch, "museval": _museval}
+ENGINES: dict[str, Engine] = dict(zip(settings.ENGINES, (_torch, _museval), strict=True))

@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from unmix import checks
 from unmix.evaluation import scores
 from unmix.evaluation.estimates import RESIDUAL, Estimates, Sources
 from unmix.evaluation.metrics import METRICS
@@ -32,10 +33,8 @@ class MusevalInTraining(Callback):
     """
 
     def __init__(self, every_n_epochs: int = 0, num_tracks: int = 4) -> None:
-        if every_n_epochs < 0:
-            raise ValueError(f"callbacks.museval.every_n_epochs: got {every_n_epochs}, allowed 0 (never) or more")
-        if num_tracks < 1:
-            raise ValueError(f"callbacks.museval.num_tracks: got {num_tracks}, at least 1 is needed")
+        checks.integer("every_n_epochs", every_n_epochs, least=0)
+        checks.counts(num_tracks=num_tracks)
         self.every_n_epochs = every_n_epochs
         self.num_tracks = num_tracks
 

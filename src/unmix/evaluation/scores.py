@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unmix import errors
+from unmix import settings
 from unmix.evaluation.bss_eval import ReadStems, Scores
 from unmix.evaluation.engines import ENGINES, silent_stems
 from unmix.evaluation.metrics import METRICS, TRACK_METRICS
@@ -65,8 +65,7 @@ def score_track(
         ValueError: on an unknown engine, fewer than two stems, or NaN or infinite samples.
         FileNotFoundError: when engine `museval` finds no FFmpeg, which importing museval needs.
     """
-    if engine not in ENGINES:
-        raise ValueError(errors.unknown("engine", engine, ENGINES))
+    settings.check("evaluation", {"engine": engine})
     if len(names) < 2:
         raise ValueError(f"{track}: got stems: {', '.join(names) or 'none'}; BSS Eval needs at least two")
     try:

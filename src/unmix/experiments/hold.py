@@ -5,6 +5,7 @@ process therefore releases its folder without any cleanup.
 """
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,14 +15,13 @@ from typing import Any
 
 from filelock import FileLock
 
-from unmix import errors
+from unmix import errors, settings
 from unmix.experiments import status
 from unmix.experiments.status import Status
 from unmix.processes import signals
 
 log = logging.getLogger(__name__)
 
-ON_BUSY = ("wait", "skip", "fail")
 HEARTBEAT_SECONDS = 30.0
 POLL_SECONDS = 1.0
 
@@ -105,8 +105,7 @@ def hold(
 
 def _acquire(path: Path, experiment: str, on_busy: str, wanted: Callable[[Status | None], bool]) -> Held | None:
     """Take the folder, after waiting for it if `on_busy` is `wait`; None if it is skipped or not wanted. See `hold`."""
-    if on_busy not in ON_BUSY:
-        raise ValueError(errors.unknown("on_busy", on_busy, ON_BUSY))
+    settings.check("", {"on_busy": on_busy})
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -143,6 +142,18 @@ def check_owner(path: Path, previous: Status | None, experiment: str) -> None:
             f"run_dir: {path} belongs to {previous.experiment}, this configuration is {experiment}: "
             "take another folder, or fresh=true moves that one aside"
         )
+
+
+def check_writable(path: Path) -> None:
+    """Check, without creating anything, that a folder exists or can be made, and can be written.
+
+    Raises:
+        OSError: naming the nearest folder that exists.
+    """
+    nearest = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        kind = "cannot be written" if nearest.is_dir() else "is no folder"
+        raise OSError(f"paths.out: {path} cannot be made, as {nearest} {kind}; name a folder that can be written")
 
 
 def _take(path: Path, experiment: str, previous: Status | None) -> Held:

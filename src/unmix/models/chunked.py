@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unmix.models import contract, settings
+from unmix import settings
+from unmix.models import contract
 from unmix.models.contract import Read
 
 
@@ -40,7 +41,7 @@ def separate(
     """
     if num_samples < 1:
         raise ValueError("input: got a track without a sample")
-    settings.check(overlap=overlap)
+    settings.check("separator", {"overlap": overlap})
     if chunk_samples < 2 or batch_size < 1:
         raise ValueError(f"separator: got chunks of {chunk_samples} samples, {batch_size} at once; both are too small")
     fade = int(overlap * chunk_samples)

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unmix import settings
 from unmix.dsp.overlap_add import spectrograms, waveforms
 from unmix.dsp.stft import Stft
 from unmix.dsp.wiener import wiener
-from unmix.models import chunked, contract, settings
+from unmix.models import chunked, contract
 from unmix.models.contract import Read, Separator
 
 RESIDUAL = "residual"
@@ -48,7 +49,7 @@ def join(
         ValueError: when the models differ in sample rate or channels, a setting is not valid, or does not apply.
     """
     given = {"chunk_seconds": chunk_seconds, "overlap": overlap, "chunk_batch": chunk_batch, **family_settings}
-    settings.check(niter=niter, residual=residual, **given)
+    settings.check("separator", {"niter": niter, "residual": residual, **given}, is_complete=True)
     for model in models:
         contract.check(model, "ckpt")
     contract.check_alike(models)

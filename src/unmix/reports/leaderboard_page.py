@@ -139,7 +139,11 @@ def _parallel(rows: Sequence[Row]) -> Iterator[Figure | None]:
 
 
 def _clips(rows: Sequence[Row], out: Path) -> dict[str, Any] | None:
-    """Read the MP3 clips of the evaluation with the highest SDR: its name, and file name -> content; or None."""
+    """Read the MP3 clips of the evaluation with the highest SDR.
+
+    Returns:
+        `run`, the name of the evaluation, and `sounds`, the content of each file by its name; None without clips.
+    """
     evaluations = [row for row in rows if row["kind"] == "evaluation" and not math.isnan(row["sdr"])]
     if not evaluations:
         return None

@@ -6,6 +6,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from unmix import checks
 from unmix.evaluation import passages
 from unmix.evaluation.estimates import Sources
 from unmix.evaluation.passages import Passage
@@ -28,9 +29,8 @@ class Listening(Callback):
     """
 
     def __init__(self, every_n_epochs: int = 10, num_clips: int = 4) -> None:
-        for name, value in (("every_n_epochs", every_n_epochs), ("num_clips", num_clips)):
-            if value < 0:
-                raise ValueError(f"callbacks.listening.{name}: got {value}, allowed 0 or more")
+        checks.integer("every_n_epochs", every_n_epochs, least=0)
+        checks.integer("num_clips", num_clips, least=0)
         self.every_n_epochs = every_n_epochs
         self.num_clips = num_clips
         self.clips: dict[tuple[str, str], tuple[Tensor, Tensor, int]] = {}  # track, target -> mixture, reference, rate

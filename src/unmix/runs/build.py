@@ -2,42 +2,34 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning_utilities.core.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
 
-from unmix import plugins as packages
+from unmix import errors
 from unmix.data.datamodule import SeparationDataModule
 from unmix.identity import targets_of
-from unmix.models import contract
 from unmix.training.loggers import Job
 from unmix.training.module import SeparationModule
-from unmix.training.objectives import check_losses
 from unmix.training.trainer import check_arguments
 from unmix.weights.checkpoint import Checkpoint
 from unmix.weights.find import find_checkpoints
 
 
-def make_datamodule(data: Mapping[str, Any], **overrides: Any) -> SeparationDataModule:
+def make_datamodule(data: Any, **overrides: Any) -> SeparationDataModule:
     """Build the data module from the node `data`; `overrides` replace its keys.
 
     Raises:
-        ValueError: when no root was given.
+        ValueError: as `SeparationDataModule`.
     """
-    if data["root"] is None:
-        raise ValueError(
-            "data.root: not given; set data.root=/path/to/musdb18hq or the environment variable MUSDB_PATH, "
-            "or try experiment=demo, which makes its own data"
-        )
-    root = Path(data["root"]).expanduser()
-    return instantiate(data, root=str(root), **overrides)
+    datamodule: SeparationDataModule = make(data, "data", **overrides)
+    return datamodule
 
 
 def make_module(cfg: DictConfig, datamodule: SeparationDataModule) -> SeparationModule:
@@ -100,60 +92,47 @@ def _device(cfg: DictConfig) -> torch.device:
 def build_module(cfg: DictConfig) -> SeparationModule:
     """Build model, objective and optimisation as configured."""
     return SeparationModule(
-        instantiate(cfg.model, _convert_="all"),  # plain lists, as a checkpoint gives them to the same class
-        instantiate(cfg.objective, _convert_="all"),
-        optimizer=instantiate(cfg.optimizer),
-        scheduler=instantiate(cfg.scheduler),
+        make(cfg.model, "model"),
+        make(cfg.objective, "objective"),
+        optimizer=make(cfg.optimizer, "optimizer"),
+        scheduler=make(cfg.scheduler, "scheduler"),
     )
 
 
-def check_model(cfg: DictConfig) -> SeparationModule:
-    """Check that the configured model keeps the contract, suits the data, and can be trained by the objective.
+def make(node: Any, key: str, **arguments: Any) -> Any:
+    """Build the object that a node describes, with plain lists, as a checkpoint gives them to the same class.
 
-    Plugins are also run on noise: a model must separate one second of it, and for a model or an objective the losses of
-    one segment are computed.
-
-    Returns:
-        The module, only for inspection: its weights may have no values.
+    Args:
+        node: node with a `_target_`, or a node of such nodes.
+        key: its name in the configuration.
+        arguments: further arguments of the constructor.
     Raises:
-        ValueError: naming the key to change.
+        ValueError: in one line that names the key, whatever the constructor raised.
     """
-    module = _build_for_inspection(cfg)
-    targets = targets_of(cfg.target, cfg.data.sources)
-    if set(module.targets) != set(targets):
-        raise ValueError(
-            f"target: got {', '.join(targets)}, but model={_class_of(cfg)} estimates {', '.join(module.targets)}; "
-            "the two must be the same: target=all, or change model.targets"
-        )
-    if module.model.sample_rate != cfg.data.sample_rate:
-        raise ValueError(
-            f"model.sample_rate: got {module.model.sample_rate}, data.sample_rate is {cfg.data.sample_rate}: "
-            "the two must be the same"
-        )
-    if packages.is_plugin(cfg.model._target_):
-        contract.check_output(module.model)
-    if _is_plugin(cfg):
-        segment = round(cfg.data.segment_seconds * cfg.data.sample_rate)
-        check_losses(module.objective, module.model, cfg.data.sources, segment, str(cfg.objective._target_))
-    return module
+    try:
+        return instantiate(node, _convert_="all", **arguments)
+    except InstantiationException as error:
+        _, _, path = str(error).rpartition("full_key: ")
+        for part in path.split(".")[1:]:
+            node = node[part]
+        raise ValueError(name_error(error.__cause__ or error, path or key, node)) from error
 
 
-def check_channels(module: SeparationModule, datamodule: SeparationDataModule) -> None:
-    """Check that all tracks have the number of channels that the model takes.
+def name_error(error: BaseException, path: str, node: DictConfig) -> str:
+    """Format a constructor's error so that it names a key, or all values of the node when the error names none.
 
-    Raises:
-        ValueError: naming the first track with another number.
+    Args:
+        error: error that the constructor raised.
+        path: path of the node in the configuration.
+        node: arguments of the constructor.
     """
-    for track in (*datamodule.splits.train, *datamodule.splits.valid):
-        if track.num_channels != module.model.num_channels:
-            raise ValueError(
-                f"model.num_channels: got {module.model.num_channels}, {track.folder} has {track.num_channels}: "
-                "the two must be the same"
-            )
-
-
-def _class_of(cfg: DictConfig) -> str:
-    return str(cfg.model._target_).rpartition(".")[2]
+    message, root = errors.one_line(error), path.partition(".")[0]
+    if message.startswith((f"{root}.", f"{root}:", "target:")):
+        return message
+    if message.partition(":")[0].isidentifier() and ": got" in message:
+        return f"{path}.{message}"
+    values = ", ".join(f"{name!s}={value}" for name, value in node.items() if not str(name).startswith("_"))
+    return f"{path}: {message} ({values})"
 
 
 def plain(cfg: DictConfig, datamodule: SeparationDataModule) -> dict[str, Any]:
@@ -194,28 +173,3 @@ def configure_loggers(loggers: Sequence[Any], config: dict[str, Any]) -> None:
             logger.log_configuration(config)
         else:
             logger.log_hyperparams(config)
-
-
-def num_parameters(module: nn.Module) -> int:
-    """Count the trainable parameters of a module."""
-    return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
-
-
-def count_parameters(cfg: DictConfig) -> int:
-    """Count the trainable parameters of the configured model, without allocating its weights."""
-    return num_parameters(_build_for_inspection(cfg))
-
-
-def _build_for_inspection(cfg: DictConfig) -> SeparationModule:
-    """Build a module for inspection, leaving the state of torch's random number generator unchanged.
-
-    Models of this project are built on the device `meta`, which takes no memory; those of plugins on the CPU, because
-    their constructors may read the values of tensors, which `meta` does not have.
-    """
-    with torch.random.fork_rng(devices=[]), torch.device("cpu" if _is_plugin(cfg) else "meta"):
-        return build_module(cfg)
-
-
-def _is_plugin(cfg: DictConfig) -> bool:
-    """Whether the model or the objective belongs to a user's package."""
-    return packages.is_plugin(cfg.model._target_) or packages.is_plugin(cfg.objective._target_)

@@ -14,14 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import TQDMProgressBar
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from unmix import checks
 from unmix.data.datamodule import SeparationDataModule
 from unmix.evaluation import callback, published
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.summary import Summary
 from unmix.experiments import folder
 from unmix.experiments.hold import Held, hold
-from unmix.models import settings
 from unmix.plans import Plan
 from unmix.reports import comparison, report
 from unmix.reports.tables import print_comparison, print_methods, print_table
@@ -71,8 +69,6 @@ def prepare(cfg: DictConfig) -> EvaluateJob:
         ValueError: on an invalid setting, a source without a checkpoint, unknown oracles or published scores, too few
             GPUs, or no data.
     """
-    settings.check(**OmegaConf.to_container(cfg.separator))  # type: ignore[arg-type]
-    checks.flag("evaluation.residual", cfg.evaluation.residual)
     if cfg.evaluation.compare:
         published.medians_of(cfg.evaluation.compare)
     try:

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from unmix.plans import plan_all, print_evaluations
-from unmix.runs.build import count_parameters, trainer_arguments
+from unmix.runs.build import trainer_arguments
+from unmix.runs.inspection import count_parameters
 from unmix.training.trainer import num_processes
 
 

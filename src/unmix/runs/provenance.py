@@ -15,7 +15,7 @@ from unmix.data.datamodule import SeparationDataModule
 from unmix.experiments import folder
 from unmix.experiments.status import Status
 from unmix.plans import Plan, plan
-from unmix.runs.build import num_parameters
+from unmix.runs.inspection import num_parameters
 from unmix.training.checkpoints import BEST
 from unmix.weights.checkpoint import Checkpoint
 

@@ -14,11 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from rich.progress import Progress, TimeRemainingColumn
 from torch import Tensor
 
-from unmix import checks, errors, plugins
+from unmix import errors, plugins
 from unmix.data import pcm
 from unmix.dsp.overlap_add import Read
 from unmix.dsp.resampling import num_resampled, ratio, resampled, resampled_blocks
-from unmix.models import settings
 from unmix.models.contract import Separator
 from unmix.runs.stems import StemWriter, subtype_of
 from unmix.weights import checkpoint
@@ -76,8 +75,6 @@ def prepare(cfg: DictConfig) -> SeparateJob:
         FileExistsError: when a stem to write exists already.
         ValueError: on a song that is not audio, unknown targets, or invalid settings.
     """
-    settings.check(**_plain(cfg.separator))
-    checks.flag("residual", cfg.residual)
     located = find_checkpoints(_plain(cfg.ckpt))
     targets = _targets(cfg, list(located))
     trusted = plugins.check(cfg.plugins)

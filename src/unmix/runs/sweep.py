@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from unmix.composition import CONF, Command, compose
+from unmix.composition import CONF, Command, compose, label
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled
 from unmix.processes import pool
 from unmix.reports.progress import INTERRUPTED, Line, Progress
-from unmix.runs.build import count_parameters, trainer_arguments
+from unmix.runs.build import trainer_arguments
+from unmix.runs.inspection import count_parameters
 from unmix.training.trainer import num_processes
 
 TRAIN = CONF.parent / "src" / "train.py"
@@ -86,7 +87,7 @@ def run(
     """
     devices = Devices(plans, slots)
     rows = [
-        Line(number, _label(given, job_arguments), one.run, one.cfg.trainer.max_epochs, count_parameters(one.cfg))
+        Line(number, label(given, job_arguments), one.run, one.cfg.trainer.max_epochs, count_parameters(one.cfg))
         for number, (one, given) in enumerate(zip(plans, job_arguments, strict=True), start=first_number + 1)
     ]
     jobs = [
@@ -101,15 +102,9 @@ def run(
     with Progress(rows, jobs, sweep_dir / "jobs.jsonl") as progress:
         pool.run(jobs, slots=devices.slots, fail_fast=fail_fast, tick=progress.update)
     plans = [plan(settled(one.cfg)) for one in plans]
-    progress.summarize([str(one.state) for one in plans])
+    progress.summarize(["failed" if one.has_failed else str(one.state) for one in plans])
     print_evaluations(plans)
     return [_outcome(one, job) for one, job in zip(plans, jobs, strict=True)]
-
-
-def _label(overrides: Sequence[str], all_overrides: Sequence[Sequence[str]]) -> str:
-    """Overrides that distinguish a job from the others, joined by spaces."""
-    shared = set.intersection(*map(set, all_overrides)) if len(all_overrides) > 1 else set()
-    return " ".join(override for override in overrides if override not in shared) or "the only job"
 
 
 def _is_needed(cfg: DictConfig) -> bool:
@@ -119,9 +114,10 @@ def _is_needed(cfg: DictConfig) -> bool:
 
 
 def _outcome(one: Plan, job: pool.Job) -> float | Exception | None:
-    if one.state == "failed" or (job.has_failed and job.exit_code not in INTERRUPTED):
-        reason = one.previous.reason if one.previous is not None and one.state == "failed" else _last_line(job.log)
-        return JobFailed(f"{one.run}: {reason}; see {job.log}, retry=true tries again")
+    if one.has_failed or (job.has_failed and job.exit_code not in INTERRUPTED):
+        reason = one.previous.reason if one.previous is not None and one.has_failed else _last_line(job.log)
+        again = "retry=true tries again" if one.state == "failed" else "the same command tries again"
+        return JobFailed(f"{one.run}: {reason}; see {job.log}, {again}")
     return None if one.previous is None else one.previous.best
 
 

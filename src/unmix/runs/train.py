@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ProgressBar
 
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
-from unmix.experiments.hold import Held, check_owner, hold, move_aside
+from unmix.experiments.hold import Held, check_owner, check_writable, hold, move_aside
 from unmix.experiments.status import Status
 from unmix.identity import check_targets, run_name
 from unmix.plans import Plan, plan, requested_length, settled
@@ -24,12 +23,11 @@ from unmix.processes.pool import LAUNCHER
 from unmix.runs import evaluate
 from unmix.runs.build import (
     build_module,
-    check_channels,
-    check_model,
     configure_loggers,
     find_initial,
     leave_process_group,
     load_weights,
+    make,
     make_datamodule,
     make_loggers,
     make_module,
@@ -38,6 +36,7 @@ from unmix.runs.build import (
     rank,
     trainer_arguments,
 )
+from unmix.runs.inspection import check_callbacks, check_channels, check_model
 from unmix.runs.provenance import derived, record, say_what_begins, say_what_came_out, write_provenance
 from unmix.training.callbacks import StatusUpdates
 from unmix.training.checkpoints import BEST, LAST, find_resumable
@@ -60,11 +59,13 @@ class TrainJob:
         plan: the run and its state.
         datamodule: its data; checked already, unless they must be downloaded or decoded first.
         initial: checkpoint to start from, for a new run with `init_from`; None otherwise.
+        callbacks: Lightning's callbacks by name in the configuration; None where one is left out.
     """
 
     plan: Plan
     datamodule: SeparationDataModule
     initial: Checkpoint | None
+    callbacks: dict[str, Any]
 
     def run(self) -> float | None:
         """Train, then evaluate the seed if its runs now estimate all sources. Returns the best val/loss.
@@ -127,7 +128,7 @@ class TrainJob:
         check_channels(module, datamodule)
         if self.initial is not None and start is None:
             load_weights(module, self.initial)
-        trainer = _make_trainer(planned, config, datamodule, module, update)
+        trainer = self._make_trainer(config, module, update)
         if trainer.is_global_zero:
             say_what_begins(planned, start, trainer, datamodule, module)
             write_provenance(planned.run, config, start)
@@ -135,9 +136,24 @@ class TrainJob:
             trainer.fit(module, datamodule=datamodule, ckpt_path=start.path if start else None, weights_only=True)
         leave_process_group()
 
+    def _make_trainer(self, config: dict[str, Any], module: SeparationModule, update: Callable[..., None]) -> Trainer:
+        planned, callbacks = self.plan, dict(self.callbacks)
+        callbacks["checkpoints"].record = record(planned, config, self.datamodule, module.targets)
+        callbacks["status"] = StatusUpdates(update, callbacks["checkpoints"])
+        loggers = make_loggers(planned.cfg.logger, _job(planned))
+        configure_loggers(loggers, {**config, "derived": derived(planned.cfg, self.datamodule, module)})
+        trainer: Trainer = make(
+            planned.cfg.trainer,
+            "trainer",
+            logger=loggers or False,
+            callbacks=[callback for callback in callbacks.values() if callback is not None],
+            enable_progress_bar=isinstance(callbacks.get("progress"), ProgressBar),
+        )
+        return trainer
+
 
 def prepare(cfg: DictConfig) -> TrainJob:
-    """Check targets, devices, model, objective, folder and data, and find the checkpoint of `init_from`.
+    """Check targets, devices, model, objective, callbacks, folder and data, and find the checkpoint of `init_from`.
 
     Raises:
         ValueError: on an unknown target, too few GPUs, an unsuitable model or objective, a folder of another
@@ -145,14 +161,12 @@ def prepare(cfg: DictConfig) -> TrainJob:
     """
     check_targets(cfg.target, cfg.data.sources)
     arguments = trainer_arguments(cfg)
-    if (cfg.callbacks or {}).get("checkpoints") is None:
-        raise ValueError(
-            "callbacks.checkpoints: got null, but a run is saved and resumed by it; "
-            "checkpoint.every_minutes sets how often it saves"
-        )
     module = check_model(cfg)
+    callbacks = make(cfg.callbacks or {}, "callbacks")
+    check_callbacks(callbacks)
     planned = plan(cfg)
     check_owner(planned.run, planned.previous, planned.experiment)
+    check_writable(planned.run)
     initial = None
     if cfg.init_from and (planned.previous is None or cfg.fresh):
         initial = find_initial(cfg)
@@ -164,7 +178,7 @@ def prepare(cfg: DictConfig) -> TrainJob:
         datamodule.check_ranks(num_processes(arguments))
         if not cfg.fresh and (start := find_resumable(planned.run / "checkpoints")):
             _check_same_data(start, datamodule)
-    return TrainJob(planned, datamodule, initial)
+    return TrainJob(planned, datamodule, initial, callbacks)
 
 
 def check_single_process(cfg: DictConfig, launcher: str) -> None:
@@ -190,28 +204,6 @@ def _wanted(cfg: DictConfig) -> Callable[[Status | None], bool]:
         return planned.state != "done"
 
     return is_wanted
-
-
-def _make_trainer(
-    planned: Plan,
-    config: dict[str, Any],
-    datamodule: SeparationDataModule,
-    module: SeparationModule,
-    update: Callable[..., None],
-) -> Trainer:
-    callbacks = instantiate(planned.cfg.callbacks)
-    callbacks["checkpoints"].record = record(planned, config, datamodule, module.targets)
-    callbacks["status"] = StatusUpdates(update, callbacks["checkpoints"])
-    loggers = make_loggers(planned.cfg.logger, _job(planned))
-    facts = derived(planned.cfg, datamodule, module)
-    configure_loggers(loggers, {**config, "derived": facts})
-    trainer: Trainer = instantiate(
-        planned.cfg.trainer,
-        logger=loggers or False,
-        callbacks=[callback for callback in callbacks.values() if callback is not None],
-        enable_progress_bar=isinstance(callbacks.get("progress"), ProgressBar),
-    )
-    return trainer
 
 
 def _job(planned: Plan) -> Job:

@@ -14,6 +14,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
 from torch.optim import Optimizer
 
+from unmix import checks
 from unmix.training.checkpoints import Checkpoints, finished_epochs, is_within_epoch
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ class ReseedEveryStep(Callback):
     """Callback that seeds torch from (seed, step, rank) at every step, so that a resumed run draws the same dropout."""
 
     def __init__(self, seed: int) -> None:
+        checks.integer("seed", seed, least=0)
         self.seed = seed
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:

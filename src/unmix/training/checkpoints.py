@@ -16,6 +16,7 @@ from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
 
+from unmix import checks
 from unmix.files import replacing
 from unmix.processes import signals
 from unmix.weights import checkpoint
@@ -48,12 +49,14 @@ class Checkpoints(Checkpoint):
         every_minutes: time between two checkpoints within an epoch.
 
     Raises:
+        ValueError: when `every_minutes` is not above 0.
         Interrupted: after a signal, once last.ckpt is written.
         ArithmeticError: when a loss or a weight is NaN or infinite; no checkpoint is written.
         OSError: when a checkpoint cannot be written.
     """
 
     def __init__(self, dirpath: str | Path, *, monitor: str = "val/loss", every_minutes: float = 15.0) -> None:
+        checks.number("every_minutes", every_minutes, above=0)
         self.dirpath = Path(dirpath)
         self.monitor = monitor
         self.every_seconds = every_minutes * 60

@@ -9,6 +9,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import BatchSizeFinder
 from torch.profiler import ProfilerActivity, profile, schedule
 
+from unmix import checks
+
 log = logging.getLogger(__name__)
 
 
@@ -19,9 +21,14 @@ class Profile(Callback):
         folder: folder for `trace.json` and `trace.txt` (a table of operations).
         skipped: number of steps before the recording, in which libraries choose algorithms and caches fill.
         recorded: number of steps to record.
+
+    Raises:
+        ValueError: on a number out of range.
     """
 
     def __init__(self, folder: str | Path, *, skipped: int = 5, recorded: int = 3) -> None:
+        checks.integer("skipped", skipped, least=0)
+        checks.counts(recorded=recorded)
         self.folder = Path(folder)
         self.recorded = recorded
         self.is_done = False

@@ -26,7 +26,8 @@ def cosine(optimizer: Optimizer, *, num_epochs: int, warmup_epochs: int = 0, fin
     """
     if num_epochs is None or not 0 <= warmup_epochs < num_epochs:
         raise ValueError(
-            f"scheduler.warmup_epochs: got {warmup_epochs} of trainer.max_epochs={num_epochs}, allowed 0 up to one less"
+            f"scheduler.warmup_epochs: got {warmup_epochs}, scheduler.num_epochs (trainer.max_epochs) is {num_epochs}: "
+            "allowed 0 up to one less"
         )
     if not 0 <= final <= 1:
         raise ValueError(f"scheduler.final: got {final:g}, allowed 0 up to 1")

@@ -8,10 +8,8 @@ import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.strategies import DDPStrategy
 
-from unmix import errors
+from unmix import errors, settings
 from unmix.training.checkpoints import SafeCheckpointIO
-
-MATMUL_PRECISIONS = ("highest", "high", "medium")  # torch's names
 
 
 def make_trainer(
@@ -61,8 +59,7 @@ def check_arguments(
     Raises:
         ValueError: as `make_trainer`.
     """
-    if matmul_precision not in MATMUL_PRECISIONS:
-        raise ValueError(errors.unknown("trainer.matmul_precision", matmul_precision, MATMUL_PRECISIONS))
+    settings.check("trainer", {"matmul_precision": matmul_precision, **trainer_arguments})
     arguments = device_arguments(gpus, num_nodes, cpu_processes)
     allowed = set(inspect.signature(Trainer).parameters) - set(arguments)
     for name in trainer_arguments:
@@ -80,14 +77,11 @@ def device_arguments(gpus: int | Sequence[int] | None, num_nodes: int, cpu_proce
         ValueError: when a setting is malformed, or there are fewer GPUs than requested.
     """
     available = torch.cuda.device_count()
-    if cpu_processes < 1:
-        raise ValueError(f"trainer.cpu_processes: got {cpu_processes}, at least 1 is needed")
+    settings.check("trainer", {"gpus": gpus, "num_nodes": num_nodes, "cpu_processes": cpu_processes})
     if gpus is None:
         gpus = min(1, available)
     if gpus == -1:
         gpus = available
-    if isinstance(gpus, str):
-        raise ValueError(f"trainer.gpus: got {gpus!r}, a number, a list of indices, -1 (all) or null is needed")
     if isinstance(gpus, int):
         if gpus < 0 or gpus > available:
             raise ValueError(_too_few(gpus, available))

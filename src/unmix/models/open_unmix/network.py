@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from unmix import checks
+
 
 class OpenUnmix(nn.Module):
     """The network of Open-Unmix; it can load the released weights.
@@ -22,7 +24,8 @@ class OpenUnmix(nn.Module):
         trainable_statistics: whether the input's mean and scale are trained, as in UMX.
 
     Raises:
-        ValueError: on an odd `hidden_size` with bidirectional=True, or a bandwidth outside the spectrum.
+        ValueError: on a value of the wrong type or out of range, as an odd `hidden_size` with bidirectional=True or a
+            bandwidth outside the spectrum.
 
     Source:
         F.-R. Stoeter, S. Uhlich, A. Liutkus, Y. Mitsufuji, "Open-Unmix", JOSS 2019; sigsep/open-unmix-pytorch v1.3.0,
@@ -43,6 +46,9 @@ class OpenUnmix(nn.Module):
         trainable_statistics: bool = True,
     ) -> None:
         super().__init__()
+        checks.counts(hidden_size=hidden_size, num_layers=num_layers, num_channels=num_channels)
+        checks.number("dropout", dropout, least=0, below=1)
+        checks.flags(bidirectional=bidirectional, trainable_statistics=trainable_statistics)
         if bidirectional and hidden_size % 2:
             raise ValueError(f"hidden_size: got {hidden_size}, an even number is needed when bidirectional=True")
         self.hidden_size = hidden_size
@@ -118,8 +124,9 @@ def bandwidth_to_bins(bandwidth_hz: float, *, num_bins: int, sample_rate: int) -
     """Count the bins up to a frequency: 1487 of 2049 for 16 kHz at a sample rate of 44.1 kHz.
 
     Raises:
-        ValueError: when the bandwidth is not between 0 and half the sample rate.
+        ValueError: when the bandwidth is not between 0 and half the sample rate, or another number is below 1.
     """
+    checks.counts(num_bins=num_bins, sample_rate=sample_rate)
     nyquist_hz = sample_rate / 2
     if not 0 < bandwidth_hz <= nyquist_hz:
         raise ValueError(f"bandwidth_hz: got {bandwidth_hz:g}, allowed above 0 up to {nyquist_hz:g}")

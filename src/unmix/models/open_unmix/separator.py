@@ -6,11 +6,11 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from unmix import settings
 from unmix.dsp.norbert_wiener import norbert_wiener
 from unmix.dsp.overlap_add import Read
 from unmix.dsp.stft import Stft
 from unmix.dsp.wiener import Initial, wiener
-from unmix.models import settings
 from unmix.models.open_unmix import streaming
 from unmix.models.open_unmix.network import OpenUnmix
 from unmix.models.open_unmix.streaming import EPS
@@ -53,7 +53,10 @@ class Separator(nn.Module):
         super().__init__()
         if not networks:
             raise ValueError("networks: got none, at least one target is needed")
-        settings.check(niter=niter, softmask=softmask, residual=residual, wiener=wiener, window=window)
+        settings.check(
+            "separator",
+            {"niter": niter, "softmask": softmask, "residual": residual, "wiener": wiener, "window": window},
+        )
         if len(networks) == 1 and niter > 0 and not residual:
             raise ValueError(
                 f"separator.niter: got {niter} with the single target {next(iter(networks))!r}; the Wiener filter "

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unmix import settings
 from unmix.dsp import wiener
 from unmix.dsp.overlap_add import Read, spectrograms, waveforms
-from unmix.models import settings
 from unmix.models.open_unmix import blockwise
 from unmix.models.open_unmix.network import OpenUnmix
 
@@ -48,7 +48,7 @@ def separate(separator: "Separator", read: Read, num_samples: int, *, exact_seco
     """
     if num_samples < 1:
         raise ValueError("input: got a track without a sample")
-    settings.check(exact_seconds=exact_seconds)
+    settings.check("separator", {"exact_seconds": exact_seconds})
     rate = separator.sample_rate
     longest, overlap = round(exact_seconds * rate), round(OVERLAP_SECONDS * rate)
     if num_samples <= longest:

@@ -1,0 +1,77 @@
+"""Checks of a whole configuration of a command, by the tables of `settings`; does not import torch."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from unmix.checks import Check, number, optional, text, word
+from unmix.settings import COUNT, FROM_ZERO, POSITIVE, SEED, TABLES, check, is_interpolation, one_of
+
+
+def _bits(name: str, value: Any) -> str:
+    return word(name, str(value), ("16", "24", "float"))
+
+
+# Keys of the top level that mean something else, or are optional, in one command.
+COMMANDS: dict[str, dict[str, Check]] = {
+    "separate": {"format": one_of("wav", "flac"), "bits": _bits},
+    "export": {"format": one_of("umx", "safetensors")},
+    "leaderboard": {"name": optional(text)},
+}
+NODES = ("data", "model", "objective", "optimizer", "scheduler", "callbacks", "logger")  # made of classes
+
+_adam: dict[str, Check] = {"lr": POSITIVE, "weight_decay": partial(number, least=0), "eps": POSITIVE}
+
+# Classes and functions that conf/ names and that do not check their arguments themselves, or only when they are called.
+CLASSES: dict[str, dict[str, Check]] = {
+    "torch.optim.Adam": _adam,
+    "torch.optim.AdamW": _adam,
+    "torch.optim.lr_scheduler.ReduceLROnPlateau": {
+        "mode": one_of("min", "max"),
+        "factor": partial(number, above=0, below=1),
+        "patience": FROM_ZERO,
+        "cooldown": FROM_ZERO,
+        "min_lr": partial(number, least=0),
+    },
+    "pytorch_lightning.callbacks.EarlyStopping": {"patience": FROM_ZERO, "mode": one_of("min", "max")},
+    "pytorch_lightning.callbacks.EMAWeightAveraging": {"decay": partial(number, least=0, below=1)},
+    "unmix.training.profiling.LargestBatch": {
+        "mode": one_of("power", "binsearch"),
+        "steps_per_trial": COUNT,
+        "init_val": COUNT,
+        "max_val": COUNT,
+        "max_trials": COUNT,
+    },
+    "unmix.demo.tree.write_tree": {"num_tracks": COUNT, "seconds": partial(number, least=1), "seed": SEED},
+}
+
+
+def check_all(command: str, config: Mapping[str, Any]) -> None:
+    """Check every node of a command's configuration that has a table, or names one of `CLASSES`; raises as `check`."""
+    own = COMMANDS.get(command, {})
+    check("", {key: value for key, value in config.items() if key not in own})
+    for key in own:
+        own[key](key, config[key])
+    for node in NODES:
+        if not isinstance(config.get(node), Mapping | None) and not is_interpolation(config[node]):
+            raise ValueError(f"{node}: got {config[node]!r}, keys are needed; {node}=... chooses a file of conf/{node}")
+    for node in filter(None, TABLES):
+        if isinstance(values := config.get(node), Mapping):
+            check(node, values)
+        elif values is not None and not is_interpolation(values):
+            raise ValueError(f"{node}: got {values!r}, keys are needed: {', '.join(TABLES[node])}")
+    for path, values in _nodes("", config):
+        for key, value_check in CLASSES.get(str(values.get("_target_")), {}).items():
+            if key in values and not is_interpolation(values[key]):
+                value_check(f"{path}.{key}", values[key])
+
+
+def _nodes(path: str, value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield every mapping within a value, with its path."""
+    if isinstance(value, Mapping):
+        yield path, value
+        for key, child in value.items():
+            yield from _nodes(f"{path}.{key}" if path else str(key), child)
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _nodes(f"{path}[{index}]", child)

@@ -1,0 +1,199 @@
+"""Which values every setting with a fixed meaning may have: one table per node of a configuration.
+
+This module does not import torch, so that a mistake is answered within a second or two. Models, objectives, optimisers,
+schedules, callbacks and loggers are classes that a user chooses: their own constructors check their values.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from unmix import errors
+from unmix.checks import (
+    Check,
+    device_indices,
+    either,
+    flag,
+    folder_name,
+    groups,
+    integer,
+    interval,
+    limit,
+    number,
+    optional,
+    share_or_count,
+    text,
+    texts,
+    time_limit,
+    word,
+)
+
+FILTERS = ("torch", "norbert")  # implementations of the Wiener filter
+WHOLE = "whole"
+SHORTEST_EXACT_SECONDS = 60
+ON_BUSY = ("wait", "skip", "fail")
+STORAGES = ("auto", "disk", "gpu")
+SUBSETS = ("train", "valid", "test")
+ENGINES = ("torch", "museval")
+MATMUL_PRECISIONS = ("highest", "high", "medium")  # torch's names
+# names of Lightning; `training.trainer` refuses those that the device cannot do
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "32", "16", "bf16", "64")
+LARGEST_SEED = 2**32 - 1  # NumPy's
+
+
+def one_of(*words: str) -> Check:
+    """Make a check that accepts some words."""
+    return partial(word, allowed=words)
+
+
+def _storage(name: str, value: Any) -> str:
+    if value == "ram":
+        raise ValueError(
+            f"{name}: got 'ram', which was removed, as the system keeps files that were read in memory: "
+            f"use {name}=disk, which changes no sample"
+        )
+    return word(name, value, STORAGES)
+
+
+def _precision(name: str, value: Any) -> str:
+    return word(name, str(value), PRECISIONS)
+
+
+def _window(name: str, value: Any) -> Any:
+    if value != WHOLE and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise ValueError(f"{name}: got {value!r}, allowed {WHOLE!r} or a number of frames")
+    return value
+
+
+def _slots(name: str, value: Any) -> Any:
+    if value != "auto" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise ValueError(f"{name}: got {value!r}, a number of jobs at a time from 1 on, or auto, is needed")
+    return value
+
+
+_text_or_texts = either(text, texts)
+COUNT, FROM_ZERO = partial(integer, least=1), partial(integer, least=0)
+SEED = partial(integer, least=0, most=LARGEST_SEED)
+POSITIVE = partial(number, above=0)
+
+TABLES: dict[str, dict[str, Check]] = {
+    "": {
+        "name": folder_name,
+        "seed": SEED,
+        "target": _text_or_texts,
+        "plugins": optional(either(text, partial(texts, may_be_empty=True))),
+        "init_from": optional(_text_or_texts),
+        "ckpt": _text_or_texts,
+        "on_busy": one_of(*ON_BUSY),
+        "slots": _slots,
+        "run_dir": text,
+        "sweep_name": text,
+        "subset": one_of(*SUBSETS),
+        "retry": flag,
+        "fresh": flag,
+        "dry_run": flag,
+        "fail_fast": flag,
+        "input": _text_or_texts,
+        "out": optional(text),
+        "targets": optional(_text_or_texts),
+        "aggregate": optional(groups),
+        "residual": flag,
+        "start": partial(number, least=0),
+        "duration": optional(POSITIVE),
+        "gpus": optional(device_indices),
+        "overwrite": flag,
+        "listen": flag,
+        "sort": optional(text),
+        "group": optional(text),
+        "entity": optional(text),
+        "project": text,
+        "title": text,
+        "save": flag,
+    },
+    "paths": {"out": text, "data": text},
+    "checkpoint": {"every_minutes": POSITIVE},
+    "trainer": {
+        "gpus": optional(device_indices),
+        "num_nodes": COUNT,
+        "cpu_processes": COUNT,
+        "max_epochs": limit,
+        "max_steps": limit,
+        "max_time": optional(time_limit),
+        "precision": _precision,
+        "matmul_precision": one_of(*MATMUL_PRECISIONS),
+        "gradient_clip_val": optional(POSITIVE),
+        "gradient_clip_algorithm": optional(one_of("norm", "value")),
+        "accumulate_grad_batches": COUNT,
+        "sync_batchnorm": flag,
+        "detect_anomaly": flag,
+        "limit_train_batches": optional(share_or_count),
+        "limit_val_batches": optional(share_or_count),
+        "log_every_n_steps": COUNT,
+        "check_val_every_n_epoch": COUNT,
+    },
+    "data": {
+        "root": optional(text),
+        "name": text,
+        "sources": texts,
+        "layout": text,
+        "validation_tracks": optional(partial(texts, may_be_empty=True)),
+        "sample_rate": COUNT,
+        "segment_seconds": POSITIVE,
+        "samples_per_track": COUNT,
+        "batch_size": COUNT,
+        "random_mix": flag,
+        "gain": partial(interval, least=0),
+        "swap_probability": partial(number, least=0, most=1),
+        "num_workers": FROM_ZERO,
+        "storage": _storage,
+        "cache": optional(text),
+        "allow_changed": flag,
+        "repeat_epoch": flag,
+        "seed": SEED,
+    },
+    "separator": {
+        "niter": optional(FROM_ZERO),
+        "softmask": flag,
+        "residual": flag,
+        "wiener": one_of(*FILTERS),
+        "window": _window,
+        "exact_seconds": partial(number, least=SHORTEST_EXACT_SECONDS),
+        "chunk_seconds": optional(POSITIVE),
+        "overlap": partial(number, least=0, most=0.5),
+        "chunk_batch": COUNT,
+    },
+    "evaluation": {
+        "engine": one_of(*ENGINES),
+        "workers": FROM_ZERO,
+        "compare": optional(_text_or_texts),
+        "residual": flag,
+        "save_estimates": flag,
+        "after_training": flag,
+        "gpus": optional(device_indices),
+        "cpu_processes": COUNT,
+    },
+}
+
+
+def check(node: str, values: Mapping[str, Any], *, is_complete: bool = False) -> None:
+    """Check the values of a node that its table knows.
+
+    Args:
+        node: name of the node, one of `TABLES`; empty for the top level.
+        values: values by key, without configuration objects.
+        is_complete: whether keys that the table lacks are refused.
+    Raises:
+        ValueError: on a value of the wrong type or out of range, naming `<node>.<key>`.
+    """
+    table = TABLES[node]
+    for key, value in values.items():
+        name = f"{node}.{key}" if node else str(key)
+        if key in table and not is_interpolation(value):
+            table[key](name, value)
+        elif is_complete:
+            raise ValueError(errors.unknown(name, key, table))
+
+
+def is_interpolation(value: Any) -> bool:
+    """Tell whether a value is an interpolation of OmegaConf that has not been resolved."""
+    return isinstance(value, str) and "${" in value

@@ -1,0 +1,212 @@
+"""Every key of every configuration, with values of every wrong kind: valid, or refused in a line that names the key."""
+
+import math
+
+import pytest
+from omegaconf import DictConfig, open_dict
+
+from unmix import identity, plugins
+from unmix.composition import CONF, check_targets, check_values, compose
+from unmix.runs.build import make, make_datamodule
+from unmix.runs.inspection import check_callbacks, check_model
+
+WRONG = {
+    "word": "no_such_word",
+    "negative": -1,
+    "zero": 0,
+    "nan": math.nan,
+    "empty": "",
+    "list": ["a", 3],
+    "fraction": 1.5,
+    "true": True,
+    "null": None,
+}
+# Configurations that together have every key: each file of each group is in one of them, see the last test.
+CONFIGURATIONS = {
+    "train": [
+        [],
+        ["experiment=demo"],
+        ["experiment=umx", "model=umx_small"],
+        ["experiment=umxl", "trainer=ddp_cpu"],
+        ["experiment=umxse", "callbacks=ema", "evaluation=published"],
+        ["experiment=umxhq", "scheduler=cosine", "optimizer=adamw"],
+        ["objective=complex_rmse", "logger=wandb", "debug=profile"],
+        ["objective=multi_resolution_stft", "logger=tensorboard", "debug=batch_size"],
+        ["objective=waveform_l1", "data=own", "data.validation_tracks=[a]", "debug=anomaly"],
+        ["data=musdb18", "debug=overfit"],
+        ["data=musdb18_preview", "debug=one_batch"],
+    ],
+    "evaluate": [["ckpt=x"], ["ckpt=x", "data=demo"]],
+    "separate": [["ckpt=x", "input=y"]],
+    "export": [["ckpt=x"]],
+    "check": [["data=demo"]],
+    "leaderboard": [[]],
+    "dashboard": [[]],
+}
+PATH_OR_NULL = {"word", "null"}
+NUMBER_FROM_ZERO = {"zero", "fraction"}
+DEVICES = {"negative", "zero", "null"}
+LIMIT = {"negative"}  # -1: no limit
+# Every other value must be refused. Keys are the end of the path.
+VALID = {
+    "name": {"word"},
+    "leaderboard name": {"word", "null"},
+    "seed": {"zero"},
+    "init_from": PATH_OR_NULL,
+    "plugins": {"null"},
+    "run_dir": {"word"},
+    "sweep_name": {"word"},
+    "ckpt": {"word"},
+    "input": {"word"},
+    "out": PATH_OR_NULL,
+    "paths.out": {"word"},
+    "paths.data": {"word"},
+    "targets": PATH_OR_NULL,
+    "model.targets": set(),
+    "aggregate": {"null"},
+    "residual": {"true"},
+    "start": NUMBER_FROM_ZERO,
+    "duration": {"fraction", "null"},
+    "overwrite": {"true"},
+    "listen": {"true"},
+    "save": {"true"},
+    "sort": PATH_OR_NULL,
+    "group": PATH_OR_NULL,
+    "entity": PATH_OR_NULL,
+    "project": {"word"},
+    "title": {"word"},
+    "retry": {"true"},
+    "fresh": {"true"},
+    "dry_run": {"true"},
+    "fail_fast": {"true"},
+    "checkpoint.every_minutes": {"fraction"},
+    "evaluate data": {"null"},
+    "data.root": PATH_OR_NULL,  # null is refused when the data are needed
+    "data.validation_tracks": {"null"},
+    "data.segment_seconds": {"fraction"},
+    "data.random_mix": {"true"},
+    "data.swap_probability": {"zero"},
+    "data.num_workers": {"zero"},
+    "data.cache": PATH_OR_NULL,
+    "data.allow_changed": {"true"},
+    "data.repeat_epoch": {"true"},
+    "data.prepare.seconds": {"fraction"},
+    "model.bidirectional": {"true"},
+    "model.bandwidth_hz": {"fraction"},
+    "model.dropout": {"zero"},
+    "model.trainable_statistics": {"true"},
+    "optimizer.lr": {"fraction"},
+    "optimizer.fused": {"true", "null"},
+    "optimizer.weight_decay": NUMBER_FROM_ZERO,
+    "scheduler.patience": {"zero"},
+    "scheduler.cooldown": {"zero"},
+    "scheduler.warmup_epochs": {"zero"},
+    "scheduler.final": {"zero"},
+    "gpus": DEVICES,
+    "trainer.max_epochs": LIMIT,
+    "trainer.max_steps": LIMIT,
+    "trainer.max_time": {"null"},
+    "trainer.gradient_clip_val": {"fraction", "null"},
+    "trainer.sync_batchnorm": {"true"},
+    "trainer.detect_anomaly": {"true"},
+    "trainer.limit_train_batches": {"null"},
+    "trainer.limit_val_batches": {"null"},
+    "trainer.profiler.dirpath": PATH_OR_NULL,
+    "trainer.profiler.filename": PATH_OR_NULL,
+    "early_stopping.patience": {"zero"},
+    "metrics.path": {"word"},
+    "checkpoints.dirpath": {"word"},
+    "callbacks.checkpoints.every_minutes": {"fraction"},
+    "every_n_epochs": {"zero"},
+    "num_clips": {"zero"},
+    "ema.decay": {"zero"},
+    "ema.use_buffers": {"true"},
+    "profile.folder": {"word"},
+    "profile.skipped": {"zero"},
+    "wandb.log_model": {"true"},
+    "logger": {"null"},
+    "separator.niter": {"zero", "null"},
+    "separator.softmask": {"true"},
+    "separator.chunk_seconds": {"fraction", "null"},
+    "separator.overlap": {"zero"},
+    "evaluation.workers": {"zero"},
+    "evaluation.compare": PATH_OR_NULL,  # unknown names are refused when they are looked up
+    "evaluation.save_estimates": {"true"},
+    "evaluation.after_training": {"true"},
+}
+# Checked when the file or class is looked for, which needs torch; a training refuses them while preparing.
+LATE = {"evaluate data.layout": {"word"}, "check data.layout": {"word"}}
+BUILT = ("model", "objective", "optimizer", "scheduler", "callbacks", "data")
+
+
+def leaves(node, path=""):
+    """The path of every value of a configuration."""
+    if isinstance(node, DictConfig) and not node._is_none() and len(node):
+        for key in node:
+            yield from leaves(node._get_node(key), f"{path}.{key}" if path else str(key))
+    elif not path.endswith(("_target_", "_partial_")):
+        yield path
+
+
+def valid(command, path):
+    """The kinds of values that a key may have: those of the longest end of its path that is listed."""
+    for key in (f"{command} {path}", *(path.split(".", start)[-1] for start in range(path.count(".") + 1))):
+        if key in VALID | LATE:
+            return VALID.get(key, set()) | LATE.get(key, set())
+    return set()
+
+
+def with_value(cfg, path, value):
+    copy = cfg.copy()
+    *parents, last = path.split(".")
+    node = copy
+    for key in parents:
+        node = node[key]
+    with open_dict(node):
+        node[last] = value
+    return copy
+
+
+def check(command, cfg, path):
+    """What a command checks before it does anything; objects are built if the key is one of their arguments."""
+    check_values(command, cfg)
+    check_targets(cfg)
+    plugins.check(cfg.get("plugins"))
+    if command == "train":
+        identity.check_targets(cfg.target, cfg.data.sources)
+        if path.startswith(BUILT):
+            check_model(cfg)
+            check_callbacks(make(cfg.callbacks, "callbacks"))
+            make_datamodule(cfg.data, **({"root": "somewhere"} if cfg.data.root is None else {}))
+
+
+@pytest.mark.parametrize("command", CONFIGURATIONS)
+def test_every_value_of_every_key_is_valid_or_refused_by_name(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    seen = set()
+    for overrides in CONFIGURATIONS[command]:
+        cfg = compose(command, overrides)
+        for path in sorted(set(leaves(cfg)) - seen):
+            seen.add(path)
+            for kind, value in WRONG.items():
+                changed = with_value(cfg, path, value)
+                if kind in valid(command, path):
+                    check(command, changed, path)
+                    continue
+                with pytest.raises(ValueError) as refusal:
+                    check(command, changed, path)
+                message = str(refusal.value)
+                assert path.rpartition(".")[2] in message, f"{path}={value!r}: {message}"
+                assert "\n" not in message, f"{path}={value!r}: {message}"
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_configurations_use_every_file_of_conf():
+    used = [override for options in CONFIGURATIONS["train"] for override in options]
+    defaults = {"data=musdb18hq", "model=umx", "objective=magnitude_mse", "optimizer=adam", "scheduler=plateau"}
+    defaults |= {"trainer=default", "callbacks=default", "logger=none", "separator=default", "evaluation=default"}
+    used += [*defaults, "data=demo"]
+    for path in CONF.glob("*/*.yaml"):
+        group = path.parent.name
+        if group not in ("hydra", "sweep"):
+            assert f"{group}={path.stem}" in used
