@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "schema": {"identity"},
     "composition": {"annotations", "config_checks", "schema", "plugins"},
     "plans": {"identity", "data", "reports", "experiments"},
-    "config": {"composition", "extras", "identity", "plans", "experiments", "processes", "runs"},
+    "hints": {"composition"},
+    "config": {"composition", "hints", "extras", "identity", "plans", "experiments", "processes", "runs"},
     "runs": {
         "composition",
         "identity",
@@ -70,7 +71,17 @@ LIGHTNING = {
     "reports/listening.py",
     "runs/",
 }
-HYDRA = {"extras.py", "schema.py", "composition.py", "config.py", "identity.py", "plans.py", "runs/", "hydra_plugins/"}
+HYDRA = {
+    "extras.py",
+    "schema.py",
+    "composition.py",
+    "config.py",
+    "hints.py",
+    "identity.py",
+    "plans.py",
+    "runs/",
+    "hydra_plugins/",
+}
 HEAVY_OUTSIDE = ("pandas", "matplotlib")
 
 
