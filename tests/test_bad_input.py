@@ -93,6 +93,16 @@ def test_truncated_wav_is_named(train, tree):
         ("data=musdb", "musdb18hq"),
         ("model.hidden_size=15", "an even number is needed"),
         ("trainer.gpus=nine", "trainer.gpus"),
+        (
+            "trainer.precision=16",
+            "trainer.precision: got 16, which a CPU cannot do; allowed 32-true, bf16-mixed, 64-true",
+        ),
+        ("trainer.precision=16-mixed", "trainer.precision: got 16-mixed, which a CPU cannot do"),
+        ("trainer.precision=bf16-mix", "did you mean 'bf16-mixed'?"),
+        (
+            "trainer.precision=16-true",
+            "trainer.precision: got '16-true', allowed 32-true, bf16-mixed, 16-mixed, 64-true, 32",
+        ),
         ("+trainer.max_epoch=3", "did you mean 'max_epochs'?"),
         ("data.segment_seconds=30", "data.segment_seconds: got 30 s"),
         ("data.batch_size=abc", "batch_size"),

@@ -65,6 +65,13 @@ def test_an_attempt_that_failed_before_its_first_step_is_told_and_stops_nobody(p
     assert text.endswith("new; the last attempt failed before its first step (no network)")
 
 
+@pytest.mark.parametrize(
+    ("changes", "duration"), [({}, "10 epochs"), ({"epoch": 0, "step": 120, "batch": 120}, "120 steps")]
+)
+def test_a_done_run_says_how_long_it_was_trained(planned, changes, duration):
+    assert str(planned(done(**changes))).endswith(f": done after {duration}, best val/loss 1.5000")
+
+
 @given(st.integers(1, 50), st.integers(1, 50), st.sampled_from(plans.LENGTHS))
 def test_a_run_is_done_at_its_length_and_below(reached, asked, name):
     values = (reached, asked) if name != "max_time" else (f"00:00:00:{reached}", f"00:00:00:{asked}")
@@ -130,3 +137,44 @@ def test_a_configuration_that_changed_while_a_job_waited_is_refused(planned, mon
     monkeypatch.setenv(plans.EXPECTED_EXPERIMENT, "umx-00000000")
     with pytest.raises(ValueError, match="this job was planned as umx-00000000 and is umx-"):
         planned()
+
+
+@pytest.mark.parametrize(("folders", "has_test"), [(["train/A"], False), (["train/A", "test/B"], True), ([], True)])
+def test_without_test_tracks_a_trained_seed_is_finished_and_a_warning_says_so(
+    planned, tmp_path, caplog, folders, has_test
+):
+    root = tmp_path / "tree"
+    for folder in folders:
+        (root / folder).mkdir(parents=True)
+        (root / folder / "mixture.wav").touch()
+    plan = planned(done(), f"data.root={root}")
+    for source in plan.sources:
+        finish(plan, f"{source}-s42", weights=source, targets=(source,))
+    assert plan.wants_evaluation == has_test
+    assert plan.is_finished == (not has_test)
+    plans.warn_of_no_test([plan, planned(None, f"data.root={root}", "target=drums")])
+    assert caplog.text.count(f"data.root: {root} has no track in test, so nothing is evaluated") == (not has_test)
+    caplog.clear()
+    plans.warn_of_no_test([planned(done(), f"data.root={root}", "evaluation.after_training=false")])
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(("logger", "folder"), [("wandb", "wandb"), ("tensorboard", "tensorboard")])
+def test_a_finished_run_and_its_evaluation_are_logged_to_a_logger_that_is_added(planned, logger, folder):
+    plan = planned(done(targets=("vocals", "drums", "bass", "other")), f"logger={logger}", "target=all")
+    where = plan.run.parent / "eval" / "hq-test-abc"
+    where.mkdir(parents=True)
+    summary = {"weights": plan.weights, "subset": "test", "separator": dict(plan.cfg.separator)}
+    (where / "summary.json").write_text(json.dumps(summary))
+    for path in (plan.run, where):
+        assert plan.unlogged(path) == [logger]
+        assert not plan.is_finished
+        (path / folder).mkdir()
+    assert plan.is_finished
+    assert planned(None, f"logger={logger}", f"logger.{logger}=null", "target=all").unlogged(where.parent) == []
+
+
+def test_a_logger_of_which_nothing_is_known_keeps_no_run_unfinished(planned):
+    plan = planned(done(), "+logger.csv._target_=pytorch_lightning.loggers.CSVLogger", "+logger.csv.save_dir=x")
+    assert plan.unlogged(plan.run) == []
+    assert plan.is_finished

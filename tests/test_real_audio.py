@@ -1,6 +1,7 @@
 """The whole way on real music: the excerpt of MUSDB18 that ships inside the stempeg package."""
 
 import csv
+import shutil
 
 import museval
 import norbert
@@ -12,6 +13,8 @@ import stempeg
 import torch
 import torchaudio
 
+from unmix.data import audit
+from unmix.data.datamodule import SeparationDataModule
 from unmix.data.tracks import SOURCES
 from unmix.dsp.stft import Stft
 from unmix.dsp.wiener import wiener
@@ -30,6 +33,18 @@ def real_tree(tmp_path_factory):
         for stem, samples in zip(STEMS, audio, strict=True):
             soundfile.write(root / folder / f"{stem}.wav", samples, int(rate), subtype="PCM_16")
     return root
+
+
+def test_streams_encoded_one_by_one_are_a_note_and_a_defect_of_their_mixture_is_an_error(real_tree, tmp_path):
+    root = shutil.copytree(real_tree, tmp_path / "tree")
+    defective = root / "test" / "Some - Test Track"
+    stems = {stem: soundfile.read(defective / f"{stem}.wav")[0] for stem in STEMS}
+    samples = np.roll(stems["mixture"] - 2 * stems["vocals"], 3, axis=0)
+    soundfile.write(defective / "mixture.wav", samples, 44100, subtype="PCM_16")
+    splits = SeparationDataModule(root, name="t", cache=tmp_path).splits
+    good, wrong = audit.listen([*splits.train, *splits.test], tmp_path)
+    assert (good.residual_db, good.error()) == (pytest.approx(-15.4, abs=0.1), "")
+    assert wrong.error() == "mixture is 3 samples later than the sum of its sources, vocals is inverted in the mixture"
 
 
 @pytest.mark.slow

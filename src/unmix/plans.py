@@ -4,6 +4,7 @@ This module does not import torch, so that "done" is printed within a second ins
 """
 
 import json
+import logging
 import math
 import os
 from collections.abc import Sequence
@@ -13,15 +14,20 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
+from unmix.data import layouts
 from unmix.experiments import status
 from unmix.experiments.status import Status
 from unmix.identity import experiment_id, targets_of
 from unmix.reports.tables import print_table
 
+log = logging.getLogger(__name__)
+
 State = Literal["new", "continues", "done", "failed", "running"]
 LENGTHS = ("max_epochs", "max_steps", "max_time")
 # Environment variable of a job: the id of the experiment that it was planned as, to notice an edited configuration.
 EXPECTED_EXPERIMENT = "UNMIX_EXPERIMENT"
+# Class of a logger -> the folder that it makes in the folder of each run and evaluation that it logs.
+LOGGED_IN = {"unmix.training.loggers.WandbRun": "wandb", "unmix.training.loggers.TensorBoardRun": "tensorboard"}
 
 
 @dataclass(frozen=True)
@@ -60,13 +66,29 @@ class Plan:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run is done, and its seed is evaluated if `wants_evaluation`."""
-        return self.state == "done" and not (self.wants_evaluation and self.evaluation is None)
+        """Whether the run is done and its seed is evaluated if `wants_evaluation`, both in all of `LOGGED_IN`."""
+        if self.state != "done" or self.unlogged(self.run):
+            return False
+        return not self.wants_evaluation or (self.evaluation is not None and not self.unlogged(self.evaluation))
 
     @property
     def wants_evaluation(self) -> bool:
-        """Whether the finished runs of this seed estimate every source, and the configuration asks to evaluate them."""
-        return bool(self.cfg.evaluation.after_training) and len(self.weights) == len(self.sources)
+        """Whether this seed is to be evaluated: it is asked for, all sources are trained, and there are test tracks."""
+        is_asked = bool(self.cfg.evaluation.after_training)
+        return is_asked and len(self.weights) == len(self.sources) and self.has_test_tracks
+
+    @property
+    def has_test_tracks(self) -> bool:
+        """Whether the data have tracks to evaluate on; True also when the data do not exist yet."""
+        root = Path(self.cfg.data.root or "").expanduser()
+        entries = layouts.named(self.cfg.data.layout).find(root) if self.cfg.data.root else []
+        return not entries or any(entry.subset == "test" for entry in entries)
+
+    def unlogged(self, folder: Path) -> list[str]:
+        """Names of the configured loggers, among those of `LOGGED_IN`, that have not logged a run or an evaluation."""
+        nodes = {name: node for name, node in (self.cfg.logger or {}).items() if node is not None}
+        folders = {name: LOGGED_IN.get(node.get("_target_")) for name, node in nodes.items()}
+        return [str(name) for name, made in folders.items() if made is not None and not (folder / made).exists()]
 
     @property
     def weights(self) -> dict[str, str]:
@@ -125,7 +147,7 @@ class Plan:
             said += f" ({self.previous.reason}); retry=true tries again"
         if self.previous is not None and said == "done":
             best = "" if self.previous.best is None else f", best val/loss {self.previous.best:.4f}"
-            said += f" after {self.previous.epoch} epochs{best}"
+            said += f" after {self.previous.duration}{best}"
         return f"{self.run}: {said}"
 
 
@@ -198,3 +220,14 @@ def print_evaluations(plans: Sequence[Plan]) -> None:
         print(f"report: {where / 'report.html'}")  # noqa: T201
         if (where / "estimates").is_dir():
             print(f"stems:  {where / 'estimates'}")  # noqa: T201
+
+
+def warn_of_no_test(plans: Sequence[Plan]) -> None:
+    """Warn, once per data set, that there are no test tracks for the evaluation after training."""
+    wanting = [each for each in plans if each.cfg.evaluation.after_training]
+    for root in dict.fromkeys(str(each.cfg.data.root) for each in wanting if not each.has_test_tracks):
+        log.warning(
+            "data.root: %s has no track in test, so nothing is evaluated after training; "
+            "evaluate.py subset=valid scores the validation tracks",
+            root,
+        )

@@ -8,11 +8,13 @@ from unmix.experiments import status
 from unmix.experiments.status import Status
 
 
-def make_run(out, experiment, run, *, state="done", best=0.5, size=256, bidirectional=True, epochs=3):
+def make_run(out, experiment, run, *, state="done", best=0.5, size=256, bidirectional=True, epochs=3, batch=0):
     path = out / "runs" / experiment / run
     path.mkdir(parents=True)
     target = run.partition("-")[0]
-    status.write(path, Status(experiment, state, epoch=epochs, best=best, pid=2**22 + 1))
+    status.write(
+        path, Status(experiment, state, epoch=epochs, step=epochs * 10 + batch, batch=batch, best=best, pid=2**22 + 1)
+    )
     lines = [f"{i},{i * 10},{best + 0.1 * (epochs - 1 - i)},{i - 1.5}" for i in range(epochs)]
     (path / "metrics.csv").write_text("\n".join(["epoch,step,val/loss,val/sdr", *lines]) + "\n")
     config = {

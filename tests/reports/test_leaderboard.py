@@ -46,6 +46,12 @@ def test_what_runs_differ_in_is_a_column(out, make_run):
     assert not {*alike_or_uninteresting, "model._target_"} & set(rows[0])
 
 
+def test_a_run_that_ended_within_an_epoch_shows_its_steps(out, make_run):
+    make_run(out, "umx-2", "vocals-s1", batch=4)
+    rows = [row for row in collect(out) if row["kind"] == "run"]
+    assert [(row["epochs"], row["steps"]) for row in rows] == [(3, None), (3, None), (3, 34)]
+
+
 def test_damaged_folders_are_listed_and_hide_no_other(out, make_run):
     for name, file, content in (
         ("bass-s1", "status.json", "{"),

@@ -57,7 +57,13 @@ def test_a_trained_job_shows_what_its_evaluation_does(line, job):
     status.write(
         line.run.parent / "eval" / "a", Status("umx-1", "running", activity="evaluating, 1/2 tracks", pid=os.getpid())
     )
-    assert look(line, job).progress == "epoch 10/10, evaluating, 1/2 tracks"
+    assert look(line, job).progress == "10 epochs, evaluating, 1/2 tracks"
+
+
+def test_a_job_that_ended_within_an_epoch_shows_its_steps(line, job):
+    give_process(job, 0)
+    status.write(line.run, Status("umx-1", "done", epoch=1, step=14, batch=4))
+    assert look(line, job).progress == "14 steps"
 
 
 def test_every_change_is_a_line_and_another_batch_is_none(line, job, tmp_path, capsys):

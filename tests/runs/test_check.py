@@ -69,6 +69,33 @@ def test_what_is_heard_is_told(report, tree):
     assert "PR - Oh No: the left channel of the mixture is not the sum of the sources (MUSDB18's errata)" in text
 
 
+def shift(samples):
+    return np.roll(samples, 441, axis=0)
+
+
+def test_mixtures_that_train_a_wrong_model_are_errors(failing, tree, capfd):
+    rewrite(tree / "train" / "Some Band - Track" / "mixture.wav", shift)
+    rewrite(tree / "test" / "Some Test - Track" / "mixture.wav", lambda samples: samples // 4)
+    assert failing(tree) == 1
+    text = capfd.readouterr().out
+    remedy = "write its mixture as the sum of its sources, or remove the track"
+    assert f"error  Some Band - Track: mixture is 441 samples later than the sum of its sources; {remedy}" in text
+    assert f"error  Some Test - Track: mixture is 12.0 dB quieter than the sum of its sources; {remedy}" in text
+    assert "2 errors: training or its scores would be wrong" in text
+    assert "above -20 dB" not in text, "errors are not repeated as notes"
+    assert failing(tree) == 1, "from the cache too"
+
+
+def test_a_mixture_that_was_mastered_is_a_note(report, tree):
+    rewrite(
+        tree / "train" / "Some Band - Track" / "mixture.wav",
+        lambda samples: np.rint(np.tanh(samples / 9000) * 11000).astype(np.int16),
+    )
+    code, text = report(tree)
+    assert code == 0
+    assert "mixture is not the sum of its sources (above -20 dB) in 1 track: Some Band - Track (-1" in text
+
+
 def test_a_second_look_listens_to_nothing(report, tree, monkeypatch):
     first = report(tree)
     monkeypatch.setattr("unmix.data.audit._listen", None)

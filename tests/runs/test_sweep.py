@@ -80,4 +80,4 @@ def test_a_sweep_runs_in_an_oddly_named_folder_and_a_failed_job_stops_no_other(
     assert {json.loads(line)["state"] for line in journal.read_text().splitlines()} >= {"running", "done"}
     capfd.readouterr()
     assert cli(*command) == 0
-    assert capfd.readouterr().out.count("done after 1 epochs") == 2
+    assert capfd.readouterr().out.count("done after 1 epoch,") == 2

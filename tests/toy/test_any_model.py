@@ -64,6 +64,13 @@ def test_an_objective_of_this_project_trains_a_user_s_model(toy, cli, tmp_path):
     assert status.read(run).state == "done"
 
 
+def test_a_user_s_model_trains_in_double_precision(toy, cli, tmp_path):
+    assert cli("train", *toy, "trainer.precision=64-true", "trainer.max_epochs=1", f"paths.out={tmp_path}") == 0
+    (path,) = tmp_path.glob("runs/*/all-s42/checkpoints/best.ckpt")
+    weights = torch.load(path, weights_only=True)["state_dict"]
+    assert {weight.dtype for weight in weights.values() if weight.is_floating_point()} == {torch.float64}
+
+
 @pytest.mark.slow
 def test_killed_within_an_epoch_the_same_command_ends_bit_for_bit_as_an_unbroken_one(
     toy, toy_run, start, cli, tmp_path

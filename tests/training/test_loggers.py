@@ -114,6 +114,20 @@ def test_loggers_change_no_result(train_arguments, cli, tmp_path, offline, train
     assert path.read_text() == (trained / "drums-s42" / "metrics.csv").read_text()
 
 
+def test_a_run_that_was_finished_without_wandb_is_logged_like_any_other(
+    train_arguments, cli, tmp_path, offline, trained
+):
+    shutil.copytree(trained / "drums-s42", tmp_path / "runs" / trained.name / "drums-s42")
+    assert cli("train", *train_arguments, f"paths.out={tmp_path}", "logger=wandb", "target=drums") == 0
+    (folder,) = tmp_path.glob("runs/*/drums-s42/wandb/offline-run-*")
+    stored = OfflineRun(folder)
+    assert (stored.run.run_id, stored.exit_code) == (f"{trained.name}-drums-s42", 0)
+    assert stored.config["model"]["hidden_size"] == 16
+    assert [row["trainer/global_step"] for row in stored.history if "val/loss" in row] == [1, 3]
+    assert {"train/loss", "val/sdr", "lr", "epoch"} <= stored.names()
+    assert set(json.loads((folder.parents[1] / "artifacts.json").read_text())["aliases"]) == {"best", "latest"}
+
+
 def test_a_resumed_job_continues_the_same_run(train_arguments, cli, tmp_path, offline):
     arguments = [*train_arguments, f"paths.out={tmp_path}", "logger=wandb", "target=drums"]
     for epochs in (1, 2):

@@ -111,9 +111,12 @@ def test_a_signal_saves_a_checkpoint_and_the_same_command_ends_as_if_uninterrupt
     assert_same(result_of(run), uninterrupted)
 
 
-@pytest.mark.parametrize(("length", "position"), [(1, [0, 1]), (8, [1, 3]), (10, [2, 0]), (None, [1, 3])])
+@pytest.mark.parametrize(
+    ("length", "position", "duration"),
+    [(1, [0, 1], "1 step"), (8, [1, 3], "8 steps"), (10, [2, 0], "2 epochs"), (None, [1, 3], "8 steps")],
+)
 def test_a_run_cut_by_max_steps_or_max_time_resumes_as_if_uninterrupted(
-    arguments, cli, tmp_path, uninterrupted, monkeypatch, length, position
+    arguments, cli, capfd, tmp_path, uninterrupted, monkeypatch, length, position, duration
 ):
     original = SeparationModule.training_step
 
@@ -128,6 +131,7 @@ def test_a_run_cut_by_max_steps_or_max_time_resumes_as_if_uninterrupted(
     run = folder_of(tmp_path)
     assert status.read(run).state == "done"
     assert status.read(run).epoch == position[0]
+    assert f"done after {duration}, best val/loss" in capfd.readouterr().out
     assert status.read(run).best == torch.load(run / "checkpoints" / "best.ckpt")["unmix"]["best_score"]
     assert torch.load(run / "checkpoints" / "last.ckpt")["unmix"]["position"] == position
     assert cli("train", *arguments, f"paths.out={tmp_path}") == 0

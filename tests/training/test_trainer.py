@@ -1,8 +1,12 @@
+from typing import get_args
+
 import pytest
 import torch
+from lightning_fabric.plugins.precision.precision import _PRECISION_INPUT_STR, _PRECISION_INPUT_STR_ALIAS_CONVERSION
 from pytorch_lightning.accelerators import CPUAccelerator
 
-from unmix.training.trainer import device_arguments, make_trainer
+from unmix import settings
+from unmix.training.trainer import GPU_ONLY_PRECISIONS, check_arguments, device_arguments, make_trainer
 
 
 def pretend(monkeypatch, count):
@@ -70,3 +74,26 @@ def test_unknown_and_conflicting_arguments_are_refused():
         make_trainer(0, max_epoch=3)
     with pytest.raises(ValueError, match=r"trainer.devices: not allowed, trainer.gpus sets it"):
         make_trainer(0, devices=2)
+
+
+CPU_PRECISIONS = [name for name in settings.PRECISIONS if name not in GPU_ONLY_PRECISIONS]
+
+
+@pytest.mark.parametrize("precision", [*CPU_PRECISIONS, 32])
+def test_a_precision_that_is_allowed_on_a_cpu_is_what_lightning_trains_in(precision):
+    trainer = make_trainer(0, precision=precision, logger=False, enable_checkpointing=False)
+    assert trainer.precision == _PRECISION_INPUT_STR_ALIAS_CONVERSION.get(str(precision), precision)
+
+
+@pytest.mark.parametrize("precision", [16, "16", "16-mixed"])
+def test_half_precision_is_for_gpus_only(precision, monkeypatch):
+    with pytest.raises(
+        ValueError, match=f"trainer.precision: got {precision}, which a CPU cannot do; allowed 32-true, "
+    ):
+        make_trainer(0, precision=precision)
+    pretend(monkeypatch, 1)
+    assert check_arguments(1, precision=precision)["accelerator"] == "gpu"
+
+
+def test_lightning_knows_our_precisions():
+    assert set(settings.PRECISIONS) <= {*get_args(_PRECISION_INPUT_STR), *_PRECISION_INPUT_STR_ALIAS_CONVERSION}

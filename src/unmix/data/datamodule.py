@@ -217,8 +217,11 @@ class SeparationDataModule(LightningDataModule):
             assert self._device_store is not None  # only the loader of a device store yields DrawBatch
             batch = batch.gather(self._device_store, self.recipe.segment)
         if isinstance(batch, StemBatch):
-            return render(batch, self.sources)
-        return {stem: to_float(samples) for stem, samples in batch.items()}
+            waveforms = render(batch, self.sources)
+        else:
+            waveforms = {stem: to_float(samples) for stem, samples in batch.items()}
+        # Lightning converted the batch before it had waveforms; `trainer.precision=64-true` needs them in double.
+        return waveforms if self.trainer is None else self.trainer.precision_plugin.convert_input(waveforms)
 
 
 def _given(root: str | Path | None) -> Path:

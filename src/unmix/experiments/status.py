@@ -30,6 +30,7 @@ class Status:
         reason: why the run failed or was interrupted, in one line.
         epoch: number of finished epochs.
         step: number of finished optimiser steps.
+        batch: number of finished batches of an incomplete last epoch, once done; 0 when the last epoch is complete.
         length: requested max_epochs, max_steps and max_time; -1 or None is no limit.
         stopped_early: whether early stopping ended the run; a larger `length` then does not continue it.
         best: lowest val/loss so far.
@@ -49,6 +50,7 @@ class Status:
     reason: str = ""
     epoch: int = 0
     step: int = 0
+    batch: int = 0
     length: dict[str, Any] | None = None
     stopped_early: bool = False
     best: float | None = None
@@ -65,6 +67,12 @@ class Status:
     def beat(self, **changes: Any) -> "Status":
         """Copy the status with changes and a new heartbeat."""
         return replace(self, heartbeat=time.time(), **changes)
+
+    @property
+    def duration(self) -> str:
+        """How long a done run was trained, such as `10 epochs`; in steps when its last epoch is incomplete."""
+        count, unit = (self.step, "step") if self.batch or not self.epoch else (self.epoch, "epoch")
+        return f"{count} {unit}{'' if count == 1 else 's'}"
 
     def is_alive(self) -> bool:
         """Whether the state is `running` and its process may still be alive.
@@ -112,7 +120,7 @@ def read(run: Path) -> Status | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         schema = content["schema"]
-        content.setdefault("targets", ())
+        content = {"targets": (), "batch": 0, **content}  # which older versions did not write
         if schema <= SCHEMA:
             return Status(**{field.name: content[field.name] for field in fields(Status)})
     except (FileNotFoundError, NotADirectoryError):

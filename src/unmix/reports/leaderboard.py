@@ -101,6 +101,7 @@ def _add_run(leaderboard: Leaderboard, configs: dict[str, Row], path: Path) -> N
             "target": target,
             "seed": seed,
             "epochs": now.epoch,
+            "steps": now.step if now.batch else None,  # of a run that ended within an epoch
             "val_loss": now.best,
             "val_sdr": None if best is None else best[2],
         }

@@ -18,7 +18,7 @@ from unmix.reports.leaderboard import Leaderboard, Row, columns_of
 TEXT = ("kind", "run", "state", "experiment", "target", "report")
 # Columns that are not shown, because `run` or the table's title contains them, or the HTML page links to them.
 HIDDEN = ("kind", "experiment", "target", "seed", "report")
-KNOWN = {"kind", "run", "state", "experiment", "target", "seed", "epochs", "val_loss", "val_sdr", "report"}
+KNOWN = {"kind", "run", "state", "experiment", "target", "seed", "epochs", "steps", "val_loss", "val_sdr", "report"}
 MOST_CURVES = 40
 MOST_AXES = 6
 KINDS = {"evaluation": "Evaluations", "run": "Runs", "job": "Jobs without a run"}

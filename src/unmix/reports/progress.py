@@ -129,7 +129,8 @@ def look(line: Line, job: Job) -> View:
     state = _state(job, now)
     if now is None or state == "waiting":
         return View(state)
-    progress = f"epoch {now.epoch}/{line.max_epochs}" if line.max_epochs else f"epoch {now.epoch}"
+    of_total = f"/{line.max_epochs}" if line.max_epochs else ""
+    progress = now.duration if now.state == "done" else f"epoch {now.epoch}{of_total}"
     if activity := _activity(line.run, now, job):
         progress += f", {activity}"
     best = "" if now.best is None else f"{now.best:.4f}"

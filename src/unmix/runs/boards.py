@@ -1,11 +1,62 @@
-"""Log an evaluation to W&B, TensorBoard or any Lightning logger."""
+"""Log trainings and evaluations to W&B, TensorBoard or any Lightning logger."""
 
+import csv
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
+from omegaconf import OmegaConf
 
 from unmix.evaluation import passages
 from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.summary import Summary
+from unmix.identity import run_name
+from unmix.plans import LOGGED_IN, Plan
+from unmix.processes.pool import LAUNCHER
+from unmix.runs.build import configure_loggers, make_loggers
+from unmix.training.loggers import Job
+
+log = logging.getLogger(__name__)
+
+
+def training_job(planned: Plan) -> Job:
+    """Make the job that loggers know a training run by."""
+    cfg = planned.cfg
+    kind = "sweep" if LAUNCHER in os.environ else "train"
+    name = run_name(cfg.target, cfg.seed, planned.sources)
+    return Job(planned.experiment, name, kind, planned.run, (*planned.targets, cfg.name))
+
+
+def log_finished(planned: Plan) -> None:
+    """Log a finished training, from its files, to the configured loggers that were added after it."""
+    if planned.state != "done":
+        return
+    with FileLock(planned.run / ".guard"):  # another process with the same command waits, and then has nothing to do
+        names, cfg = planned.unlogged(planned.run), planned.cfg.copy()
+        if not names:
+            return
+        cfg.logger = {name: node if name in names else None for name, node in cfg.logger.items()}
+        loggers = make_loggers(cfg.logger, training_job(planned))
+        configure_loggers(loggers, OmegaConf.to_container(OmegaConf.load(planned.run / "config.yaml")))  # type: ignore[arg-type]
+        epochs = list(_epochs(planned.run / "metrics.csv"))
+        for logger in loggers:
+            for step, metrics in epochs:
+                logger.log_metrics(metrics, step)
+            logger.finalize("success")
+        for name in names:  # W&B makes none when it is disabled
+            (planned.run / LOGGED_IN[cfg.logger[name]._target_]).mkdir(exist_ok=True)
+    log.info("%s: logged its %d epochs to %s", planned.run, len(epochs), ", ".join(names))
+
+
+def _epochs(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
+    """Yield the step that Lightning logs an epoch at, and its metrics, for each row of metrics.csv, if it exists."""
+    if path.is_file():
+        for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+            yield int(row.pop("step")) - 1, {name: float(value) for name, value in row.items() if value}
 
 
 def show_scores(board: Any, summary: Summary, where: EvaluationFolder) -> None:

@@ -16,7 +16,6 @@ from unmix.data.tracks import Track
 from unmix.runs.build import make_datamodule
 
 _LISTED = 5  # names of tracks per line of the report
-_NOT_THE_SUM_DB = -20.0  # above this, the mixture was mastered separately, or is a wrong file
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,11 @@ def _report(datamodule: SeparationDataModule, *, listen: bool) -> None:
     console.print(_table(datamodule))
     tracks = [track for _, split in _splits(datamodule) for track in split]
     errors, warnings = datamodule.training_errors(), list(library.scan.warnings)
+    consequence = "training is refused"
     if listen and not errors:
-        warnings += _heard(tracks, audit.listen(tracks, library.cache))
+        sounds = audit.listen(tracks, library.cache)
+        errors, warnings = _wrong(tracks, sounds), [*warnings, *_heard(tracks, sounds)]
+        consequence = "training or its scores would be wrong"
     warnings += [
         f"{track.name}: {audit.ERRATA[track.name]} (MUSDB18's errata)" for track in tracks if track.name in audit.ERRATA
     ]
@@ -60,7 +62,7 @@ def _report(datamodule: SeparationDataModule, *, listen: bool) -> None:
     for line in errors:
         console.print(f"error  {line}", markup=False)
     if errors:
-        console.print(f"\n{len(errors)} error{'s' * (len(errors) > 1)}: training is refused")
+        console.print(f"\n{len(errors)} error{'s' * (len(errors) > 1)}: {consequence}")
         raise SystemExit(1)
     console.print(f"\n{_epoch(datamodule)}")
 
@@ -91,6 +93,20 @@ def _time(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def _wrong(tracks: Sequence[Track], sounds: Sequence[Sound]) -> list[str]:
+    """List an error for every track whose mixture trains a wrong model or gives wrong scores."""
+    return [
+        f"{track.name}: {reason}; write its mixture as the sum of its sources, or remove the track"
+        for track, sound in zip(tracks, sounds, strict=True)
+        if (reason := _error(track, sound))
+    ]
+
+
+def _error(track: Track, sound: Sound) -> str:
+    """Say what is wrong with the mixture of a track; empty when nothing is, or it is a known erratum of MUSDB18."""
+    return "" if audit.ERRATA.get(track.name) == audit.WRONG_MIXTURE else sound.error()
+
+
 def _heard(tracks: Sequence[Track], sounds: Sequence[Sound]) -> Iterator[str]:
     pairs = list(zip(tracks, sounds, strict=True))
     for stem in sounds[0].peaks:
@@ -106,9 +122,11 @@ def _heard(tracks: Sequence[Track], sounds: Sequence[Sound]) -> Iterator[str]:
         return
     yield f"mixture minus sum of sources: median {middle:.1f} dB of the mixture, worst {worst:.1f} dB"
     if far := [
-        f"{track.name} ({sound.residual_db:.1f} dB)" for track, sound in pairs if sound.residual_db > _NOT_THE_SUM_DB
+        f"{track.name} ({sound.residual_db:.1f} dB)"
+        for track, sound in pairs
+        if sound.residual_db > audit.NOT_THE_SUM_DB and not _error(track, sound)
     ]:
-        yield f"mixture is not the sum of its sources (above {_NOT_THE_SUM_DB:.0f} dB) in {_names(far)}"
+        yield f"mixture is not the sum of its sources (above {audit.NOT_THE_SUM_DB:.0f} dB) in {_names(far)}"
 
 
 def _names(names: Sequence[str]) -> str:

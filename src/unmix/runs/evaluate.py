@@ -80,8 +80,8 @@ def prepare(cfg: DictConfig) -> EvaluateJob:
 
 
 def after_training(plan: Plan) -> None:
-    """Evaluate the finished runs of a seed if they estimate all sources; skip it when another job is doing that."""
-    if not plan.wants_evaluation or plan.evaluation is not None:
+    """Evaluate the finished runs of a seed if it is wanted, and log it; skip it when another job is doing that."""
+    if not plan.wants_evaluation or (plan.evaluation is not None and not plan.unlogged(plan.evaluation)):
         return
     ckpt = list(dict.fromkeys(folder / "checkpoints" / "best.ckpt" for folder, _ in plan.finished.values()))
     cfg = plan.cfg.copy()

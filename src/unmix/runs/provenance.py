@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def say_what_begins(
 
 def say_what_came_out(planned: Plan, final: Status) -> None:
     early = " (early stopping)" if final.stopped_early else ""
-    log.info("%s: done after %d epochs%s, best val/loss %.4f", planned.run, final.epoch, early, final.best)
+    log.info("%s: done after %s%s, best val/loss %.4f", planned.run, final.duration, early, final.best)
     log.info("  best weights: %s", planned.run / "checkpoints" / BEST)
     if planned.run.parent.name != planned.experiment:
         return  # a run_dir chosen by the user, or by debug=...
@@ -98,7 +99,20 @@ def say_what_came_out(planned: Plan, final: Status) -> None:
     missing = [source for source in planned.sources if source not in weights]
     if missing:
         log.info("  next: the same command with target=%s", missing[0])
-    else:
+    elif planned.has_test_tracks:
         names = ",".join(plugins.check(planned.cfg.plugins))
         named = f" 'plugins=[{names}]'" if names else ""
         log.info("  next: python src/evaluate.py ckpt=%s%s", planned.run.parent, named)
+
+
+@contextmanager
+def log_file(path: Path) -> Iterator[None]:
+    """Write the log of the block to a file too, with dates."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()

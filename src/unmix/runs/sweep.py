@@ -11,7 +11,7 @@ import torch
 from omegaconf import DictConfig
 
 from unmix.composition import CONF, Command, compose, label
-from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled
+from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled, warn_of_no_test
 from unmix.processes import pool
 from unmix.reports.progress import INTERRUPTED, Line, Progress
 from unmix.runs.build import trainer_arguments
@@ -86,6 +86,7 @@ def run(
         Interrupted: on a signal; the same command continues.
     """
     devices = Devices(plans, slots)
+    warn_of_no_test(plans)
     rows = [
         Line(number, label(given, job_arguments), one.run, one.cfg.trainer.max_epochs, count_parameters(one.cfg))
         for number, (one, given) in enumerate(zip(plans, job_arguments, strict=True), start=first_number + 1)

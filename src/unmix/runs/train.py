@@ -1,9 +1,7 @@
 """python src/train.py: trains one run of an experiment; the same command again resumes it."""
 
 import logging
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,10 @@ from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
 from unmix.experiments.hold import Held, check_owner, check_writable, hold, move_aside
 from unmix.experiments.status import Status
-from unmix.identity import check_targets, run_name
-from unmix.plans import Plan, plan, requested_length, settled
+from unmix.identity import check_targets
+from unmix.plans import Plan, plan, requested_length, settled, warn_of_no_test
 from unmix.processes import signals
-from unmix.processes.pool import LAUNCHER
-from unmix.runs import evaluate
+from unmix.runs import boards, evaluate
 from unmix.runs.build import (
     build_module,
     configure_loggers,
@@ -37,10 +34,9 @@ from unmix.runs.build import (
     trainer_arguments,
 )
 from unmix.runs.inspection import check_callbacks, check_channels, check_model
-from unmix.runs.provenance import derived, record, say_what_begins, say_what_came_out, write_provenance
+from unmix.runs.provenance import derived, log_file, record, say_what_begins, say_what_came_out, write_provenance
 from unmix.training.callbacks import StatusUpdates
 from unmix.training.checkpoints import BEST, LAST, find_resumable
-from unmix.training.loggers import Job
 from unmix.training.module import SeparationModule
 from unmix.training.trainer import num_processes
 from unmix.weights import checkpoint
@@ -80,15 +76,17 @@ class TrainJob:
         if rank() != 0:  # rank 0 holds the folder, and started this process
             self._fit(lambda **_: None)
             return None
+        warn_of_no_test([self.plan])
         if cfg.fresh and (aside := move_aside(run)):
             log.info("fresh: moved the old run to %s", aside)
         with hold(run, self.plan.experiment, on_busy=cfg.on_busy, wanted=_wanted(cfg)) as held:
             if held is not None:
-                with _log_file(run / "train.log"):
+                with log_file(run / "train.log"):
                     self._train(held)
         planned = plan(settled(cfg))
         if held is None:
             log.info("%s", planned)
+            boards.log_finished(planned)
         evaluate.after_training(planned)
         return None if planned.previous is None else planned.previous.best
 
@@ -96,10 +94,12 @@ class TrainJob:
         self._fit(held.update)
         checkpoints = self.plan.run / "checkpoints"
         last, best = checkpoint.read(checkpoints / LAST).record, checkpoint.read(checkpoints / BEST)
+        epoch, batch = last["position"]
         held.update(
             state="done",
-            epoch=last["position"][0],
+            epoch=epoch,
             step=last["step"],
+            batch=batch,
             best=best.record["best_score"],
             length=requested_length(self.plan.cfg),
             stopped_early=last["stopped_early"],
@@ -140,7 +140,7 @@ class TrainJob:
         planned, callbacks = self.plan, dict(self.callbacks)
         callbacks["checkpoints"].record = record(planned, config, self.datamodule, module.targets)
         callbacks["status"] = StatusUpdates(update, callbacks["checkpoints"])
-        loggers = make_loggers(planned.cfg.logger, _job(planned))
+        loggers = make_loggers(planned.cfg.logger, boards.training_job(planned))
         configure_loggers(loggers, {**config, "derived": derived(planned.cfg, self.datamodule, module)})
         trainer: Trainer = make(
             planned.cfg.trainer,
@@ -206,13 +206,6 @@ def _wanted(cfg: DictConfig) -> Callable[[Status | None], bool]:
     return is_wanted
 
 
-def _job(planned: Plan) -> Job:
-    cfg = planned.cfg
-    kind = "sweep" if LAUNCHER in os.environ else "train"
-    name = run_name(cfg.target, cfg.seed, planned.sources)
-    return Job(planned.experiment, name, kind, planned.run, (*planned.targets, cfg.name))
-
-
 def _check_same_data(start: Checkpoint, datamodule: SeparationDataModule) -> None:
     before, now = start.record["data_fingerprint"], datamodule.splits.fingerprint()
     if before == now:
@@ -226,16 +219,3 @@ def _check_same_data(start: Checkpoint, datamodule: SeparationDataModule) -> Non
             f"{changed}; name the old ones, or data.allow_changed=true goes on with these, fresh=true starts anew"
         )
     log.warning("%s: going on with them", changed)
-
-
-@contextmanager
-def _log_file(path: Path) -> Iterator[None]:
-    """Write the log of the block to a file too, with dates."""
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] %(message)s"))
-    logging.getLogger().addHandler(handler)
-    try:
-        yield
-    finally:
-        logging.getLogger().removeHandler(handler)
-        handler.close()

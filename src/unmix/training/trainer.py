@@ -11,6 +11,8 @@ from pytorch_lightning.strategies import DDPStrategy
 from unmix import errors, settings
 from unmix.training.checkpoints import SafeCheckpointIO
 
+GPU_ONLY_PRECISIONS = ("16-mixed", "16")  # on a CPU, Lightning trains in bf16-mixed instead
+
 
 def make_trainer(
     gpus: int | Sequence[int] | None = None,
@@ -61,6 +63,7 @@ def check_arguments(
     """
     settings.check("trainer", {"matmul_precision": matmul_precision, **trainer_arguments})
     arguments = device_arguments(gpus, num_nodes, cpu_processes)
+    _check_precision(trainer_arguments.get("precision"), arguments["accelerator"])
     allowed = set(inspect.signature(Trainer).parameters) - set(arguments)
     for name in trainer_arguments:
         if name in arguments:
@@ -68,6 +71,13 @@ def check_arguments(
         if name not in allowed:
             raise ValueError(errors.unknown(f"trainer.{name}", name, sorted(allowed)))
     return arguments
+
+
+def _check_precision(precision: object, accelerator: str) -> None:
+    """Refuse a precision that Lightning would replace by another one."""
+    if accelerator == "cpu" and str(precision) in GPU_ONLY_PRECISIONS:
+        allowed = ", ".join(name for name in settings.PRECISIONS if name not in GPU_ONLY_PRECISIONS)
+        raise ValueError(f"trainer.precision: got {precision}, which a CPU cannot do; allowed {allowed} on a CPU")
 
 
 def device_arguments(gpus: int | Sequence[int] | None, num_nodes: int, cpu_processes: int) -> dict[str, Any]:
