@@ -119,7 +119,7 @@ def test_songs_that_cannot_be_read_do_not_stop_the_others(trained, cli, tmp_path
     head, *lines = capfd.readouterr().err.strip().splitlines()
     assert head == "separate: 2 of 4 files were not separated:"
     assert len(lines) == 2
-    assert lines[0].startswith(f"  {tmp_path / 'c.m4a'}: is not a readable audio file: ")
+    assert lines[0].startswith(f"  {tmp_path / 'c.m4a'}: not a readable audio file: ")
     assert lines[1] == f"  {tmp_path / 'b.wav'}: 88200 samples are NaN or infinite; write the file anew"
     stems = {path.name for path in tmp_path.glob("*.*.wav")}
     assert stems == {f"{song}.{target}.wav" for song in "ad" for target in TARGETS}

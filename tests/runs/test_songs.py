@@ -93,11 +93,11 @@ def test_unreadable_files_are_named_with_the_reason_and_the_others_are_kept(tmp_
     assert names(found) == ["good.wav"]
     reasons = {path.name: text for path, text in unreadable.items()}
     assert sorted(reasons) == ["cut.wav", "odd.wav", "short.wav", "text.m4a", "text.wav"]
-    assert "is truncated, its header promises more than it holds" in reasons["cut.wav"]
+    assert reasons["cut.wav"].startswith("truncated, its header promises more than it holds")
     assert "44099 Hz cannot be resampled to 44100 Hz" in reasons["odd.wav"]
     assert reasons["short.wav"] == "start: got 0.05 s, the song has 0.01 s"
-    assert reasons["text.wav"].startswith("is not a readable audio file: ")
-    assert reasons["text.m4a"].startswith("is not a readable audio file: ")
+    assert reasons["text.wav"].startswith("not a readable audio file: ")
+    assert reasons["text.m4a"].startswith("not a readable audio file: ")
     assert not any(str(tmp_path) in text for text in reasons.values())
 
 
@@ -132,7 +132,7 @@ def test_what_is_no_audio_is_named_with_its_true_reason(tmp_path, capfd, monkeyp
 def test_nothing_to_separate_is_an_error_with_all_reasons(tmp_path):
     for name in ("a.wav", "b.wav"):
         (tmp_path / name).write_text("la la la")
-    with pytest.raises(ValueError, match=r"input: none of 2 files can be separated: .*a\.wav, .*b\.wav: is not a"):
+    with pytest.raises(ValueError, match=r"input: none of 2 files can be separated: .*a\.wav, .*b\.wav: not a"):
         find(tmp_path)
     with pytest.raises(ValueError, match=r"a\.wav is not a readable audio file"):
         find(tmp_path / "a.wav")

@@ -43,7 +43,7 @@ def probe(path: Path) -> tuple[int, int]:
         raise ValueError(f"{path}: no audio stream")
     rate, channels = (int(streams[0].get(name, 0)) for name in ("sample_rate", "channels"))
     if not rate or not channels:
-        raise ValueError(f"{path} is not a readable audio file: FFmpeg does not know its rate or channels")
+        raise ValueError(f"{path} is not a readable audio file: format not recognised")
     return rate, channels
 
 

@@ -153,7 +153,9 @@ class FloatReader:
             raise ValueError(f"{self.path}: the samples from {start} are damaged: {error.error_string}") from error
         check_finite(self.path, samples)
         if len(samples) != stop - start:
-            raise ValueError(f"{self.path}: {stop - start} samples from {start} asked for, {len(samples)} are there")
+            raise ValueError(
+                f"{self.path} is damaged: {stop - start} samples from {start} asked for, {len(samples)} are there"
+            )
         return np.ascontiguousarray(samples.T)
 
     def close(self) -> None:

@@ -84,7 +84,7 @@ def part(path: Path, num_samples: int, rate: int, start: float, duration: float 
 def reason(error: Exception, path: Path) -> str:
     """Message of an error about a file, on one line and without the name of the file."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else errors.one_line(error)
-    return text.removeprefix(str(path)).removeprefix(":").strip()
+    return text.removeprefix(str(path)).removeprefix(":").strip().removeprefix("is ")
 
 
 def by_reason(reasons: Mapping[Path, str]) -> list[str]:
