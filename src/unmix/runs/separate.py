@@ -99,7 +99,7 @@ def prepare(cfg: DictConfig) -> SeparateJob:
         checkpoint.check_model(item, trusted)
     subtype_of(cfg.format, str(cfg.bits))
     sample_rate = next(iter(located.values())).sample_rate
-    songs, unreadable = files.find(_items(cfg), sample_rate, cfg.start, cfg.duration)
+    songs, unreadable = files.find(_items(cfg), sample_rate, cfg.start)
     _check_outputs(cfg, songs, targets)
     chosen = {name: value for name, value in _plain(cfg.separator).items() if name != "exact_seconds"}
     niter = chosen["niter"]

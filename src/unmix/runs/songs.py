@@ -2,7 +2,6 @@
 
 import glob
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,26 +38,20 @@ class Song:
         return reader
 
 
-def find(
-    items: Sequence[str], sample_rate: int, start: float, duration: float | None
-) -> tuple[list[Song], dict[Path, str]]:
+def find(items: Sequence[str], sample_rate: int, start: float) -> tuple[list[Song], dict[Path, str]]:
     """Find the songs that `input` names.
 
     Args:
         items: files, folders and patterns.
         sample_rate: Hz, of the models.
-        start, duration: the part of each song that is separated, in seconds.
+        start: seconds at the beginning of each song that are left out.
     Returns:
         Songs in order; and for each file that cannot be separated the reason.
     Raises:
         FileNotFoundError: when an item names no file.
-        ValueError: when no song can be separated, or `start` or `duration` is out of range.
+        ValueError: when no song can be separated.
         OSError: when the only file cannot be opened.
     """
-    if not (math.isfinite(start) and start >= 0):
-        raise ValueError(f"start: got {start:g} s, allowed 0 or more")
-    if duration is not None and not (math.isfinite(duration) and duration > 0):
-        raise ValueError(f"duration: got {duration:g} s, a positive number of seconds or null is needed")
     paths = list(dict.fromkeys(path for item in items for path in _expanded(item)))
     songs, unreadable = [], {}
     for path in paths:
