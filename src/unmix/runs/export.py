@@ -34,9 +34,11 @@ class ExportJob:
         else:
             safetensors.write(self.checkpoints, self.out)
         targets = [target for item in self.checkpoints for target in item.targets]
-        plugins = [f"plugins=[{','.join(self.plugins)}]"] if self.plugins else []
+        arguments = [f"ckpt={self.out}", "input=song.wav"]
+        arguments += ["residual=true"] if len(targets) == 1 else []  # the Wiener filter needs two sources
+        arguments += [f"plugins=[{','.join(self.plugins)}]"] if self.plugins else []
         log.info("%s: %s", self.out, ", ".join(targets))
-        log.info("  next: python src/separate.py %s input=song.wav", shlex.join([f"ckpt={self.out}", *plugins]))
+        log.info("  next: python src/separate.py %s", shlex.join(arguments))
         if self.format == "umx":
             log.info('  or: openunmix.utils.load_separator("%s", targets=%s)', self.out, targets)
 
