@@ -12,6 +12,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # What each room may import of the project.
 MAY_IMPORT = {
     "annotations": set(),
+    "bare_words": set(),
     "checks": set(),
     "errors": set(),
     "extras": set(),
@@ -34,7 +35,7 @@ MAY_IMPORT = {
     "composition": {"annotations", "config_checks", "schema", "plugins"},
     "plans": {"identity", "data", "reports", "experiments"},
     "hints": {"composition"},
-    "config": {"composition", "hints", "extras", "identity", "plans", "experiments", "processes", "runs"},
+    "config": {"bare_words", "composition", "hints", "extras", "identity", "plans", "experiments", "processes", "runs"},
     "runs": {
         "composition",
         "identity",

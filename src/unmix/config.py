@@ -21,7 +21,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from unmix import extras, hints, identity
+from unmix import bare_words, extras, hints, identity
 from unmix.composition import CONF, Command, check_targets, check_values, parse
 from unmix.experiments.hold import Busy
 from unmix.processes import signals
@@ -81,6 +81,7 @@ def _run(config_name: str) -> int:
     if arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion:
         _through_hydra(config_name, lambda _: None)
         return 0
+    bare_words.check(config_name, arguments.overrides, hints.group_folders(arguments))
     command = parse(config_name, arguments.overrides, multirun=arguments.multirun, config_dir=arguments.config_dir)
     if command.is_sweep and not command.jobs:  # a sweeper other than ours generates the jobs
         _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())

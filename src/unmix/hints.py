@@ -55,9 +55,14 @@ def _base(config_name: str, arguments: Sequence[str]) -> DictConfig:
 
 def _choices(options: Any) -> list[tuple[str, str]]:
     """Overrides that choose a file of a group, as pairs (group, file)."""
-    folders = [CONF, *([Path(options.config_dir)] if options.config_dir else [])]
+    folders = group_folders(options)
     pairs = [override.partition("=")[::2] for override in options.overrides]
     return [(group, value) for group, value in pairs if any((folder / group).is_dir() for folder in folders)]
+
+
+def group_folders(options: Any) -> list[Path]:
+    """Folders that hold configuration groups: ours and, with `--config-dir`, the user's."""
+    return [CONF, *([Path(options.config_dir)] if options.config_dir else [])]
 
 
 def _unknown_key(key: str, base: DictConfig) -> str:

@@ -100,6 +100,7 @@ class ExportSchema:
     format: Any = "umx"
     out: Any = None
     overwrite: Any = False
+    paths: Paths = MISSING
 
 
 @dataclass

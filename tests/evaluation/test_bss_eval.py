@@ -168,6 +168,16 @@ def test_stems_are_read_in_bounded_pieces_within_the_track():
         ({"filter_length": 0}, "filter_length: got 0, allowed 1 or more"),
         ({"estimates": torch.full((3, 2, 9000), torch.nan)}, "estimates: got NaN or infinite samples"),
         ({"references": torch.full((3, 2, 9000), torch.inf)}, "references: got NaN or infinite samples"),
+        ({"estimates": [[[0.0]]]}, "estimates: got list, a tensor or a NumPy array is needed"),
+        (
+            {"estimates": torch.zeros(3, 2, 9000, dtype=torch.complex64)},
+            "got values of torch.complex64, real",
+        ),
+        ({"references": np.zeros((3, 2, 9000), bool)}, "references: got values of bool, real numbers are needed"),
+        (
+            {"references": np.zeros((3, 9000, 2)), "estimates": np.zeros((3, 9000, 2))},
+            r"references: got 9000 channels, .* that of museval is \(sources, samples, channels\): swap the last two",
+        ),
     ],
 )
 def test_bss_eval_refuses_bad_input(change, message):
@@ -175,3 +185,19 @@ def test_bss_eval_refuses_bad_input(change, message):
     arguments = {"references": references, "estimates": estimates, "window": 3000, "hop": 3000, **change}
     with pytest.raises(ValueError, match=message):
         bss_eval(**arguments)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ">f8"])
+def test_arrays_of_numpy_score_like_tensors(dtype):
+    references, estimates = draw()
+    options = {"window": 3000, "hop": 3000, "filter_length": 8}
+    expected = bss_eval(references, estimates, **options)
+    scores = bss_eval(references.numpy().astype(dtype), estimates.numpy().astype(dtype), **options)
+    assert isinstance(scores.sdr, torch.Tensor)
+    torch.testing.assert_close(scores.sdr, expected.sdr, rtol=1e-4, atol=1e-4)
+
+
+def test_integer_samples_score_like_their_floats():
+    integers = [(1000 * stems).to(torch.int16) for stems in draw()]
+    options = {"window": 3000, "hop": 3000, "filter_length": 8}
+    assert torch.equal(bss_eval(*integers, **options).sar, bss_eval(*(s.double() for s in integers), **options).sar)

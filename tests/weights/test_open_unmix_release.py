@@ -3,10 +3,13 @@
 import hashlib
 import json
 import os
+import shlex
 import urllib.error
 
+import numpy as np
 import openunmix
 import pytest
+import soundfile
 import torch
 from openunmix import utils
 
@@ -205,6 +208,32 @@ def test_export_refuses_an_existing_folder_and_an_unknown_format(exported, train
     assert cli("export", f"ckpt={trained}", f"out={exported}", "overwrite=true") == 0
     assert cli("export", f"ckpt={trained}", f"out={tmp_path / 'new'}", "format=onnx") == 2
     assert "format: got 'onnx', allowed umx, safetensors" in capfd.readouterr().err
+
+
+def test_an_export_goes_to_the_outputs_and_says_what_to_type_next(trained, cli, capfd, tmp_path):
+    out, name = f"paths.out={tmp_path / 'It is'}", trained.name
+    run, folder = trained / "drums-s42", tmp_path / "It is" / "exports"
+    expected = {
+        (f"ckpt={trained}", "format=umx"): f"{name}-umx",
+        (f"ckpt={run}", "format=safetensors"): f"{name}-drums-s42.safetensors",
+        (f"ckpt={run / 'checkpoints' / 'best.ckpt'}", "format=umx"): f"{name}-drums-s42-umx",
+        (f"ckpt={run / 'checkpoints' / 'last.ckpt'}", "format=umx"): f"{name}-drums-s42-last-umx",
+        (f"ckpt={trained.parent}/{name[:-8]}*", "format=safetensors"): f"{name[:-9]}.safetensors",
+    }
+    for arguments, file in expected.items():
+        assert cli("export", *arguments, out) == 0
+        said = capfd.readouterr().out
+        assert f"{folder / file}: " in said
+        (_, command), song = said.split("next: python src/separate.py "), tmp_path / f"{file}.wav"
+        soundfile.write(song, np.zeros((4410, 2)), 44100)
+        typed = shlex.split(command.splitlines()[0].replace("song.wav", f"'{song}'"))
+        assert cli("separate", *typed, "gpus=0") == 0, "what it says to type works"
+        capfd.readouterr()
+        assert ("openunmix.utils.load_separator" in said) == file.endswith("-umx")
+        assert tuple(find_checkpoints(folder / file))
+    assert {path.name for path in folder.iterdir()} == set(expected.values())
+    assert cli("export", f"ckpt=[{trained},{run}]", out) == 2
+    assert "out: needed with several checkpoints" in capfd.readouterr().err
 
 
 def test_init_from_starts_training_from_other_weights(trained, exported, train_arguments, cli, capfd, tmp_path):

@@ -1,4 +1,4 @@
-"""Read and write audio files; no other module opens them."""
+"""Read and write audio files; no other module opens them, but `ffmpeg` for those that libsndfile does not know."""
 
 import warnings
 import wave
@@ -11,8 +11,16 @@ import numpy.typing as npt
 import soundfile
 from scipy.io import wavfile
 
+from unmix.data.silence import silent
+
 INT16_FULL_SCALE = 32768  # int16 / 32768 is in [-1, 1): soundfile's and musdb's convention
 BLOCK = 2**20  # samples read at a time where a track need not fit into memory
+# libsndfile's errors for content of no known format; the second, "File does not exist", for files named .mp3
+UNRECOGNISED = (1, 7)
+
+
+class UnknownFormatError(ValueError):
+    """The content of a file has no format that libsndfile knows."""
 
 
 @dataclass(frozen=True)
@@ -33,23 +41,36 @@ def read_header(path: Path) -> Header:
     """Read sample rate, channels and length of an audio file.
 
     Raises:
-        ValueError: when the file is missing, not audio, empty, or shorter than its header says.
+        ValueError: when the file is missing, not audio (`UnknownFormatError` if libsndfile does not know its format),
+            empty, or shorter than its header says.
         OSError: when the file cannot be read.
     """
     try:
-        with path.open("rb"):
-            pass  # raises OSError with the reason; libsndfile only says "System error"
-        info = soundfile.info(str(path))
+        with path.open("rb"), silent(path):  # raises OSError with the reason; libsndfile only says "System error"
+            info = soundfile.info(str(path))
     except FileNotFoundError as error:
         raise ValueError(f"{path} is not a readable audio file: there is no such file") from error
     except soundfile.LibsndfileError as error:
+        if error.code in UNRECOGNISED:
+            raise UnknownFormatError(f"{path} is not a readable audio file: format not recognised") from error
         raise ValueError(f"{path} is not a readable audio file: {error.error_string}") from error
+    except TypeError as error:  # a file named .raw, of which soundfile would have to be told the rate
+        raise UnknownFormatError(f"{path} is not a readable audio file: raw samples have no header") from error
     # libsndfile silently shortens the length of a truncated WAV, but notes it in its log.
     if info.format in ("WAV", "WAVEX") and "data : " in info.extra_info and "should be" in _data_line(info.extra_info):
         raise ValueError(f"{path} is truncated, its header promises more than it holds: {_data_line(info.extra_info)}")
     if info.frames == 0:
         raise ValueError(f"{path} holds no sample")
     return Header(info.samplerate, info.channels, info.frames, _offset(path) if info.subtype == "PCM_16" else None)
+
+
+def read_comment(path: Path) -> str:
+    """Read the comment in the header of an audio file; empty when there is none, or the file cannot be read."""
+    try:
+        with silent(path), soundfile.SoundFile(str(path)) as file:
+            return str(file.comment)
+    except soundfile.LibsndfileError:
+        return ""
 
 
 def _offset(path: Path) -> int | None:
@@ -89,7 +110,7 @@ def _next_int16(file: soundfile.SoundFile, num_samples: int) -> npt.NDArray[np.i
         return integers
     # libsndfile casts float files to integers without scaling: everything would be zero
     samples = file.read(num_samples, dtype="float64", always_2d=True)
-    _check_finite(Path(file.name), samples)
+    check_finite(Path(file.name), samples)
     return np.rint(samples * INT16_FULL_SCALE).clip(-INT16_FULL_SCALE, INT16_FULL_SCALE - 1).astype(np.int16)
 
 
@@ -100,31 +121,50 @@ def read_float(path: Path) -> npt.NDArray[np.float32]:
         ValueError: when samples are NaN or infinite.
     """
     samples, _ = soundfile.read(str(path), dtype="float32", always_2d=True)
-    _check_finite(path, samples)
+    check_finite(path, samples)
     return np.ascontiguousarray(samples.T)
 
 
 class FloatReader:
     """An open file: `reader(start, stop)` reads float32 samples, (channels, samples), full scale at 1.
 
+    Attributes:
+        num_samples: length of the file.
+
     Raises:
-        ValueError: when samples are NaN or infinite, or fewer than the header says.
+        ValueError: when the file cannot be read, or samples are NaN or infinite, or fewer than the header says.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.file = soundfile.SoundFile(str(path))
+        try:
+            with silent(path):
+                self.file = soundfile.SoundFile(str(path))
+        except soundfile.LibsndfileError as error:
+            raise ValueError(f"{path} is not a readable audio file: {error.error_string}") from error
+        self.num_samples = self.file.frames
 
     def __call__(self, start: int, stop: int) -> npt.NDArray[np.float32]:
-        self.file.seek(start)
-        samples = self.file.read(stop - start, dtype="float32", always_2d=True)
-        _check_finite(self.path, samples)
+        try:
+            with silent(self.path):
+                self.file.seek(start)
+                samples = self.file.read(stop - start, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise ValueError(f"{self.path}: the samples from {start} are damaged: {error.error_string}") from error
+        check_finite(self.path, samples)
         if len(samples) != stop - start:
-            raise ValueError(f"{self.path}: {stop - start} samples from {start} asked for, {len(samples)} are there")
+            raise ValueError(
+                f"{self.path} is damaged: {stop - start} samples from {start} asked for, {len(samples)} are there"
+            )
         return np.ascontiguousarray(samples.T)
 
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
 
-def _check_finite(path: Path, samples: npt.NDArray[np.floating]) -> None:
+
+def check_finite(path: Path, samples: npt.NDArray[np.floating]) -> None:
+    """Check that samples of a file are finite; raises ValueError when they are not."""
     if not np.isfinite(samples).all():
         raise ValueError(f"{path}: {np.sum(~np.isfinite(samples))} samples are NaN or infinite; write the file anew")
 

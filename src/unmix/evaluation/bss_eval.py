@@ -21,6 +21,8 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.nn import functional
 
+from unmix.dsp.arrays import Samples, as_stems
+
 # Returns samples start .. stop - 1 of all stems, (sources, channels, samples), real.
 ReadStems = Callable[[int, int], Tensor]
 
@@ -42,30 +44,26 @@ class Scores:
 
 
 @torch.no_grad()
-def bss_eval(references: Tensor, estimates: Tensor, *, window: int, hop: int, filter_length: int = 512) -> Scores:
+def bss_eval(references: Samples, estimates: Samples, *, window: int, hop: int, filter_length: int = 512) -> Scores:
     """Compute SDR, ISR, SIR and SAR of every window.
 
     These are the ratios of signal to distortion (SDR), to spatial distortion of the image (ISR), to interference (SIR)
     and to artifacts (SAR).
 
     Args:
-        references: true stems, (sources, channels, samples), real.
+        references: true stems, (sources, channels, samples), real; a tensor or a NumPy array.
         estimates: estimated stems, of the same shape, on the same device.
         window: samples per window; a shorter track is one window. Samples behind the last full window are ignored.
         hop: samples from one window to the next.
         filter_length: number of taps of the distortion filters.
     Raises:
-        ValueError: on shapes that differ or have no sample, sizes below 1, NaN or infinite samples.
+        ValueError: on shapes that differ or have no sample, sizes below 1, samples that are complex, NaN or infinite.
     """
-    if references.ndim != 3 or references.shape != estimates.shape:
-        raise ValueError(
-            f"estimates: got shape {tuple(estimates.shape)} and references {tuple(references.shape)}; "
-            "both must be (sources, channels, samples), and equal"
-        )
+    true, estimated = as_stems(references, estimates)
     (scores,) = bss_eval_blocks(
-        lambda start, stop: references[..., start:stop],
-        [lambda start, stop: estimates[..., start:stop]],
-        references.shape[-1],
+        lambda start, stop: true[..., start:stop],
+        [lambda start, stop: estimated[..., start:stop]],
+        true.shape[-1],
         window=window,
         hop=hop,
         filter_length=filter_length,

@@ -45,7 +45,10 @@ class Separator(Protocol):
     num_channels: int
 
     def __call__(self, mixture: Tensor) -> Tensor:
-        """Separate mixtures: (batch, channels, samples) -> (batch, sources, channels, samples)."""
+        """Separate mixtures: (batch, channels, samples) -> (batch, sources, channels, samples).
+
+        A mixture (channels, samples) gives (sources, channels, samples), see `mixture.separate`.
+        """
 
     def stream(self, read: Read, num_samples: int, *, exact_seconds: float = 900.0) -> Iterator[Tensor]:
         """Separate a track of any length in bounded memory; yields blocks (sources, channels, samples)."""

@@ -14,6 +14,7 @@ from unmix.dsp.stft import Stft
 from unmix.dsp.wiener import wiener
 from unmix.models import chunked, contract
 from unmix.models.contract import Read, Separator
+from unmix.models.mixture import separate
 
 RESIDUAL = "residual"
 # The Wiener filter of waveform models runs over blocks of 300 frames, 7 s at 44.1 kHz.
@@ -84,7 +85,8 @@ class JoinedSeparator(nn.Module):
         wanted: targets, in the order of the output.
 
     Shape:
-        mixture (batch, channels, samples) -> (batch, sources, channels, samples), sources in the order of `targets`.
+        mixture (batch, channels, samples) -> (batch, sources, channels, samples), sources in the order of `targets`;
+        both may lack the batch axis, see `mixture.separate`.
 
     Raises:
         ValueError: when no model estimates a wanted target, a setting is out of range, or EM has a single source.
@@ -122,6 +124,10 @@ class JoinedSeparator(nn.Module):
 
     @torch.no_grad()
     def forward(self, mixture: Tensor) -> Tensor:
+        return separate(mixture, self.num_channels, self.stft.window, self._of_batch)
+
+    def _of_batch(self, mixture: Tensor) -> Tensor:
+        """Separate a checked batch of mixtures, see `forward`."""
         _, _, num_samples = mixture.shape
         parts = [contract.estimate(model, mixture, "ckpt") for model in self.models]
         estimates = self._with_residual(torch.cat(parts, dim=1)[:, self.positions], mixture)

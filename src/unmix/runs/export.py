@@ -1,6 +1,8 @@
 """python src/export.py: writes trained models in formats that other programs read."""
 
 import logging
+import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,14 +25,22 @@ class ExportJob:
     format: str
     checkpoints: list[Checkpoint]
     out: Path
+    plugins: list[str]
 
     def run(self) -> None:
-        """Write the best model of each target."""
+        """Write the best model of each target, and print what to type next."""
         if self.format == "umx":
             open_unmix_release.write_folder(self.checkpoints, self.out)
         else:
             safetensors.write(self.checkpoints, self.out)
-        log.info("%s: %s", self.out, ", ".join(target for item in self.checkpoints for target in item.targets))
+        targets = [target for item in self.checkpoints for target in item.targets]
+        arguments = [f"ckpt={self.out}", "input=song.wav"]
+        arguments += ["residual=true"] if len(targets) == 1 else []  # the Wiener filter needs two sources
+        arguments += [f"plugins=[{','.join(self.plugins)}]"] if self.plugins else []
+        log.info("%s: %s", self.out, ", ".join(targets))
+        log.info("  next: python src/separate.py %s", shlex.join(arguments))
+        if self.format == "umx":
+            log.info('  or: openunmix.utils.load_separator("%s", targets=%s)', self.out, targets)
 
 
 def prepare(cfg: DictConfig) -> ExportJob:
@@ -49,7 +59,7 @@ def prepare(cfg: DictConfig) -> ExportJob:
         checkpoint.check_model(item, trusted)
     if (out := _out(cfg)).exists() and not cfg.overwrite:
         raise FileExistsError(f"out: {out} exists; overwrite=true replaces it, or name another")
-    return ExportJob(cfg.format, checkpoints, out)
+    return ExportJob(cfg.format, checkpoints, out, list(cfg.plugins or []))
 
 
 def _ckpt(cfg: DictConfig) -> str | list[str]:
@@ -61,5 +71,15 @@ def _out(cfg: DictConfig) -> Path:
         return Path(cfg.out)
     if OmegaConf.is_list(cfg.ckpt):
         raise ValueError("out: needed with several checkpoints; name a folder or file")
-    name = Path(cfg.ckpt).resolve().name
-    return Path(f"{name}-umx" if cfg.format == "umx" else f"{name}{safetensors.ENDING}")
+    name = _name(cfg.ckpt)
+    return Path(cfg.paths.out, "exports", f"{name}-umx" if cfg.format == "umx" else f"{name}{safetensors.ENDING}")
+
+
+def _name(ckpt: str) -> str:
+    """Name an export after the experiment, the run, or the file or release that `ckpt` names."""
+    path = Path(ckpt).expanduser().resolve()
+    stem = path.stem if path.suffix in (".ckpt", safetensors.ENDING) else path.name
+    run = path.parents[1] if path.parent.name == "checkpoints" else path
+    if run == path and not (run / "checkpoints").is_dir():
+        return re.sub(r"[^\w.+-]+", "-", stem).strip("-") or "separator"  # a pattern, or a name at W&B
+    return "-".join([run.parent.name, run.name, *([stem] if stem not in (run.name, "best") else [])])

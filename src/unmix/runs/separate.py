@@ -1,24 +1,25 @@
 """python src/separate.py: separates songs into stems with the same sample rate, length and channels as the song."""
 
-import glob
 import logging
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import soundfile
 import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import Progress, TimeRemainingColumn
 from torch import Tensor
 
 from unmix import errors, plugins
-from unmix.data import pcm
 from unmix.dsp.overlap_add import Read
-from unmix.dsp.resampling import num_resampled, ratio, resampled, resampled_blocks
+from unmix.dsp.resampling import num_resampled, resampled, resampled_blocks
 from unmix.models.contract import Separator
+from unmix.runs import songs as files
+from unmix.runs.songs import Audio, Song
 from unmix.runs.stems import StemWriter, subtype_of
 from unmix.weights import checkpoint
 from unmix.weights.find import distinct, find_checkpoints, load
@@ -29,42 +30,58 @@ RESIDUAL = "residual"
 
 
 @dataclass(frozen=True)
-class Song:
-    """An audio file, and the part of it to separate: samples first .. first + num_samples - 1, at the file's rate."""
-
-    path: Path
-    rate: int
-    channels: int
-    first: int
-    num_samples: int
-
-
-@dataclass(frozen=True)
 class SeparateJob:
-    """A prepared separation: songs, the loaded separator, and the targets to write."""
+    """A prepared separation: songs, the loaded separator, the targets to write, and why other files are unreadable."""
 
     cfg: DictConfig
     songs: list[Song]
     separator: Separator
     targets: list[str]
+    unreadable: Mapping[Path, str]
 
     def run(self) -> None:
-        """Separate one song after the other."""
-        for song in self.songs:
-            self._separate(song)
+        """Separate one song after the other; songs that fail are listed at the end.
+
+        Raises:
+            ValueError: when the only song fails.
+            SystemExit: with exit code 1 when some of several files failed.
+        """
+        failed = dict(self.unreadable)
+        num_files = len(self.songs) + len(failed)
+        try:
+            for song in self.songs:
+                try:
+                    self._separate(song)
+                except ValueError as error:
+                    if num_files == 1:
+                        raise
+                    failed[song.path] = files.reason(error, song.path)
+        finally:  # also when a full disk or Ctrl-C ends the command
+            if failed:
+                lines = [f"separate: {len(failed)} of {num_files} files were not separated:", *files.by_reason(failed)]
+                print("\n  ".join(lines), file=sys.stderr)  # noqa: T201
+        if failed:
+            raise SystemExit(1)
 
     def _separate(self, song: Song) -> None:
         cfg, started = self.cfg, time.perf_counter()
         paths = {name: _stem_path(cfg, song.path, name) for name in _names(cfg, self.targets)}
-        with StemWriter(paths, song.rate, song.channels, subtype_of(cfg.format, str(cfg.bits))) as stems:
-            blocks = _separated(self.separator, len(self.targets), song, cfg.separator.exact_seconds)
-            for block in _with_progress(blocks, song):
-                stems.write(_named(cfg, self.targets, *block))
-        seconds = song.num_samples / song.rate
-        speed = seconds / (time.perf_counter() - started)
-        log.info(
-            "%s: %.1f s, %.1f times real time -> %s", song.path, seconds, speed, ", ".join(map(str, paths.values()))
-        )
+        with closing(song.open(next(iter(paths.values())).parent)) as audio:
+            samples = files.part(song.path, audio.num_samples, song.rate, cfg.start, cfg.duration)
+            blocks = _separated(self.separator, len(self.targets), song, audio, samples, cfg.separator.exact_seconds)
+            with StemWriter(paths, song.rate, song.channels, subtype_of(cfg.format, str(cfg.bits))) as stems:
+                for block in _with_progress(blocks, song.path.name, len(samples)):
+                    stems.write(_named(cfg, self.targets, *block))
+        seconds = len(samples) / song.rate
+        speed = pace(seconds, time.perf_counter() - started)
+        log.info("%s: %.1f s, %s -> %s", song.path, seconds, speed, ", ".join(map(str, paths.values())))
+
+
+def pace(audio_seconds: float, seconds: float) -> str:
+    """Format the speed of a separation: `5.1x faster than real time`, `1.3x slower than real time`."""
+    if seconds <= audio_seconds:
+        return f"{audio_seconds / seconds:.1f}x faster than real time"
+    return f"{seconds / audio_seconds:.1f}x slower than real time"
 
 
 def prepare(cfg: DictConfig) -> SeparateJob:
@@ -73,7 +90,7 @@ def prepare(cfg: DictConfig) -> SeparateJob:
     Raises:
         FileNotFoundError: when a song or checkpoint does not exist.
         FileExistsError: when a stem to write exists already.
-        ValueError: on a song that is not audio, unknown targets, or invalid settings.
+        ValueError: when no song can be read, or on unknown targets or invalid settings.
     """
     located = find_checkpoints(_plain(cfg.ckpt))
     targets = _targets(cfg, list(located))
@@ -81,8 +98,9 @@ def prepare(cfg: DictConfig) -> SeparateJob:
     for item in distinct(located.values()):
         checkpoint.check_model(item, trusted)
     subtype_of(cfg.format, str(cfg.bits))
-    songs = _songs(cfg)
-    _check_outputs(cfg, songs, targets, next(iter(located.values())).sample_rate)
+    sample_rate = next(iter(located.values())).sample_rate
+    songs, unreadable = files.find(_items(cfg), sample_rate, cfg.start)
+    _check_outputs(cfg, songs, targets)
     chosen = {name: value for name, value in _plain(cfg.separator).items() if name != "exact_seconds"}
     niter = chosen["niter"]
     separator = load(
@@ -92,14 +110,13 @@ def prepare(cfg: DictConfig) -> SeparateJob:
         plugins=trusted,
         **chosen,
     )
-    return SeparateJob(cfg, songs, separator, targets)
+    return SeparateJob(cfg, songs, separator, targets, unreadable)
 
 
-def _check_outputs(cfg: DictConfig, songs: list[Song], targets: list[str], sample_rate: int) -> None:
-    """Check that no two songs share an output, none exists (unless `overwrite`), and all rates can be converted."""
+def _check_outputs(cfg: DictConfig, songs: Sequence[Song], targets: list[str]) -> None:
+    """Check that no two songs share an output, and none exists (unless `overwrite`)."""
     outputs: dict[Path, Path] = {}
     for song in songs:
-        ratio(song.rate, sample_rate)
         for name in _names(cfg, targets):
             path = _stem_path(cfg, song.path, name)
             if path in outputs:
@@ -110,33 +127,30 @@ def _check_outputs(cfg: DictConfig, songs: list[Song], targets: list[str], sampl
 
 
 def _separated(
-    separator: Separator, num_targets: int, song: Song, exact_seconds: float
+    separator: Separator, num_targets: int, song: Song, audio: Audio, samples: range, exact_seconds: float
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Separate a song; yields blocks of mixture (channels, samples) and estimates (targets, channels, samples).
 
     Channels are separated in groups of as many as the models take; a mono group is duplicated for stereo models.
     """
-    file = pcm.FloatReader(song.path)
     width = separator.num_channels
     groups = [range(first, min(first + width, song.channels)) for first in range(0, song.channels, width)]
-    num_samples = num_resampled(song.num_samples, song.rate, separator.sample_rate)
+    num_samples = num_resampled(len(samples), song.rate, separator.sample_rate)
 
     def estimates_of(group: range) -> Iterator[Tensor]:
         def read(start: int, stop: int) -> Tensor:
-            samples = torch.from_numpy(file(song.first + start, song.first + stop)[group.start : group.stop])
-            return samples.expand(width, -1) if len(group) < width == 2 else samples
+            block = torch.from_numpy(audio(samples[0] + start, samples[0] + stop)[group.start : group.stop])
+            return block.expand(width, -1) if len(group) < width == 2 else block
 
-        at_rate: Read = resampled(read, song.num_samples, song.rate, separator.sample_rate)
+        at_rate: Read = resampled(read, len(samples), song.rate, separator.sample_rate)
         blocks = separator.stream(at_rate, num_samples, exact_seconds=exact_seconds)
-        own_rate = resampled_blocks(
-            (block.cpu() for block in blocks), separator.sample_rate, song.rate, song.num_samples
-        )
+        own_rate = resampled_blocks((block.cpu() for block in blocks), separator.sample_rate, song.rate, len(samples))
         return (block.mean(dim=1, keepdim=True) if len(group) < width else block for block in own_rate)
 
-    position = song.first
+    position = samples[0]
     for parts in zip(*map(estimates_of, groups), strict=True):
         block = torch.cat([part[:num_targets] for part in parts], dim=1)
-        mixture = torch.from_numpy(file(position, position + block.shape[-1]))
+        mixture = torch.from_numpy(audio(position, position + block.shape[-1]))
         position += block.shape[-1]
         yield mixture, block
 
@@ -153,9 +167,11 @@ def _named(cfg: DictConfig, targets: list[str], mixture: Tensor, estimates: Tens
     return {**named, RESIDUAL: mixture - torch.stack(list(named.values())).sum(0)} if cfg.residual else named
 
 
-def _with_progress(blocks: Iterator[tuple[Tensor, Tensor]], song: Song) -> Iterator[tuple[Tensor, Tensor]]:
+def _with_progress(
+    blocks: Iterator[tuple[Tensor, Tensor]], name: str, num_samples: int
+) -> Iterator[tuple[Tensor, Tensor]]:
     with Progress(*Progress.get_default_columns()[:-1], TimeRemainingColumn(), transient=True) as progress:
-        bar = progress.add_task(song.path.name, total=song.num_samples)
+        bar = progress.add_task(name, total=num_samples)
         for block in blocks:
             yield block
             progress.advance(bar, block[0].shape[-1])
@@ -176,40 +192,10 @@ def _names(cfg: DictConfig, targets: list[str]) -> list[str]:
     return [*names, RESIDUAL] if cfg.residual else names
 
 
-def _songs(cfg: DictConfig) -> list[Song]:
+def _items(cfg: DictConfig) -> list[str]:
+    """Files, folders and patterns that `input` names."""
     items = _plain(cfg.input)
-    paths = [path for item in (items if isinstance(items, list) else [items]) for path in _expanded(str(item))]
-    return [_song(path, cfg.start, cfg.duration) for path in dict.fromkeys(paths)]
-
-
-def _expanded(item: str) -> list[Path]:
-    path = Path(item).expanduser()
-    if path.is_dir():
-        endings = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".mp3"}
-        found = sorted(one for one in path.iterdir() if one.is_file() and one.suffix.lower() in endings)
-        if not found:
-            raise FileNotFoundError(f"input: no audio file in the folder {path}")
-        return found
-    if path.is_file():
-        return [path]
-    found = sorted(map(Path, glob.glob(str(path))))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    if not found:
-        raise FileNotFoundError(f"input: {path} is not a file, a folder, or a pattern that matches any")
-    return [one for one in found if one.is_file()]
-
-
-def _song(path: Path, start: float, duration: float | None) -> Song:
-    if path.suffix.lower() in (".m4a", ".mp4", ".aac", ".wma"):
-        raise ValueError(f"input: {path} cannot be read here; convert it first: ffmpeg -i {path.name} {path.stem}.wav")
-    header = pcm.read_header(path)
-    first = round(start * header.sample_rate)
-    left = header.num_samples - first
-    if start < 0 or left < 1:
-        raise ValueError(f"start: got {start:g} s, {path} has {header.num_samples / header.sample_rate:.2f} s")
-    if duration is not None and round(duration * header.sample_rate) < 1:
-        raise ValueError(f"duration: got {duration:g} s, a positive number of seconds or null is needed")
-    num_samples = left if duration is None else min(left, round(duration * header.sample_rate))
-    return Song(path, header.sample_rate, header.num_channels, first, num_samples)
+    return list(map(str, items if isinstance(items, list) else [items]))
 
 
 def _stem_path(cfg: DictConfig, source: Path, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Writing of stems to audio files, block by block."""
+"""Writing of stems to audio files, block by block, and recognising them again."""
 
 import logging
 from contextlib import ExitStack
@@ -19,6 +19,13 @@ FORMATS = {
     "wav": {"16": "PCM_16", "24": "PCM_24", "float": "FLOAT"},
     "flac": {"16": "PCM_16", "24": "PCM_24"},
 }
+
+MARK = "stem separated by Unmix"  # comment in the header of every stem
+
+
+def is_stem(path: Path) -> bool:
+    """Whether `StemWriter` wrote a file, whatever its name and folder are now."""
+    return path.suffix[1:].lower() in FORMATS and pcm.read_comment(path) == MARK
 
 
 def subtype_of(format_: str, bits: str) -> str:
@@ -61,6 +68,7 @@ class StemWriter:
                         str(partials[name]), "w", self.rate, self.channels, self.subtype, format=kind
                     )
                     self.files[name] = stack.enter_context(file)
+                    file.comment = MARK
                 self.open = stack.pop_all()
         except (OSError, soundfile.LibsndfileError) as error:
             raise OSError(f"out: {path} cannot be written ({error}); name another folder with out=") from error

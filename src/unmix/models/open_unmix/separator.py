@@ -11,6 +11,7 @@ from unmix.dsp.norbert_wiener import norbert_wiener
 from unmix.dsp.overlap_add import Read
 from unmix.dsp.stft import Stft
 from unmix.dsp.wiener import Initial, wiener
+from unmix.models.mixture import separate
 from unmix.models.open_unmix import streaming
 from unmix.models.open_unmix.network import OpenUnmix
 from unmix.models.open_unmix.streaming import EPS
@@ -32,7 +33,8 @@ class Separator(nn.Module):
         window: number of frames that EM processes at a time; `whole` is all of them.
 
     Shape:
-        mixture (batch, channels, samples) -> (batch, sources, channels, samples), sources in the order of `targets`.
+        mixture (batch, channels, samples) -> (batch, sources, channels, samples), sources in the order of `targets`;
+        both may lack the batch axis, see `mixture.separate`.
 
     Raises:
         ValueError: without networks, with a single one when niter > 0 and residual=False, or on an unknown setting.
@@ -83,6 +85,10 @@ class Separator(nn.Module):
 
     @torch.no_grad()
     def forward(self, mixture: Tensor) -> Tensor:
+        return separate(mixture, self.num_channels, self.stft.window, self._of_batch)
+
+    def _of_batch(self, mixture: Tensor) -> Tensor:
+        """Separate a checked batch of mixtures, see `forward`."""
         _, _, num_samples = mixture.shape
         # A mixture shorter than a window cannot be reflected at its ends and is padded with silence.
         padding = max(0, self.stft.fft_size - num_samples)
