@@ -79,7 +79,7 @@ VALID = {
     "fresh": {"true"},
     "dry_run": {"true"},
     "fail_fast": {"true"},
-    "checkpoint.every_minutes": {"fraction"},
+    "checkpoint.every_minutes": NUMBER_FROM_ZERO,
     "evaluate data": {"null"},
     "data.root": PATH_OR_NULL,  # null is refused when the data are needed
     "data.validation_tracks": {"null"},
@@ -116,7 +116,7 @@ VALID = {
     "early_stopping.patience": {"zero"},
     "metrics.path": {"word"},
     "checkpoints.dirpath": {"word"},
-    "callbacks.checkpoints.every_minutes": {"fraction"},
+    "callbacks.checkpoints.every_minutes": NUMBER_FROM_ZERO,
     "every_n_epochs": {"zero"},
     "num_clips": {"zero"},
     "ema.decay": {"zero"},

@@ -112,7 +112,7 @@ TABLES: dict[str, dict[str, Check]] = {
         "save": flag,
     },
     "paths": {"out": text, "data": text},
-    "checkpoint": {"every_minutes": POSITIVE},
+    "checkpoint": {"every_minutes": partial(number, least=0)},
     "trainer": {
         "gpus": optional(device_indices),
         "num_nodes": COUNT,

@@ -49,14 +49,14 @@ class Checkpoints(Checkpoint):
         every_minutes: time between two checkpoints within an epoch.
 
     Raises:
-        ValueError: when `every_minutes` is not above 0.
+        ValueError: when `every_minutes` is negative or not a number.
         Interrupted: after a signal, once last.ckpt is written.
         ArithmeticError: when a loss or a weight is NaN or infinite; no checkpoint is written.
         OSError: when a checkpoint cannot be written.
     """
 
     def __init__(self, dirpath: str | Path, *, monitor: str = "val/loss", every_minutes: float = 15.0) -> None:
-        checks.number("every_minutes", every_minutes, above=0)
+        checks.number("every_minutes", every_minutes, least=0)
         self.dirpath = Path(dirpath)
         self.monitor = monitor
         self.every_seconds = every_minutes * 60
