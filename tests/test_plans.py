@@ -152,10 +152,13 @@ def test_without_test_tracks_a_trained_seed_is_finished_and_a_warning_says_so(
         finish(plan, f"{source}-s42", weights=source, targets=(source,))
     assert plan.wants_evaluation == has_test
     assert plan.is_finished == (not has_test)
-    plans.warn_of_no_test([plan, planned(None, f"data.root={root}", "target=drums")])
+    plans.warn_of_no_test([plan])
+    assert not caplog.text, "nothing is trained"
+    longer = [f"data.root={root}", "trainer.max_epochs=11"]
+    plans.warn_of_no_test([planned(None, *longer), planned(None, *longer, "target=drums")])
     assert caplog.text.count(f"data.root: {root} has no track in test, so nothing is evaluated") == (not has_test)
     caplog.clear()
-    plans.warn_of_no_test([planned(done(), f"data.root={root}", "evaluation.after_training=false")])
+    plans.warn_of_no_test([planned(None, *longer, "evaluation.after_training=false")])
     assert not caplog.text
 
 

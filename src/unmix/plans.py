@@ -223,8 +223,8 @@ def print_evaluations(plans: Sequence[Plan]) -> None:
 
 
 def warn_of_no_test(plans: Sequence[Plan]) -> None:
-    """Warn, once per data set, that there are no test tracks for the evaluation after training."""
-    wanting = [each for each in plans if each.cfg.evaluation.after_training]
+    """Warn, once per data set, if runs that are not done will not be evaluated because there are no test tracks."""
+    wanting = [each for each in plans if each.cfg.evaluation.after_training and each.state != "done"]
     for root in dict.fromkeys(str(each.cfg.data.root) for each in wanting if not each.has_test_tracks):
         log.warning(
             "data.root: %s has no track in test, so nothing is evaluated after training; "

@@ -51,7 +51,7 @@ def test_a_logger_added_to_a_finished_run_gets_its_epochs_and_scores_once(toy, t
     assert cli("train", *command) == 0
     capfd.readouterr()
     assert cli("train", *command, "logger=tensorboard") == 0
-    assert "all-s42: logged its 2 epochs to tensorboard" in capfd.readouterr().out
+    assert "all-s42: logged to tensorboard (epochs: 2)" in capfd.readouterr().out
     (run,), (evaluation,) = tmp_path.glob("runs/*/all-s42"), tmp_path.glob("runs/*/eval/*")
     events = EventAccumulator(str(run / "tensorboard")).Reload()
     rows = [line.split(",") for line in (run / "metrics.csv").read_text().splitlines()]

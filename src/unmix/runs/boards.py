@@ -49,7 +49,7 @@ def log_finished(planned: Plan) -> None:
             logger.finalize("success")
         for name in names:  # W&B makes none when it is disabled
             (planned.run / LOGGED_IN[cfg.logger[name]._target_]).mkdir(exist_ok=True)
-    log.info("%s: logged its %d epochs to %s", planned.run, len(epochs), ", ".join(names))
+    log.info("%s: logged to %s (epochs: %d)", planned.run, ", ".join(names), len(epochs))
 
 
 def _epochs(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
