@@ -2,10 +2,12 @@
 
 import pytest
 
+from unmix.composition import compose
 from unmix.evaluation.scores import TrackScore
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.summary import Summary
-from unmix.runs.boards import show_scores
+from unmix.plans import plan
+from unmix.runs.boards import mark_logged, show_scores
 
 
 class Recorder:
@@ -48,3 +50,10 @@ def test_our_boards_also_get_every_score_and_the_picture(summary, tmp_path):
     assert rows[0] == ["ours", "Track 0", "bass", 1.0, 2.0, 3.0, 4.0]
     assert board.calls["log_picture"] == [("test/boxplot", b"picture", 0)]
     assert "log_clip" not in board.calls, "no passage was kept"
+
+
+def test_a_logger_that_makes_no_folder_is_not_asked_again(tmp_path):
+    planned = plan(compose("train", ["logger=wandb"]))
+    assert planned.unlogged(tmp_path) == ["wandb"]
+    mark_logged(planned, tmp_path)
+    assert planned.unlogged(tmp_path) == []

@@ -47,9 +47,14 @@ def log_finished(planned: Plan) -> None:
             for step, metrics in epochs:
                 logger.log_metrics(metrics, step)
             logger.finalize("success")
-        for name in names:  # W&B makes none when it is disabled
-            (planned.run / LOGGED_IN[cfg.logger[name]._target_]).mkdir(exist_ok=True)
+        mark_logged(planned, planned.run)
     log.info("%s: logged to %s (epochs: %d)", planned.run, ", ".join(names), len(epochs))
+
+
+def mark_logged(planned: Plan, folder: Path) -> None:
+    """Make the folders that loggers did not make, such as W&B when disabled, so that each is asked only once."""
+    for name in planned.unlogged(folder):
+        (folder / LOGGED_IN[planned.cfg.logger[name]._target_]).mkdir(exist_ok=True)
 
 
 def _epochs(path: Path) -> Iterator[tuple[int, dict[str, float]]]:

@@ -23,7 +23,7 @@ from unmix.experiments.hold import Held, hold
 from unmix.plans import Plan
 from unmix.reports import comparison, report
 from unmix.reports.tables import print_comparison, print_methods, print_table
-from unmix.runs.boards import show_scores
+from unmix.runs.boards import mark_logged, show_scores
 from unmix.runs.build import leave_process_group, make_datamodule, make_loggers, quiet_lightning, rank
 from unmix.runs.candidates import Candidate, candidate, candidates
 from unmix.training.loggers import Job
@@ -89,6 +89,8 @@ def after_training(plan: Plan) -> None:
     cfg.evaluation.update(gpus=0 if cfg.evaluation.gpus == 0 else None, cpu_processes=1)
     experiment = candidate(cfg, ckpt, read_all(ckpt), plan.experiment, plan.run.parent / "eval")
     _evaluate(experiment, cfg, _prepared(experiment.data, cfg), subset="test", on_busy="skip")
+    if plan.evaluation is not None:  # perhaps of other data than those evaluated here
+        mark_logged(plan, plan.evaluation)
 
 
 def _datas(found: Sequence[Candidate], data: Any) -> list[Any]:
