@@ -132,7 +132,7 @@ def test_checkpoints_cannot_be_left_out(toy, refused):
     assert message in refused("train", *toy, "callbacks.checkpoints=null")
     assert "~callbacks: a group cannot be deleted" in refused("train", *toy, "~callbacks")
     message = refused("train", *toy, "callbacks=null")
-    assert "callbacks: got null, allowed default, ema; one entry of a group is left out as callbacks." in message
+    assert "callbacks: got null, allowed default, ema, my_callbacks; one entry of a group is left out" in message
 
 
 def test_a_package_is_found_in_the_working_directory_alone(toy_run, tmp_path):
