@@ -1,4 +1,10 @@
-"""Score a separator over whole tracks: the four-target Wiener filter and museval."""
+"""Separate and score test tracks. The same command again continues.
+
+python src/evaluate.py ckpt=outputs/runs/<experiment>
+python src/evaluate.py ckpt=umxhq data=musdb18hq data.root=... subset=valid
+python src/evaluate.py 'ckpt=[outputs/runs/<experiment>,umxhq]'     compares
+python src/evaluate.py ckpt=oracle:irm1 data=musdb18hq data.root=...
+"""
 
 from unmix.config import main
 

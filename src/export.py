@@ -1,4 +1,8 @@
-"""Write networks in the form that others read."""
+"""Write trained weights in a form that others read.
+
+python src/export.py ckpt=outputs/runs/<experiment>            for openunmix
+python src/export.py ckpt=outputs/runs/<experiment> format=safetensors
+"""
 
 from unmix.config import main
 

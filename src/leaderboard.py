@@ -1,4 +1,8 @@
-"""Every run and evaluation under paths.out, in one table."""
+"""Compare all runs and evaluations below paths.out, in tables and one page.
+
+python src/leaderboard.py sort=sdr.vocals
+python src/leaderboard.py 'name=umx*' sort=val_loss
+"""
 
 from unmix.config import main
 

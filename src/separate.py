@@ -1,4 +1,8 @@
-"""Separate a song into stems that stand next to it."""
+"""Separate songs into stems that stand next to them.
+
+python src/separate.py ckpt=outputs/runs/<experiment> input=song.wav
+python src/separate.py ckpt=umxhq input=folder out=stems 'targets=[vocals]'
+"""
 
 from unmix.config import main
 

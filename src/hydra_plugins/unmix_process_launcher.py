@@ -5,6 +5,7 @@ the whole sweep; a job in its own process has its own command line.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,21 @@ class ProcessLauncher(Launcher):
     @staticmethod
     def _returned(overrides: Sequence[str], outcome: "float | Exception | None") -> JobReturn:
         """Wrap the outcome of a job (val/loss or error) in the JobReturn that Hydra's sweepers expect."""
-        failed = isinstance(outcome, Exception)
-        returned = JobReturn(overrides=overrides, status=JobStatus.FAILED if failed else JobStatus.COMPLETED)
+        if isinstance(outcome, Exception):
+            return FailedJob(overrides=overrides, status=JobStatus.FAILED, error=outcome)
+        returned = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
         returned.return_value = outcome
         return returned
+
+
+@dataclass
+class FailedJob(JobReturn):
+    """A failed job, which raises its error and prints nothing: the command explains the error in one line."""
+
+    error: Exception | None = None
+
+    @property  # type: ignore[misc]  # Hydra's can be set
+    def return_value(self) -> Any:
+        """Raise the error, as Hydra's JobReturn does."""
+        assert self.error is not None
+        raise self.error

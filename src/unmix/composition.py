@@ -1,6 +1,7 @@
 """Compose the configuration of every job, and check it against the signatures of the classes that it names."""
 
 import copy
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -54,6 +55,12 @@ def _search_path(config_dir: str | None) -> list[str]:
     if not folder.is_dir():
         raise ValueError(f"--config-dir: {folder} is not a folder; it holds groups as conf/ does, as model/mine.yaml")
     return [f"hydra.searchpath=['file://{folder}']"]
+
+
+def quoted(text: str, quote: str = "'") -> str:
+    """Quote a text for Hydra's grammar, in which a backslash is special only before a quote."""
+    escaped = re.sub(rf"(\\*)({quote}|\Z)", lambda end: end[1] * 2 + (f"\\{quote}" if end[2] else ""), text)
+    return f"{quote}{escaped}{quote}"
 
 
 @dataclass(frozen=True)

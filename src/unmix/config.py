@@ -4,9 +4,9 @@ Mistakes are reported before the first file is written: all jobs of a sweep are 
 values, models and data. Then a single job runs in this process, and several run by the launcher.
 """
 
+import argparse
 import logging
 import os
-import re
 import signal
 import sys
 import warnings
@@ -21,17 +21,21 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from unmix import bare_words, extras, hints, identity
-from unmix.composition import CONF, Command, check_targets, check_values, parse
+from unmix import bare_words, completion, errors, extras, hints, identity, usage
+from unmix.composition import CONF, Command, check_targets, check_values, label, parse, quoted
 from unmix.experiments.hold import Busy
 from unmix.processes import signals
 from unmix.processes.pool import LAUNCHER
+
+log = logging.getLogger(__name__)
 
 # Keys whose values are file names, which Hydra's grammar would otherwise parse.
 LITERAL_KEYS = ("input", "ckpt", "data.root", "paths.out", "paths.data", "data.cache", "init_from", "out")
 OPEN_GROUPS = ("aggregate.",)  # groups in which the user invents the keys, which Hydra allows only with a +
 # 75 is EX_TEMPFAIL of sysexits, "run the command again"; signals other than Ctrl-C exit with it too.
 FAILED, USAGE_ERROR, BUSY = 1, 2, signals.TEMPORARY_FAILURE
+# Errors that are explained in one line; any other is a defect, and shown with its traceback.
+EXPECTED = (ValueError, OSError, Busy, ArithmeticError, errors.JobFailed, HydraException, OmegaConfBaseException)
 
 
 def main(config_name: str) -> int:
@@ -60,11 +64,13 @@ def main(config_name: str) -> int:
     try:
         with signals.handled():
             return _run(config_name)
-    except (ValueError, OSError, Busy, ArithmeticError, HydraException, OmegaConfBaseException) as error:
+    except EXPECTED as error:
         if wants_traceback:
             raise
         print(f"{config_name}: {hints.explain(error, config_name, sys.argv[1:])}", file=sys.stderr)  # noqa: T201
-        return BUSY if isinstance(error, Busy) else FAILED if isinstance(error, ArithmeticError) else USAGE_ERROR
+        if isinstance(error, Busy):
+            return BUSY
+        return FAILED if isinstance(error, ArithmeticError | errors.JobFailed) else USAGE_ERROR
 
 
 def _die_with_parent() -> None:
@@ -79,9 +85,10 @@ def _run(config_name: str) -> int:
     """Prepare all jobs of the command line, then run them; return the exit code."""
     arguments = get_args_parser().parse_intermixed_args()  # --config-dir may stand anywhere
     if arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion:
-        _through_hydra(config_name, lambda _: None)
+        _answer(config_name, arguments)
         return 0
-    bare_words.check(config_name, arguments.overrides, hints.group_folders(arguments))
+    bare_words.check(config_name, arguments.overrides, usage.folders(arguments.config_dir))
+    hints.check(config_name, arguments.overrides, arguments.config_dir)
     command = parse(config_name, arguments.overrides, multirun=arguments.multirun, config_dir=arguments.config_dir)
     if command.is_sweep and not command.jobs:  # a sweeper other than ours generates the jobs
         _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
@@ -90,17 +97,34 @@ def _run(config_name: str) -> int:
     if not command.is_sweep:  # before the job is prepared, which logs already
         configure_log(command.hydra.job_logging, command.hydra.verbose)
     numbers = _unfinished(cfgs) if config_name == "train" else range(len(cfgs))
-    jobs = []
+    jobs = {}
     for number in numbers:
         with command.naming(number):
-            jobs.append(_prepare(config_name, cfgs[number]))
+            jobs[number] = _prepare(config_name, cfgs[number])
     if jobs and cfgs[0].get("dry_run"):
         import_module("unmix.runs.preview").show(cfgs)
     elif jobs and command.is_sweep:
-        return _sweep(command, cfgs)
-    elif jobs:
-        jobs[0].run()
+        return _sweep(command, cfgs, jobs)
+    else:
+        for job in jobs.values():
+            job.run()
     return 0
+
+
+def _answer(config_name: str, arguments: argparse.Namespace) -> None:
+    """Print what a flag asks for: help, a completion, the configuration."""
+    if arguments.help:
+        try:
+            print(usage.help_text(config_name, arguments.overrides, arguments.config_dir), flush=True)  # noqa: T201
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    if arguments.overrides == ["query=bash"]:
+        words = completion.words(config_name, os.environ.get("COMP_LINE", ""))
+        if words is not None:
+            print(" ".join(words))  # noqa: T201
+            return
+    _through_hydra(config_name, lambda _: None)
 
 
 def _prepare(config_name: str, cfg: DictConfig) -> Any:
@@ -127,16 +151,52 @@ def _unfinished(cfgs: list[DictConfig]) -> Sequence[int]:
     return unfinished
 
 
-def _sweep(command: Command, cfgs: list[DictConfig]) -> int:
-    """Run prepared jobs with the launcher of the command; return the exit code."""
+def _sweep(command: Command, cfgs: list[DictConfig], jobs: dict[int, Any]) -> int:
+    """Run jobs with the launcher of the command; return the exit code.
+
+    Args:
+        command: the command.
+        cfgs: configurations of all jobs.
+        jobs: prepared jobs by number; those that are finished are left out.
+    """
     if command.config_name == "train" and command.hydra.launcher._target_.endswith(".ProcessLauncher"):
         configure_log(command.hydra.job_logging, command.hydra.verbose)
         return int(import_module("unmix.runs.sweep").command(command, cfgs))
     if command.config_name == "train":
         for cfg in cfgs:
             import_module("unmix.runs.train").check_single_process(cfg, command.launcher)
+    if command.hydra.launcher._target_.endswith(".BasicLauncher"):
+        configure_log(command.hydra.job_logging, command.hydra.verbose)
+        return _in_this_process(command, jobs, fail_fast=bool(cfgs[0].get("fail_fast")))
     _through_hydra(command.config_name, lambda cfg: _prepare(command.config_name, cfg).run())
     return 0
+
+
+def _in_this_process(command: Command, jobs: dict[int, Any], *, fail_fast: bool) -> int:
+    """Run jobs, given by their numbers, one after the other; return the exit code."""
+    failures: list[str] = []
+    num_busy = 0
+    for count, (number, job) in enumerate(jobs.items(), start=1):
+        name = label(command.jobs[number], command.jobs)
+        log.info("[%d/%d] %s", count, len(jobs), name)
+        try:
+            job.run()
+        except Exception as error:  # does not stop the other jobs
+            if os.environ["UNMIX_TRACEBACK"] == "1":
+                raise
+            is_expected = isinstance(error, EXPECTED)
+            log.error("[%d/%d] failed: %s", count, len(jobs), errors.one_line(error), exc_info=not is_expected)
+            failures.append(f"{name}: {errors.one_line(error)}")
+            num_busy += isinstance(error, Busy)
+            if fail_fast:
+                break
+    log.info("%d done, %d failed, %d not started", count - len(failures), len(failures), len(jobs) - count)
+    if not failures:
+        return 0
+    print(  # noqa: T201
+        f"{command.config_name}: {len(failures)} of {len(jobs)} jobs failed; {failures[0]}", file=sys.stderr
+    )
+    return BUSY if num_busy == len(failures) else FAILED
 
 
 def _through_hydra(config_name: str, task: Callable[[DictConfig], Any]) -> None:
@@ -146,6 +206,10 @@ def _through_hydra(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         config_name: name of the command.
         task: function that Hydra calls with the configuration of each job.
     """
+
+    overrides = get_args_parser().parse_intermixed_args().overrides
+    flags = [argument for argument in sys.argv[1:] if argument not in overrides]
+    sys.argv[1:] = [*flags, *overrides]  # Hydra refuses flags among overrides
 
     def run(cfg: DictConfig) -> Any:  # Hydra needs a function with a name
         check_values(config_name, cfg)
@@ -166,6 +230,4 @@ def quote_literal(argument: str) -> str:
     if key.lstrip("+") not in LITERAL_KEYS or not value or value[0] in "['\"" or "${" in value or value == "null":
         return argument
     expanded = os.path.expanduser(value)  # noqa: PTH111 - a Path would change `./a` and `a/`
-    # in Hydra's quotes a backslash is special before a quote only
-    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), expanded)
-    return f"{key}{equals}'{escaped}'"
+    return f"{key}{equals}{quoted(expanded)}"

@@ -1,7 +1,11 @@
-"""One-line error messages."""
+"""One-line error messages, and the error that stands for a failed job."""
 
 import difflib
 from collections.abc import Iterable
+
+
+class JobFailed(RuntimeError):
+    """A job of a sweep ended with an error."""
 
 
 def unknown(name: str, got: object, allowed: Iterable[str]) -> str:

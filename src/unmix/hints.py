@@ -1,15 +1,77 @@
 """Explanations of refused command lines: one line that names the key, what is allowed, and what to write instead."""
 
+import argparse
+import difflib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra._internal.utils import get_args_parser  # Hydra has no public parser of its own flags
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, InstantiationException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
 from unmix import errors
-from unmix.composition import CONF, compose
+from unmix.composition import compose
+from unmix.usage import options, settings
+
+# Command -> the settings that choose its devices.
+DEVICES = {"train": ("trainer.gpus", "evaluation.gpus"), "evaluate": ("evaluation.gpus",), "separate": ("gpus",)}
+# Lightning's words, and torch's -> values of these settings.
+GPUS = {
+    "accelerator": {"cpu": "0", "gpu": "1", "cuda": "1", "auto": "null"},
+    "device": {"cpu": "0", "cuda": "1"},
+    "devices": {"auto": "-1"},
+    "strategy": {},
+}
+# Names of files that other projects have -> what to write here.
+FOREIGN_FILES = {"logger/csv": "metrics.csv is written in any case: leave csv out"}
+MOST_SUGGESTIONS = 3
+
+
+def check(config_name: str, overrides: Sequence[str], config_dir: str | None = None) -> None:
+    """Refuse overrides that Hydra or Lightning would understand, but that mean nothing here.
+
+    Args:
+        config_name: name of the command.
+        overrides: overrides of its command line.
+        config_dir: see `composition.compose`.
+    Raises:
+        ValueError: saying what to write instead.
+    """
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key, files = override.key_or_group, options(override.key_or_group, config_dir)
+        if override.is_delete():
+            if files:
+                instead = f"{key}=none" if "none" in files else f"{key}=... with one of {', '.join(files)}"
+                raise ValueError(f"~{key}: a group cannot be deleted; write {instead}")
+            continue
+        value = str(override.input_line).partition("=")[2]
+        if message := _devices(config_name, key, value):
+            raise ValueError(message)
+        group = key.replace(".", "/")
+        if key.startswith("hydra.") and (files := options(group, config_dir)):
+            raise ValueError(
+                f"{key}: got {value}, write {group}=... with a slash; allowed {_with_packages(group, files)}"
+            )
+
+
+def _devices(config_name: str, key: str, value: str) -> str | None:
+    """Format what to write for a word that chooses devices in Lightning or torch; None for any other key."""
+    section, _, word = key.rpartition(".")
+    allowed = DEVICES.get(config_name, ())
+    if word not in GPUS or not allowed or section not in ("", "trainer", "evaluation"):
+        return None
+    setting = f"{section}.gpus" if f"{section}.gpus" in allowed else allowed[0]
+    number = GPUS[word].get(value.strip("'\""))
+    if number is None and word == "devices" and value.lstrip("-").isdecimal():
+        number = value
+    return f"{key}: no such key; write {setting}={number or '0 (the CPU), N or [i,j] (GPUs), or -1 (all GPUs)'}"
+
+
+def _with_packages(group: str, files: Sequence[str]) -> str:
+    """List the files of one of Hydra's groups, and say where others come from."""
+    example = {"hydra/launcher": "hydra-submitit-launcher", "hydra/sweeper": "hydra-optuna-sweeper"}.get(group)
+    return ", ".join(files) + (f"; installing a package such as {example} adds others" if example else "")
 
 
 def explain(error: BaseException, config_name: str, arguments: Sequence[str] = ()) -> str:
@@ -23,50 +85,55 @@ def explain(error: BaseException, config_name: str, arguments: Sequence[str] = (
     text = str(error)
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return errors.one_line(error.__cause__)
-    if isinstance(error, MissingConfigException) and error.options:
-        group, _, name = str(error.missing_cfg_file).rpartition("/")
-        message = errors.unknown(group, name, error.options)
-        has_folder = any(argument.startswith(("--config-dir", "-cd")) for argument in arguments)
-        is_typo = "did you mean" in message
-        return message if has_folder or is_typo else f"{message}; --config-dir=... adds a folder of your own"
+    if isinstance(error, MissingConfigException) and "/" in str(error.missing_cfg_file):
+        return _unknown_file(str(error.missing_cfg_file), arguments)
     if text.startswith("Config group override must be"):
         return _nothing_chosen(arguments)
     if isinstance(error, ConfigCompositionException):
         for beginning in ("Could not override '", "Could not append to config. ", "Could not delete from config. '"):
             if text.startswith(beginning) and "'" in text:
-                return _unknown_key(text.split("'")[1], _base(config_name, arguments))
+                return _unknown_key(text.split("'")[1], base(config_name, arguments))
     return errors.one_line(error)
+
+
+def _unknown_file(name: str, arguments: Sequence[str]) -> str:
+    """Format the message for a choice such as `model/umy` that is no file of its group."""
+    group, _, file = name.rpartition("/")
+    config_dir = get_args_parser().parse_intermixed_args(list(arguments)).config_dir
+    files = options(group, config_dir)
+    message = errors.unknown(group, file, files)
+    if name in FOREIGN_FILES:
+        return f"{message}; {FOREIGN_FILES[name]}"
+    if "did you mean" in message or config_dir is not None:
+        return message
+    if group.startswith("hydra/"):
+        return f"{group}: got {file!r}, allowed {_with_packages(group, files)}"
+    return f"{message}; --config-dir=... adds a folder of your own"
 
 
 def _nothing_chosen(arguments: Sequence[str]) -> str:
     """Format the message for a group set to null, such as `logger=null`, which Hydra does not allow."""
-    options = get_args_parser().parse_intermixed_args(list(arguments))
-    group = next(group for group, value in _choices(options) if value == "null")
-    names = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-    return f"{group}: got null, allowed {', '.join(names)}; one entry of a group is left out as {group}.<entry>=null"
+    given = get_args_parser().parse_intermixed_args(list(arguments))
+    group = next(group for group, value in _choices(given) if value == "null")
+    files = ", ".join(options(group, given.config_dir))
+    return f"{group}: got null, allowed {files}; one entry of a group is left out as {group}.<entry>=null"
 
 
-def _base(config_name: str, arguments: Sequence[str]) -> DictConfig:
+def base(config_name: str, arguments: Sequence[str]) -> DictConfig:
     """Compose the configuration with the groups that a command line chooses (the first of a sweep), nothing else."""
-    options = get_args_parser().parse_intermixed_args(list(arguments))
-    choices = [f"{group}={value.partition(',')[0]}" for group, value in _choices(options) if value != "null"]
-    return compose(config_name, choices, with_hydra=True, config_dir=options.config_dir)
+    given = get_args_parser().parse_intermixed_args(list(arguments))
+    choices = [f"{group}={value.partition(',')[0]}" for group, value in _choices(given) if value != "null"]
+    return compose(config_name, choices, with_hydra=True, config_dir=given.config_dir)
 
 
-def _choices(options: Any) -> list[tuple[str, str]]:
+def _choices(given: argparse.Namespace) -> list[tuple[str, str]]:
     """Overrides that choose a file of a group, as pairs (group, file)."""
-    folders = group_folders(options)
-    pairs = [override.partition("=")[::2] for override in options.overrides]
-    return [(group, value) for group, value in pairs if any((folder / group).is_dir() for folder in folders)]
-
-
-def group_folders(options: Any) -> list[Path]:
-    """Folders that hold configuration groups: ours and, with `--config-dir`, the user's."""
-    return [CONF, *([Path(options.config_dir)] if options.config_dir else [])]
+    pairs = [override.partition("=")[::2] for override in given.overrides]
+    return [(group, value) for group, value in pairs if options(group, given.config_dir)]
 
 
 def _unknown_key(key: str, base: DictConfig) -> str:
-    """Format the message for an unknown key, with the names allowed in place of its first wrong part."""
+    """Format the message for an unknown key, with the key that was meant, or the names allowed in place of a part."""
     node: Any = base
     parts = key.split(".")
     for i, part in enumerate(parts):
@@ -74,6 +141,28 @@ def _unknown_key(key: str, base: DictConfig) -> str:
             group = ".".join(parts[:i])
             return f"{key}: {group} is empty here; choose what it is first, as {group}=..., then its keys"
         if not OmegaConf.is_dict(node) or part not in node:
-            return errors.unknown(key, part, [str(name) for name in node] if OmegaConf.is_dict(node) else [])
+            names = [str(name) for name in node if name != "hydra"] if OmegaConf.is_dict(node) else []
+            names = [name for name in names if not name.startswith("_")]
+            return _elsewhere(key, base, names, part) or errors.unknown(key, part, names)
         node = node[part]
     return f"{key}: no such key in this configuration"
+
+
+def _elsewhere(key: str, base: DictConfig, names: Sequence[str], part: str) -> str | None:
+    """Format the message for a key whose last part is a key elsewhere, such as `niter`; None when there is none.
+
+    Args:
+        key: the unknown key.
+        base: the configuration.
+        names: names that are allowed in place of `part`.
+        part: first part of the key that is wrong.
+    """
+    configuration: Any = OmegaConf.to_container(base, resolve=False)
+    keys = [known for known, _ in settings(configuration) if not known.startswith("hydra.")]
+    last = key.rpartition(".")[2]
+    same = [known for known in keys if known.endswith(f".{key}")]
+    if not same and not difflib.get_close_matches(part, names, n=1):
+        same = [known for known in keys if known.endswith(f".{last}")]
+    if not 1 <= len(same) <= MOST_SUGGESTIONS or key.startswith("hydra."):
+        return None
+    return f"{key}: no such key; did you mean {' or '.join(map(repr, same))}?"

@@ -38,6 +38,16 @@ def test_names_and_groups_choose(out, make_run):
     assert not collect(out, group="hq")
 
 
+def test_a_plain_name_is_that_of_experiments_without_their_hash(out, make_run):
+    for experiment in ("demo-0123abcd", "demo-89abcdef", "demo_small-0123abcd"):
+        make_run(out, experiment, "vocals-s1")
+    assert {row["experiment"] for row in collect(out, name="demo")} == {"demo-0123abcd", "demo-89abcdef"}
+    assert {row["experiment"] for row in collect(out, name="*small")} == {"demo_small-0123abcd"}
+    assert len({row["experiment"] for row in collect(out, name="demo*")}) == 3
+    assert {row["experiment"] for row in collect(out, name="demo-0123abcd")} == {"demo-0123abcd"}
+    assert not collect(out, name="dem")
+
+
 def test_what_runs_differ_in_is_a_column(out, make_run):
     make_run(out, "umx-2", "vocals-s1", size=512)
     rows = collect(out)

@@ -15,6 +15,7 @@ import soundfile
 import torch
 
 from short_filters import shorten_filters
+from unmix.evaluation import callback
 from unmix.experiments import folder
 
 pytestmark = pytest.mark.slow
@@ -209,6 +210,27 @@ def test_a_full_disk_leaves_finished_tracks_valid_and_a_rerun_finishes(evaluate,
     assert evaluate(root)[0] == 0
     assert stores(where) | kept == stores(where)
     assert len(stores(where)) == 3
+
+
+@pytest.mark.usefixtures("short_filters")
+def test_ctrl_c_says_what_is_kept_and_the_same_command_continues(evaluate, tree, capfd, monkeypatch, tmp_path):
+    root, log = tree(num_tracks=3), callback.Museval._log
+
+    def stop_after_two(museval, scoring):
+        log(museval, scoring)
+        if museval.num_done == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(callback.Museval, "_log", stop_after_two)
+        evaluate(root)
+    assert ended.value.code == 130
+    (where,) = (tmp_path / "out" / "evaluations").iterdir()
+    (line,) = (line for line in capfd.readouterr().err.splitlines() if "stopped by" in line)
+    assert line == f"stopped by Ctrl-C; {where} has the scores of 2 of 3 tracks; the same command continues"
+    code, said, _ = evaluate(root)
+    assert code == 0
+    assert "evaluating 1 of 3 tracks" in said
 
 
 def test_a_file_that_cannot_be_written_leaves_no_part(tmp_path, monkeypatch):

@@ -1,5 +1,8 @@
 """python src/separate.py: any file in, stems of its rate, length and channels out."""
 
+import os
+import shlex
+import signal
 import subprocess
 
 import numpy as np
@@ -10,6 +13,7 @@ import torch
 import unmix
 from peak_memory import peaks_of_separations
 from unmix.runs.separate import pace
+from unmix.runs.stems import StemWriter
 
 TARGETS = ("vocals", "drums", "bass", "other")
 
@@ -270,3 +274,33 @@ def test_memory_does_not_grow_with_the_song(trained, tmp_path):
     assert soundfile.info(tmp_path / "long.bass.wav").frames == 130 * 44100
     assert long - short < 45, f"{short:.0f} MB for 65 s, {long:.0f} MB for 130 s"
     assert long < 1500
+
+
+@pytest.mark.parametrize("num_done", [0, 1])
+def test_ctrl_c_says_which_songs_are_separated_and_how_to_go_on(
+    separate, cli, capfd, trained, monkeypatch, tmp_path, num_done
+):
+    songs = [write_song(tmp_path / name, 0.3) for name in ("a.wav", 'b "live", (it\'s).wav', "c.wav")]
+    write, begun = StemWriter.write, set()
+
+    def stop(stems, blocks):
+        write(stems, blocks)
+        begun.add(stems)
+        if len(begun) == num_done + 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(StemWriter, "write", stop)
+        separate(tmp_path)
+    assert ended.value.code == 130
+    (line,) = (line for line in capfd.readouterr().err.splitlines() if "stopped by" in line)
+    assert len(list(tmp_path.glob("*.vocals.wav"))) == num_done
+    if not num_done:
+        assert line == "stopped by Ctrl-C; no stem is written; the same command begins again"
+        assert separate(tmp_path)[0] == 0
+        return
+    beginning = "stopped by Ctrl-C; 1 of 3 songs are separated; for the others: the same command with "
+    assert line.startswith(beginning)
+    (given,) = shlex.split(line.removeprefix(beginning))
+    assert cli("separate", f"ckpt={trained}", given, "gpus=0") == 0
+    assert sorted(tmp_path.glob("*.vocals.wav")) == sorted(song.with_suffix(".vocals.wav") for song in songs)

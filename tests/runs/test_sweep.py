@@ -1,13 +1,21 @@
 """Sweeps: how devices are divided, what is said of jobs, and odd folder names on the real launcher."""
 
 import json
+import os
+import signal
+import sys
+from types import ModuleType
 
 import pytest
 import torch
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
 
 from unmix.composition import compose
+from unmix.errors import JobFailed
 from unmix.experiments import status
 from unmix.plans import plan_all
+from unmix.runs import train
 from unmix.runs.sweep import Devices
 
 
@@ -73,7 +81,11 @@ def test_a_sweep_runs_in_an_oddly_named_folder_and_a_failed_job_stops_no_other(
     with monkeypatch.context() as patch:
         patch.setenv("UNMIX_DATA", str(broken))
         assert cli(*command) == 1
-    assert "2 failed" in capfd.readouterr().out
+    printed = capfd.readouterr()
+    assert "2 failed" in printed.out
+    (line,) = printed.err.splitlines()
+    assert line.startswith("train: 2 of 2 jobs failed; ")
+    assert "Traceback" not in printed.out
     assert cli(*command) == 0, capfd.readouterr()  # neither had made a step, so neither blocks the command
     assert {status.read(path.parent).state for path in out.glob("runs/*/*/status.json")} == {"done"}
     (journal, *_) = sorted(out.glob("sweeps/*/jobs.jsonl"))[-1:]
@@ -81,3 +93,89 @@ def test_a_sweep_runs_in_an_oddly_named_folder_and_a_failed_job_stops_no_other(
     capfd.readouterr()
     assert cli(*command) == 0
     assert capfd.readouterr().out.count("done after 1 epoch,") == 2
+
+
+def fail_at(target, error):
+    """Let the training of a target fail."""
+    make = train.make_module
+
+    def failing(cfg, datamodule):
+        if cfg.target == target:
+            raise error
+        return make(cfg, datamodule)
+
+    return failing
+
+
+@pytest.fixture
+def sweep_here(train_arguments, cli, capfd, tmp_path):
+    """Exit code and output of a sweep over three targets in this process."""
+
+    def run(*arguments):
+        command = ["-m", *train_arguments, f"paths.out={tmp_path / 'out'}", "trainer.max_epochs=1"]
+        code = cli("train", *command, "target=drums,bass,other", *arguments)
+        return code, capfd.readouterr()
+
+    return run
+
+
+@pytest.mark.slow
+def test_a_failed_job_of_a_sweep_in_this_process_is_said_in_one_line_and_stops_no_other(sweep_here, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "make_module", fail_at("bass", OSError("the disk is full")))
+        code, printed = sweep_here()
+    assert code == 1
+    assert "2 done, 1 failed, 0 not started" in printed.out
+    assert "[2/3] failed: the disk is full" in printed.out
+    assert printed.err.splitlines() == ["train: 1 of 3 jobs failed; target=bass: the disk is full"]
+    code, printed = sweep_here("retry=true")
+    assert code == 0
+    assert "1 done, 0 failed, 0 not started" in printed.out
+
+
+@pytest.mark.slow
+def test_a_defect_in_a_job_is_shown_with_its_traceback(sweep_here, monkeypatch):
+    monkeypatch.setattr(train, "make_module", fail_at("drums", KeyError("a defect")))
+    code, printed = sweep_here("fail_fast=true")
+    assert code == 1
+    assert "0 done, 1 failed, 2 not started" in printed.out
+    assert printed.out.count("Traceback") == 1
+    assert printed.err.splitlines() == ["train: 1 of 3 jobs failed; target=drums: 'a defect'"]
+
+
+@pytest.mark.slow
+def test_a_sweep_in_this_process_ends_when_it_is_stopped(sweep_here, monkeypatch):
+    monkeypatch.setattr(train, "make_module", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(SystemExit) as ended:
+        sweep_here()
+    assert ended.value.code == 130
+
+
+class OneJobSweeper(Sweeper):
+    """A sweeper of another package: it runs one job, and fails with it."""
+
+    __module__ = "hydra_plugins.one_job"
+
+    def setup(self, **context):
+        self.launcher = Plugins.instance().instantiate_launcher(**context)
+
+    def sweep(self, arguments):
+        (returned,) = self.launcher.launch([arguments], 0)
+        return returned.return_value
+
+
+def test_a_failed_job_of_another_sweeper_is_said_without_a_traceback(
+    train_arguments, cli, capfd, monkeypatch, tmp_path
+):
+    module = ModuleType(OneJobSweeper.__module__)
+    module.OneJobSweeper = OneJobSweeper
+    monkeypatch.setitem(sys.modules, OneJobSweeper.__module__, module)
+    Plugins.instance().register(OneJobSweeper)
+    (tmp_path / "hydra" / "sweeper").mkdir(parents=True)
+    text = "_target_: hydra_plugins.one_job.OneJobSweeper\n"
+    (tmp_path / "hydra" / "sweeper" / "one_job.yaml").write_text(text)
+    monkeypatch.setattr("unmix.runs.sweep.launch", lambda *_, **__: [JobFailed("drums-s42: the disk is full")])
+    options = [one for one in train_arguments if not one.startswith("hydra/")] + [f"paths.out={tmp_path / 'out'}"]
+    command = ["-m", "--config-dir", str(tmp_path), *options, "hydra/sweeper=one_job", "target=drums"]
+    assert cli("train", *command) == 1
+    assert capfd.readouterr().err.splitlines() == ["train: drums-s42: the disk is full"]

@@ -95,13 +95,14 @@ def send_at(monkeypatch):
     ],
 )
 def test_a_signal_saves_a_checkpoint_and_the_same_command_ends_as_if_uninterrupted(
-    arguments, cli, tmp_path, uninterrupted, send_at, step, signum, code, position
+    arguments, cli, capfd, tmp_path, uninterrupted, send_at, step, signum, code, position
 ):
     send_at(step, signum)
     with pytest.raises(SystemExit) as ended:
         cli("train", *arguments, f"paths.out={tmp_path}")
     assert ended.value.code == code
     run = folder_of(tmp_path)
+    assert f"; the same command continues {run} from its last checkpoint" in capfd.readouterr().err
     assert status.read(run).state == "interrupted"
     saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert saved["unmix"]["position"] == position

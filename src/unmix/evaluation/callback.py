@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -65,7 +66,7 @@ class Museval(Callback):
         self.save_estimates = save_estimates
         self.compare = compare
         self.tell = tell
-        self.unscored = [track for track in tracks if not self._is_scored(track)]
+        self.unscored = unscored(tracks, output, method)
         self.pool: ProcessPoolExecutor | None = None
         self.under_way: deque[Future[Scoring]] = deque()
 
@@ -139,11 +140,6 @@ class Museval(Callback):
         means = {method: scores.means_over_tracks(list(stores[method].values())) for method in stores}
         return Summary(self.method, MIXTURE, rows, self.settings, windows, self.compare, means)
 
-    def _is_scored(self, track: Track) -> bool:
-        """Whether the scores of a track and of its mixture are complete on disk."""
-        files = [self.output.store(method, track.name) for method in (self.method, MIXTURE)]
-        return all(file.is_file() and scores.is_complete(file.read_text(encoding="utf-8")) for file in files)
-
     def _log(self, scoring: Scoring) -> None:
         """Log the SDR of a scored track and the estimated time left."""
         self.num_done += 1
@@ -153,6 +149,16 @@ class Museval(Callback):
         sdr = "  ".join(f"{row.target} {row.metrics['SDR']:.2f}" for row in scores.medians("", name, store))
         remaining = (time.monotonic() - self.started) / num_done * (num_tracks - num_done)
         log.info("[%d/%d] %s: SDR %s (%.0f s to go)", num_done, num_tracks, name, sdr, remaining)
+
+
+def unscored(tracks: Sequence[Track], output: EvaluationFolder, method: str) -> list[Track]:
+    """List the tracks whose scores, or those of their mixture, are not complete on disk."""
+    files = {track.name: [output.store(name, track.name) for name in (method, MIXTURE)] for track in tracks}
+    return [track for track in tracks if not all(map(_is_complete, files[track.name]))]
+
+
+def _is_complete(store: Path) -> bool:
+    return store.is_file() and scores.is_complete(store.read_text(encoding="utf-8"))
 
 
 def evaluate(make_test: MakeTest, scorer: Museval, trainer: Trainer) -> None:

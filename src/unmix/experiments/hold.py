@@ -62,12 +62,17 @@ class Held:
 
 @contextmanager
 def hold(
-    path: Path, experiment: str, *, on_busy: str = "wait", wanted: Callable[[Status | None], bool] = lambda _: True
+    path: Path,
+    experiment: str,
+    *,
+    on_busy: str = "wait",
+    wanted: Callable[[Status | None], bool] = lambda _: True,
+    kept: Callable[[], str] | None = None,
 ) -> Iterator[Held | None]:
     """Hold a folder during the block; afterwards its status records how the block ended.
 
-    An exception sets the state to `failed`, a signal to `interrupted`. The block must set `done`
-    itself: a state that is still `running` at its end becomes `interrupted`.
+    An exception sets the state to `failed`, a signal to `interrupted`, and prints how to go on after it. The block must
+    set `done` itself: a state that is still `running` at its end becomes `interrupted`.
 
     Args:
         path: folder; created if missing.
@@ -75,6 +80,7 @@ def hold(
         on_busy: when another process holds the folder: `wait` for it, `skip` (yields None) or `fail`.
         wanted: called with the previous status (None in a new folder) while no other process can take the folder;
             returns whether there is work to do. If False, yields None and changes nothing.
+        kept: describes what is saved after a signal and how to go on; None: a run, which goes on from a checkpoint.
     Yields:
         The held folder, or None.
     Raises:
@@ -86,6 +92,12 @@ def hold(
     if held is None:
         yield None
         return
+    with signals.explained(kept or (lambda: f"the same command continues {path} from its last checkpoint")):
+        yield from _holding(held)
+
+
+def _holding(held: Held) -> Iterator[Held]:
+    """Yield a held folder, and record how the caller's block ends."""
     thread = threading.Thread(target=held.keep_beating, daemon=True)
     thread.start()
     try:

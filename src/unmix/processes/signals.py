@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -71,6 +71,18 @@ def deferred() -> Iterator[None]:
         yield
     finally:
         _State.is_deferred = False
+
+
+@contextmanager
+def explained(kept: Callable[[], str]) -> Iterator[None]:
+    """When a signal ends the block, print on stderr which one, and what `kept` returns: what is saved, how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        if (stop := interruption(error)) is not None:
+            print(f"stopped by {str(stop) or 'Ctrl-C'}; {kept()}", file=sys.stderr, flush=True)  # noqa: T201
+            raise stop from None
+        raise
 
 
 def interruption(error: BaseException) -> Interrupted | KeyboardInterrupt | None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -51,7 +52,7 @@ def collect(out: Path, name: str | None = None, group: str | None = None) -> Lea
 
     Args:
         out: the folder that has `runs`, `sweeps` and `evaluations`.
-        name: only experiments that match this pattern, such as `umx*`; None is all.
+        name: only experiments with this name, or that match this pattern, such as `umx*`; None is all.
         group: only the experiment with this id; None is all.
     """
     leaderboard = Leaderboard()
@@ -68,7 +69,13 @@ def collect(out: Path, name: str | None = None, group: str | None = None) -> Lea
 
 
 def _is_wanted(experiment: str, name: str | None, group: str | None) -> bool:
-    return (name is None or fnmatch(experiment, name)) and (group is None or experiment == group)
+    matches = name is None or fnmatch(experiment, name) or fnmatch(name_of(experiment), name)
+    return matches and (group is None or experiment == group)
+
+
+def name_of(experiment: str) -> str:
+    """Name of an experiment, without the hash of its id: `umx-d8f2860d` -> `umx`."""
+    return re.sub(r"-[0-9a-f]{8}\b.*", "", experiment)
 
 
 def _guarded(leaderboard: Leaderboard, path: Path, add: Callable[[], None]) -> None:

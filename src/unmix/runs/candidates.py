@@ -93,7 +93,7 @@ def candidate(
     """
     parent = parent or Path(cfg.paths.out) / "evaluations"
     if isinstance(ckpt, str) and _is_oracle(ckpt):
-        return _oracle(cfg, ckpt.removeprefix(ORACLE), parent)
+        return _oracle(cfg, ckpt, parent)
     if method is None:
         is_folder = isinstance(ckpt, str) and Path(ckpt).is_dir()
         parent = Path(ckpt) / "eval" if is_folder else parent
@@ -133,9 +133,13 @@ def _check_classes(node: Any, name: str, trusted: Sequence[str]) -> None:
             _check_classes(child, name, trusted)
 
 
-def _oracle(cfg: DictConfig, name: str, parent: Path) -> Candidate:
+def _oracle(cfg: DictConfig, ckpt: str, parent: Path) -> Candidate:
+    name = ckpt.removeprefix(ORACLE)
     if name not in ORACLES:
-        raise ValueError(errors.unknown("ckpt", f"{ORACLE}{name}", [f"{ORACLE}{one}" for one in ORACLES]))
+        allowed = [f"{ORACLE}{oracle}" for oracle in ORACLES]
+        # the bare word is equally near to all of them
+        message = f"ckpt: got {ckpt!r}, allowed {', '.join(allowed)}"
+        raise ValueError(errors.unknown("ckpt", ckpt, allowed) if ckpt.startswith(ORACLE) else message)
     targets = list(cfg.data.get("sources", SOURCES)) if cfg.data else list(SOURCES)
     return Candidate(
         f"oracle-{name}", targets, None, {"oracle": name}, {}, lambda *args: OracleTest(name, targets, *args), parent
@@ -151,7 +155,7 @@ def _matches(ckpt: str) -> list[str]:
 
 
 def _is_oracle(entry: str) -> bool:
-    return entry.startswith(ORACLE)
+    return entry.startswith(ORACLE) or (f"{entry}:" == ORACLE and not Path(entry).exists())
 
 
 def _read(entry: str, *, can_be_nothing: bool) -> list[Checkpoint]:

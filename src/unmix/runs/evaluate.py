@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,8 @@ def _evaluate(
     if rank() != 0:  # rank 0 holds the folder, and started this process
         _score(one, cfg.evaluation, tracks, where, facts)
         return None
-    with hold(where.path, where.path.name, on_busy=on_busy) as held:
+    kept = partial(_kept, tracks, where, one.method)
+    with hold(where.path, where.path.name, on_busy=on_busy, kept=kept) as held:
         if held is None:
             return None
         summary = _score(one, cfg.evaluation, tracks, where, facts, held).finish()
@@ -148,6 +150,12 @@ def _evaluate(
     for board in make_loggers(cfg.get("logger"), job):
         show_scores(board, summary, where)
     return summary, where
+
+
+def _kept(tracks: Sequence[Any], where: EvaluationFolder, method: str) -> str:
+    """Describe what an interrupted evaluation has saved."""
+    num_scored = len(tracks) - len(callback.unscored(tracks, where, method))
+    return f"{where.path} has the scores of {num_scored} of {len(tracks)} tracks; the same command continues"
 
 
 def _score(

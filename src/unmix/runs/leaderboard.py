@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from omegaconf import DictConfig
 
+from unmix import errors
 from unmix.experiments import folder
 from unmix.reports import leaderboard, leaderboard_page
 from unmix.reports.leaderboard import Leaderboard, Row
@@ -28,7 +30,7 @@ def prepare(cfg: DictConfig) -> LeaderboardJob:
 
     Raises:
         FileNotFoundError: when there are none.
-        ValueError: when no row has the column `sort`.
+        ValueError: when none matches `name` and `group`, or no row has the column `sort`.
     """
     return LeaderboardJob(*_rows(cfg), Path(cfg.paths.out))
 
@@ -41,14 +43,21 @@ def _write(found: Leaderboard, rows: list[Row], out: Path) -> None:
     print(f"page: {out / 'leaderboard.html'}")  # noqa: T201
 
 
+def _explain_nothing(cfg: DictConfig, out: Path) -> NoReturn:
+    """Raise the error for a leaderboard without rows: `name` or `group` matches nothing, or nothing was trained."""
+    experiments = sorted({str(row["experiment"]) for row in leaderboard.collect(out).rows})
+    if experiments and cfg.group is not None:
+        raise ValueError(errors.unknown("group", cfg.group, experiments))
+    if experiments and cfg.name is not None:
+        names = sorted(set(map(leaderboard.name_of, experiments)))
+        raise ValueError(f"{errors.unknown('name', cfg.name, names)}; a pattern such as '*{cfg.name}*' matches several")
+    raise FileNotFoundError(f"paths.out: no run and no evaluation in {out}; train one, or name another folder")
+
+
 def _rows(cfg: DictConfig) -> tuple[Leaderboard, list[Row]]:
     out = Path(cfg.paths.out)
     found = leaderboard.collect(out, cfg.name, cfg.group)
     if not found.rows and not found.damaged:
-        which = ", ".join(f"{key}={cfg[key]}" for key in ("name", "group") if cfg[key] is not None)
-        raise FileNotFoundError(
-            f"paths.out: no run and no evaluation in {out}{f' with {which}' if which else ''}; "
-            "train one, or name another folder"
-        )
+        _explain_nothing(cfg, out)
     by = cfg.sort or ("sdr" if any("sdr" in row for row in found.rows) else "val_loss")
     return found, leaderboard.sort_rows(found.rows, by)

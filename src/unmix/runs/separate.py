@@ -1,11 +1,13 @@
 """python src/separate.py: separates songs into stems with the same sample rate, length and channels as the song."""
 
 import logging
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ from rich.progress import Progress, TimeRemainingColumn
 from torch import Tensor
 
 from unmix import errors, plugins
+from unmix.composition import quoted
 from unmix.dsp.overlap_add import Read
 from unmix.dsp.resampling import num_resampled, resampled, resampled_blocks
 from unmix.models.contract import Separator
+from unmix.processes import signals
 from unmix.runs import songs as files
 from unmix.runs.songs import Audio, Song
 from unmix.runs.stems import StemWriter, subtype_of
@@ -49,19 +53,29 @@ class SeparateJob:
         failed = dict(self.unreadable)
         num_files = len(self.songs) + len(failed)
         try:
-            for song in self.songs:
-                try:
-                    self._separate(song)
-                except ValueError as error:
-                    if num_files == 1:
-                        raise
-                    failed[song.path] = files.reason(error, song.path)
+            for number, song in enumerate(self.songs):
+                num_done = number + len(self.unreadable) - len(failed)
+                with signals.explained(partial(self._kept, num_done, self.songs[number:])):
+                    try:
+                        self._separate(song)
+                    except ValueError as error:
+                        if num_files == 1:
+                            raise
+                        failed[song.path] = files.reason(error, song.path)
         finally:  # also when a full disk or Ctrl-C ends the command
             if failed:
                 lines = [f"separate: {len(failed)} of {num_files} files were not separated:", *files.by_reason(failed)]
                 print("\n  ".join(lines), file=sys.stderr)  # noqa: T201
         if failed:
             raise SystemExit(1)
+
+    def _kept(self, num_done: int, left: Sequence[Song]) -> str:
+        """Describe what an interrupted separation has written, and how the songs that are left are separated."""
+        if not num_done:
+            return "no stem is written; the same command begins again"
+        listed = ",".join(quoted(str(song.path), '"') for song in left)
+        given = shlex.quote(f"input=[{listed}]")
+        return f"{num_done} of {len(self.songs)} songs are separated; for the others: the same command with {given}"
 
     def _separate(self, song: Song) -> None:
         cfg, started = self.cfg, time.perf_counter()

@@ -11,6 +11,7 @@ import torch
 from omegaconf import DictConfig
 
 from unmix.composition import CONF, Command, compose, label
+from unmix.errors import JobFailed
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled, warn_of_no_test
 from unmix.processes import pool
 from unmix.reports.progress import INTERRUPTED, Line, Progress
@@ -19,10 +20,6 @@ from unmix.runs.inspection import count_parameters
 from unmix.training.trainer import num_processes
 
 TRAIN = CONF.parent / "src" / "train.py"
-
-
-class JobFailed(RuntimeError):
-    """A job of a sweep ended with an error."""
 
 
 def command(command: Command, cfgs: Sequence[DictConfig]) -> int:
