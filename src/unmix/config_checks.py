@@ -20,6 +20,8 @@ COMMANDS: dict[str, dict[str, Check]] = {
 }
 NODES = ("data", "model", "objective", "optimizer", "scheduler", "callbacks", "logger")  # made of classes
 
+CLOSED = ("paths", "checkpoint", "separator", "evaluation")  # nodes without further keys
+
 _adam: dict[str, Check] = {"lr": POSITIVE, "weight_decay": partial(number, least=0), "eps": POSITIVE}
 
 # Classes and functions that conf/ names and that do not check their arguments themselves, or only when they are called.
@@ -57,7 +59,7 @@ def check_all(command: str, config: Mapping[str, Any]) -> None:
             raise ValueError(f"{node}: got {config[node]!r}, keys are needed; {node}=... chooses a file of conf/{node}")
     for node in filter(None, TABLES):
         if isinstance(values := config.get(node), Mapping):
-            check(node, values)
+            check(node, values, is_complete=node in CLOSED)
         elif values is not None and not is_interpolation(values):
             raise ValueError(f"{node}: got {values!r}, keys are needed: {', '.join(TABLES[node])}")
     for path, values in _nodes("", config):

@@ -189,10 +189,11 @@ def check(node: str, values: Mapping[str, Any], *, is_complete: bool = False) ->
     table = TABLES[node]
     for key, value in values.items():
         name = f"{node}.{key}" if node else str(key)
-        if key in table and not is_interpolation(value):
+        if key not in table:
+            if is_complete:
+                raise ValueError(errors.unknown(name, key, table))
+        elif not is_interpolation(value):
             table[key](name, value)
-        elif is_complete:
-            raise ValueError(errors.unknown(name, key, table))
 
 
 def is_interpolation(value: Any) -> bool:

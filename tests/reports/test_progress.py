@@ -51,6 +51,17 @@ def test_a_running_job_shows_epochs_activity_best_and_the_time_left(line, job, m
     assert look(line, job) == View("running", "epoch 5/10", "0.1250", "0:00:50"), "10 s an epoch, five are left"
 
 
+def test_a_job_without_a_limit_shows_neither_a_total_nor_the_time_left(line, job, monkeypatch):
+    give_process(job)
+    line.max_epochs = None
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    for epoch in (2, 5):
+        status.write(line.run, Status("umx-1", "running", epoch=epoch))
+        assert look(line, job) == View("running", f"epoch {epoch}", "", "")
+        now[0] += 30
+
+
 def test_a_trained_job_shows_what_its_evaluation_does(line, job):
     give_process(job)
     status.write(line.run, Status("umx-1", "done", epoch=10))

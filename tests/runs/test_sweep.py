@@ -15,7 +15,7 @@ from unmix.composition import compose
 from unmix.errors import JobFailed
 from unmix.experiments import status
 from unmix.plans import plan_all
-from unmix.runs import train
+from unmix.runs import sweep, train
 from unmix.runs.sweep import Devices
 
 
@@ -58,6 +58,11 @@ def test_gpus_that_were_hidden_stay_hidden(monkeypatch):
 def test_more_slots_than_gpus_allow_are_refused(monkeypatch, slots, message):
     with pytest.raises(ValueError, match=message):
         devices(monkeypatch, 4, slots, 2)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(7, 7), (-1, None)])
+def test_an_unlimited_length_has_no_number_of_epochs(limit, expected):
+    assert sweep._num_epochs(compose("train", [f"trainer.max_epochs={limit}"])) == expected
 
 
 def test_dry_run_shows_every_job_and_writes_nothing(train_arguments, cli, capfd, tmp_path):

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from unmix.checks import NO_LIMIT
 from unmix.composition import CONF, Command, compose, label
 from unmix.errors import JobFailed
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled, warn_of_no_test
@@ -85,7 +86,7 @@ def run(
     devices = Devices(plans, slots)
     warn_of_no_test(plans)
     rows = [
-        Line(number, label(given, job_arguments), one.run, one.cfg.trainer.max_epochs, count_parameters(one.cfg))
+        Line(number, label(given, job_arguments), one.run, _num_epochs(one.cfg), count_parameters(one.cfg))
         for number, (one, given) in enumerate(zip(plans, job_arguments, strict=True), start=first_number + 1)
     ]
     jobs = [
@@ -103,6 +104,11 @@ def run(
     progress.summarize(["failed" if one.has_failed else str(one.state) for one in plans])
     print_evaluations(plans)
     return [_outcome(one, job) for one, job in zip(plans, jobs, strict=True)]
+
+
+def _num_epochs(cfg: DictConfig) -> int | None:
+    """Number of epochs that a job is to train; None without a limit."""
+    return None if cfg.trainer.max_epochs == NO_LIMIT else int(cfg.trainer.max_epochs)
 
 
 def _is_needed(cfg: DictConfig) -> bool:
