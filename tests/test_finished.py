@@ -63,7 +63,13 @@ def test_the_scores_are_those_of_the_whole_command_whatever_its_words(experiment
     assert len(whole) == 4 + 2, "a heading, four targets, and the report"
     monkeypatch.setattr("unmix.config._prepare", None)  # would raise if called
     data = ["data=musdb18hq", f"data.root={musdb_tree}", "data.validation_tracks=[Actions - One Minute Smile]"]
-    for options in ([], ["evaluation.workers=2"], ["evaluation.gpus=null", "subset=test"], ["paths.out=else"], data):
+    for options in (
+        [],
+        ["evaluation.workers=2", "evaluation.engine=museval"],
+        ["evaluation.gpus=null", "subset=test"],
+        ["paths.out=else"],
+        data,
+    ):
         assert cli("evaluate", f"ckpt={experiment}/", *options) == 0
         assert table(capfd.readouterr().out.replace("//", "/")) == whole, options
 
@@ -92,10 +98,8 @@ print(code, [name for name in ("torch", "pytorch_lightning") if name in sys.modu
         "subset=tests",
         "logger=tensorboard",
         "plugins=[my_package]",
-        "evaluation.engine=museval",
         "evaluation.residual=true",
         "evaluation.compare=umxhq",
-        "evaluation.workers=-1",
     ],
 )
 def test_another_question_is_answered_by_the_whole_command(experiment, option):

@@ -82,9 +82,7 @@ def find(cfg: DictConfig) -> Path | None:
 
     It takes more for loggers, several separators side by side, comparisons, and files in other formats than ours.
     """
-    how = cfg.evaluation
-    is_plain = how.engine == "torch" and how.compare is None and how.residual is False and type(how.workers) is int
-    if not is_plain or how.workers < 0 or cfg.logger:
+    if cfg.logger or cfg.evaluation.compare or cfg.evaluation.residual:
         return None
     ckpt: Any = OmegaConf.to_container(cfg.ckpt) if OmegaConf.is_list(cfg.ckpt) else cfg.ckpt
     if isinstance(ckpt, list) and len(ckpt) == 1:

@@ -109,7 +109,7 @@ def test_the_command_writes_tables_and_a_page(out, cli, capfd):
     assert 'href="runs/umx-1/eval/hq-test-a/report.html"' in page
     assert page.count("<svg") == 2  # the learning curves of two targets
     assert cli("leaderboard", f"paths.out={out}", "group=umx-7") == 2
-    assert "with group=umx-7" in capfd.readouterr().err
+    assert "group: got 'umx-7', allowed m, umx-1" in capfd.readouterr().err
 
 
 def test_a_sweep_has_curves_sizes_and_parallel_coordinates_and_the_best_is_heard(out, make_run):

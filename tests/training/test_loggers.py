@@ -170,7 +170,7 @@ def test_a_run_that_was_finished_without_wandb_is_logged_like_any_other(
     assert stored.config["model"]["hidden_size"] == 16
     assert [row["trainer/global_step"] for row in stored.history if "val/loss" in row] == [1, 3]
     assert {"train/loss", "val/sdr", "lr", "epoch"} <= stored.names()
-    assert set(json.loads((folder.parents[1] / "artifacts.json").read_text())["aliases"]) == {"best", "latest"}
+    assert_uploads(OfflineRun(folder), folder.parents[1] / "checkpoints")
 
 
 def test_a_resumed_job_continues_the_same_run(train_arguments, cli, tmp_path, offline):
