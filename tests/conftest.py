@@ -20,7 +20,14 @@ import soundfile
 SOURCES = ("vocals", "drums", "bass", "other")
 SAMPLE_RATE = 44100
 # What a developer's shell, or a run in this process, may leave behind and the code reads.
-FOREIGN_SETTINGS = ("MUSDB_PATH", "HYDRA_FULL_ERROR", "UNMIX_TRACEBACK", "UNMIX_LAUNCHER", "UNMIX_EXPERIMENT")
+FOREIGN_SETTINGS = (
+    "MUSDB_PATH",
+    "HYDRA_FULL_ERROR",
+    "UNMIX_TRACEBACK",
+    "UNMIX_LAUNCHER",
+    "UNMIX_EXPERIMENT",
+    "UNMIX_SWEEP",
+)
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
@@ -102,6 +109,7 @@ def run_cli(command: str, *arguments: str) -> int:
         code = config.main(command)
     os.environ.pop("UNMIX_TRACEBACK", None)
     os.environ.pop("HYDRA_FULL_ERROR", None)
+    os.environ.pop("UNMIX_SWEEP", None)
     return code
 
 

@@ -72,7 +72,7 @@ def evaluation(trained, cli):
 
 
 def test_evaluation_writes_scores_summary_picture_and_report(evaluation):
-    assert {"boxplot.png", "report.html", "scores.csv", "summary.json", "status.json", ".guard"} | {
+    assert {"boxplot.png", "inputs.json", "report.html", "scores.csv", "summary.json", "status.json", ".guard"} | {
         "tracks",
         "mixture",
         "estimates",

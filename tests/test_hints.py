@@ -151,8 +151,8 @@ def test_a_leaderboard_of_nothing_names_what_there_is(cli, capfd, tmp_path):
     assert message in capfd.readouterr().err
     assert cli("leaderboard", out, "group=umx") == 2
     assert "group: got 'umx', allowed demo-0123abcd, umx-0123abcd, umx-89abcdef" in capfd.readouterr().err
-    assert not (tmp_path / "leaderboard.csv").exists()
+    assert not list(tmp_path.glob("leaderboard*"))
     assert cli("leaderboard", out, "name=demo") == 0
-    table = (tmp_path / "leaderboard.csv").read_text()
+    table = (tmp_path / "leaderboard-demo.csv").read_text()
     assert "demo-0123abcd" in table
     assert "umx" not in table

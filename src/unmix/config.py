@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -25,7 +26,7 @@ from unmix import bare_words, completion, errors, extras, hints, identity, usage
 from unmix.composition import CONF, Command, check_targets, check_values, label, parse, quoted
 from unmix.experiments.hold import Busy
 from unmix.processes import signals
-from unmix.processes.pool import LAUNCHER
+from unmix.processes.pool import LAUNCHER, SWEEP
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +97,8 @@ def _run(config_name: str) -> int:
     cfgs = list(command.compose_jobs())
     if not command.is_sweep:  # before the job is prepared, which logs already
         configure_log(command.hydra.job_logging, command.hydra.verbose)
+    if config_name == "evaluate" and not command.is_sweep and _is_evaluated(cfgs[0]):
+        return 0
     numbers = _unfinished(cfgs) if config_name == "train" else range(len(cfgs))
     jobs = {}
     for number in numbers:
@@ -151,6 +154,13 @@ def _unfinished(cfgs: list[DictConfig]) -> Sequence[int]:
     return unfinished
 
 
+def _is_evaluated(cfg: DictConfig) -> bool:
+    """Print the scores of an evaluation that is finished, and tell whether it is. Does not import torch."""
+    from unmix import finished
+
+    return finished.show(cfg)
+
+
 def _sweep(command: Command, cfgs: list[DictConfig], jobs: dict[int, Any]) -> int:
     """Run jobs with the launcher of the command; return the exit code.
 
@@ -165,6 +175,7 @@ def _sweep(command: Command, cfgs: list[DictConfig], jobs: dict[int, Any]) -> in
     if command.config_name == "train":
         for cfg in cfgs:
             import_module("unmix.runs.train").check_single_process(cfg, command.launcher)
+        os.environ[SWEEP] = Path(command.hydra.sweep.dir).name  # their configurations would compose a time each
     if command.hydra.launcher._target_.endswith(".BasicLauncher"):
         configure_log(command.hydra.job_logging, command.hydra.verbose)
         return _in_this_process(command, jobs, fail_fast=bool(cfgs[0].get("fail_fast")))

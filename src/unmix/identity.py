@@ -144,9 +144,13 @@ def check_targets(target: Any, sources: Sequence[str]) -> None:
 
 def run_name(target: Any, seed: Any, sources: Sequence[str]) -> str:
     """Name the folder of a run: `vocals-s42`, `vocals+drums-s42`, `all-s42`."""
+    return f"{target_name(target, sources)}-s{seed}"
+
+
+def target_name(target: Any, sources: Sequence[str]) -> str:
+    """Name what `target` names in one word: `vocals`, `vocals+drums`, `all`."""
     names = targets_of(target, sources)
-    is_all = len(names) > 1 and sorted(names) == sorted(sources)
-    return f"{ALL if is_all else '+'.join(names)}-s{seed}"
+    return ALL if len(names) > 1 and sorted(names) == sorted(sources) else "+".join(names)
 
 
 def register_resolvers() -> None:

@@ -8,13 +8,14 @@ from unmix.experiments import status
 from unmix.experiments.status import Status
 
 
-def make_run(out, experiment, run, *, state="done", best=0.5, size=256, bidirectional=True, epochs=3, batch=0):
+def make_run(
+    out, experiment, run, *, state="done", best=0.5, size=256, bidirectional=True, epochs=3, batch=0, reason=""
+):
     path = out / "runs" / experiment / run
     path.mkdir(parents=True)
     target = run.partition("-")[0]
-    status.write(
-        path, Status(experiment, state, epoch=epochs, step=epochs * 10 + batch, batch=batch, best=best, pid=2**22 + 1)
-    )
+    progress = {"epoch": epochs, "step": epochs * 10 + batch, "batch": batch, "best": best}
+    status.write(path, Status(experiment, state, reason, pid=2**22 + 1, **progress))
     lines = [f"{i},{i * 10},{best + 0.1 * (epochs - 1 - i)},{i - 1.5}" for i in range(epochs)]
     (path / "metrics.csv").write_text("\n".join(["epoch,step,val/loss,val/sdr", *lines]) + "\n")
     config = {
@@ -23,6 +24,15 @@ def make_run(out, experiment, run, *, state="done", best=0.5, size=256, bidirect
         "model": {"_target_": "a", "hidden_size": size, "bidirectional": bidirectional, "targets": [target]},
     }
     (path / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
+    return path
+
+
+def make_evaluation(out, experiment, sdr, *, name="hq-test-c"):
+    """Evaluation of vocals and bass, whose mean SDR is `sdr`."""
+    path = out / "runs" / experiment / "eval" / name
+    path.mkdir(parents=True)
+    medians = {experiment: {"vocals": {"SDR": sdr + 1}, "bass": {"SDR": sdr - 1}}, "mixture": {}}
+    (path / "summary.json").write_text(json.dumps({"num_tracks": 50, "medians": medians}))
     return path
 
 
@@ -45,3 +55,9 @@ def out(tmp_path):
 def make_run_fixture():
     """The function `make_run(out, experiment, run, ...)`; returns the folder of the run."""
     return make_run
+
+
+@pytest.fixture(name="make_evaluation")
+def make_evaluation_fixture():
+    """The function `make_evaluation(out, experiment, sdr, name=...)`; returns the folder of the evaluation."""
+    return make_evaluation

@@ -45,6 +45,13 @@ def test_parallel_coordinates_draw_the_best_over_the_others():
     assert best == pytest.approx(charts.WORST_TO_BEST(1.0))
 
 
+def test_parallel_coordinates_write_no_value_over_another():
+    rows = [{"size": size, "sdr": sdr} for size, sdr in ((1, 4.0), (2, 4.95), (3, 5.0), (4, 4.5))]
+    figure = charts.parallel("t", rows, ["size", "sdr"], is_better_high=True)
+    assert {text.get_text() for text in figure.axes[0].texts} == {"size", "sdr", "1", "2", "3", "4", "4.5", "5"}
+    assert [line.get_gid() for line in figure.axes[0].lines if line.get_gid()][-1] == "size 3, sdr 5"
+
+
 def test_parallel_coordinates_need_two_rows_and_two_columns():
     rows = [{"size": 1, "loss": 1.0}, {"size": 2, "loss": 3.0}]
     assert charts.parallel("t", rows[:1], ["size", "loss"]) is None

@@ -1,6 +1,8 @@
 import json
 import math
 
+from unmix.experiments import status
+from unmix.experiments.status import Status
 from unmix.reports import leaderboard
 
 
@@ -20,15 +22,16 @@ def test_every_run_and_evaluation_has_a_row(out):
 
 def test_jobs_that_have_not_begun_have_a_row(out):
     (out / "sweeps" / "now").mkdir(parents=True)
+    (out / "sweeps" / "now" / "003-other-s1.log").write_text("before\ndata.root: not given\n")
     lines = [
-        {"run": f"elsewhere/runs/umx-1/{run}", "state": state}
-        for run, state in (("vocals-s1", "running"), ("bass-s1", "waiting"), ("other-s1", "waiting"))
+        {"job": job, "run": f"elsewhere/runs/umx-1/{run}", "state": state}
+        for job, (run, state) in enumerate((("vocals-s1", "running"), ("bass-s1", "waiting"), ("other-s1", "waiting")))
     ]
-    lines.append({"run": "elsewhere/runs/umx-1/other-s1", "state": "failed"})
+    lines.append({"job": 3, "run": "elsewhere/runs/umx-1/other-s1", "state": "failed"})
     text = "\n".join(map(json.dumps, lines)) + '\n{"run": "half a li'
     (out / "sweeps" / "now" / "jobs.jsonl").write_text(text)
-    found = {row["run"]: row["state"] for row in collect(out) if row["kind"] == "job"}
-    assert found == {"umx-1/bass-s1": "waiting", "umx-1/other-s1": "failed"}
+    found = {row["run"]: (row["state"], row.get("reason")) for row in collect(out) if row["kind"] == "job"}
+    assert found == {"umx-1/bass-s1": ("waiting", None), "umx-1/other-s1": ("failed", "data.root: not given")}
 
 
 def test_names_and_groups_choose(out, make_run):
@@ -62,6 +65,31 @@ def test_a_run_that_ended_within_an_epoch_shows_its_steps(out, make_run):
     assert [(row["epochs"], row["steps"]) for row in rows] == [(3, None), (3, None), (3, 34)]
 
 
+def test_an_evaluation_has_the_hyperparameters_that_its_runs_share(out, make_run, make_evaluation):
+    make_run(out, "umx-2", "vocals-s1", size=512)
+    make_run(out, "umx-2", "bass-s1", size=512, bidirectional=False)
+    make_evaluation(out, "umx-2", 6.0)
+    path = out / "evaluations" / "hq-test-b" / "summary.json"  # of one run of each experiment
+    files = {
+        name: f"{out}/runs/{run}/checkpoints/best.ckpt"
+        for name, run in (("a", "umx-1/drums-s1"), ("b", "umx-2/vocals-s1"))
+    }
+    path.write_text(json.dumps({**json.loads(path.read_text()), "checkpoints": files}))
+    rows = {row["run"]: row for row in collect(out) if row["kind"] == "evaluation"}
+    keys = ("experiment", "sdr", "model.hidden_size", "model.bidirectional")
+    assert [rows["umx-2/hq-test-c"].get(key) for key in keys] == ["umx-2", 6.0, 512, None]
+    assert [rows["m/hq-test-a"].get(key) for key in keys] == ["umx-1", 4.0, 256, True]
+    assert [rows["m/hq-test-b"].get(key) for key in keys] == ["m", 6.0, None, True]
+
+
+def test_failed_runs_and_evaluations_have_a_reason(out, make_run, make_evaluation):
+    make_run(out, "umx-2", "vocals-s1", state="failed", reason="train/loss is NaN")
+    (make_evaluation(out, "umx-2", 6.0) / "summary.json").unlink()
+    status.write(out / "runs/umx-2/eval/hq-test-c", Status("hq-test-c", "failed", "no space left"))
+    reasons = {row["run"]: row["reason"] for row in collect(out, group="umx-2")}
+    assert reasons == {"umx-2/vocals-s1": "train/loss is NaN", "umx-2/hq-test-c": "no space left"}
+
+
 def test_damaged_folders_are_listed_and_hide_no_other(out, make_run):
     for name, file, content in (
         ("bass-s1", "status.json", "{"),
@@ -89,3 +117,5 @@ def test_more_decibels_and_less_loss_come_first_and_rows_without_a_value_last(ou
     rows[0]["val_loss"] = math.nan
     assert leaderboard.sort_rows(rows, "val_loss")[0]["run"] == "umx-1/vocals-s1"
     assert leaderboard.sort_rows(rows, "state")[0]["state"] == "50 tracks"
+    by_result = ["m/hq-test-b", "m/hq-test-a", "umx-1/vocals-s1", "umx-1/drums-s1"]
+    assert [row["run"] for row in leaderboard.sort_rows(rows)] == by_result

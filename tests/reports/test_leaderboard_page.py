@@ -2,9 +2,101 @@ import csv
 import re
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
-from unmix.reports import leaderboard, leaderboard_page
+from unmix.reports import leaderboard, leaderboard_charts, leaderboard_page
+
+
+def terminal(out, width):
+    """What is printed on a terminal of that width."""
+    found, text = leaderboard.collect(out), StringIO()
+    leaderboard_page.print_tables(found, leaderboard.sort_rows(found.rows), Console(file=text, width=width))
+    return text.getvalue()
+
+
+def titles(page):
+    return re.findall(r">([\w-]+: .*?)</text>", page)
+
+
+@pytest.fixture
+def sweep(tmp_path, make_run, make_evaluation):
+    """Four experiments of two targets and their evaluations, the largest is the best; one run failed."""
+    for i, (size, direction) in enumerate(((128, True), (128, False), (512, True), (512, False))):
+        for target in ("vocals", "bass"):
+            make_run(
+                tmp_path, f"umxhq-{i}a2b3c4d", f"{target}-s42", size=size, bidirectional=direction, best=1 / (size + i)
+            )
+        make_evaluation(tmp_path, f"umxhq-{i}a2b3c4d", 4.0 + i, name=f"musdb18hq-test-{i}a2b3c")
+    make_run(tmp_path, "umxhq-9a2b3c4d", "bass-s42", size=1024, state="failed", reason="bass: train/loss is NaN")
+    return tmp_path
+
+
+def test_hidden_size_stands_against_the_mean_test_sdr_in_one_table_and_one_chart(sweep, cli):
+    assert cli("leaderboard", f"paths.out={sweep}") == 0
+    rows = [row for row in csv.DictReader((sweep / "leaderboard.csv").open()) if row["kind"] == "evaluation"]
+    columns = ("model.hidden_size", "model.bidirectional", "sdr")
+    expected = [("512", "False", "7.0"), ("512", "True", "6.0"), ("128", "False", "5.0"), ("128", "True", "4.0")]
+    assert [tuple(row[column] for column in columns) for row in rows] == expected
+    page = (sweep / "leaderboard.html").read_text()
+    assert titles(page).count("musdb18hq-test: mean SDR in dB") == 1
+    assert "<title>unidirectional, 512: 7</title>" in page
+    assert "musdb18hq-test: mean SDR in dB, the best in orange" in page
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_no_name_is_broken_on_a_terminal_of_any_width(sweep, width):
+    lines = terminal(sweep, width).splitlines()
+    assert [line.split()[0] for line in lines if "-s42" in line] == [
+        *(f"umxhq-{i}a2b3c4d/{target}-s42" for i in (3, 2, 1, 0) for target in ("bass", "vocals")),
+        "umxhq-9a2b3c4d/bass-s42:",
+    ]
+    assert sum("umxhq-3a2b3c4d/musdb18hq-test-3a2b3c" in line for line in lines) == 1
+    assert max(len(line.rstrip()) for line in lines if "-test-" in line) <= max(width, 60)
+
+
+@pytest.mark.parametrize(
+    ("width", "heads"),
+    [
+        (40, ["run", "state", "val_loss", "val_sdr"]),
+        (72, ["run", "state", "val_loss", "val_sdr", "hidden_…", "bidirec…"]),
+        (80, ["run", "state", "val_loss", "val_sdr", "hidden_…", "bidirec…", "epochs"]),
+        (120, ["run", "state", "val_loss", "val_sdr", "model.hidden_size", "model.bidirectional", "epochs"]),
+    ],
+)
+def test_a_narrow_terminal_keeps_the_results_of_runs_and_names_the_columns_it_leaves_out(sweep, width, heads):
+    text = terminal(sweep, width)
+    after = text[text.index("Runs") :]
+    assert after.splitlines()[1].split() == heads
+    hidden = [line for line in after.splitlines() if line.startswith("not shown for lack of width: ")]
+    assert ["epochs" in line for line in hidden] == [True] * (width < 80)
+
+
+def test_what_failed_stands_apart_with_its_reason(sweep, cli):
+    text = terminal(sweep, 80)
+    runs, failed = text[text.index("Runs") :].split("Failed\n")
+    assert "umxhq-9a2b3c4d" not in runs
+    assert failed.splitlines()[0] == " umxhq-9a2b3c4d/bass-s42: bass: train/loss is NaN"
+    assert cli("leaderboard", f"paths.out={sweep}") == 0
+    page = (sweep / "leaderboard.html").read_text()
+    section = page[page.index("<h2>Failed</h2>") :]
+    assert "bass: train/loss is NaN" in section
+    assert "1024" not in page[page.index("<svg") :], "and is in no chart"
+    assert "Failed\n\n| run | reason |" in (sweep / "leaderboard.md").read_text()
+
+
+def test_a_selection_has_files_of_its_own(sweep, cli, capfd):
+    assert cli("leaderboard", f"paths.out={sweep}") == 0
+    whole = {path.name: path.read_text() for path in sweep.glob("leaderboard*")}
+    for option, name in (
+        ("name=umxhq-1*", "leaderboard-umxhq-1_"),
+        ("group=umxhq-2a2b3c4d", "leaderboard-umxhq-2a2b3c4d"),
+    ):
+        assert cli("leaderboard", f"paths.out={sweep}", option) == 0
+        assert f"page: {sweep / name}.html" in capfd.readouterr().out
+        assert len(list(csv.DictReader((sweep / f"{name}.csv").open()))) == 3
+        assert (sweep / f"{name}.md").is_file()
+    assert {name: (sweep / name).read_text() for name in whole} == whole
 
 
 def test_the_command_writes_tables_and_a_page(out, cli, capfd):
@@ -12,12 +104,12 @@ def test_the_command_writes_tables_and_a_page(out, cli, capfd):
     assert "umx-1/vocals-s1" in capfd.readouterr().out
     rows = list(csv.DictReader((out / "leaderboard.csv").open()))
     assert [row["sdr"] for row in rows] == ["6.0", "4.0", "", ""]
-    assert "| umx-1/vocals-s1 | done | 3 | 0.5 | 0.5 |" in (out / "leaderboard.md").read_text()
+    assert "| umx-1/vocals-s1 | done | 0.5 | 0.5 | 3 |" in (out / "leaderboard.md").read_text()
     page = (out / "leaderboard.html").read_text()
     assert 'href="runs/umx-1/eval/hq-test-a/report.html"' in page
     assert page.count("<svg") == 2  # the learning curves of two targets
     assert cli("leaderboard", f"paths.out={out}", "group=umx-7") == 2
-    assert "with group=umx-7" in capfd.readouterr().err
+    assert "group: got 'umx-7', allowed m, umx-1" in capfd.readouterr().err
 
 
 def test_a_sweep_has_curves_sizes_and_parallel_coordinates_and_the_best_is_heard(out, make_run):
@@ -27,13 +119,13 @@ def test_a_sweep_has_curves_sizes_and_parallel_coordinates_and_the_best_is_heard
     (out / "evaluations" / "hq-test-b" / "clips" / "vocals-best.mp3").write_bytes(b"sound")
     found = leaderboard.collect(out)
     page = leaderboard_page.to_html(found, found.rows, out)
-    titles = re.findall(r">(\w+: .*?)</text>", page)
-    assert titles == [
-        "drums: validation loss",
-        "vocals: validation loss",
+    assert titles(page) == [
+        "hq-test: mean SDR in dB",
         "drums: best validation loss",
         "vocals: best validation loss",
-        "vocals: hyperparameters, the best in orange",
+        "vocals: best validation loss, the best in orange",
+        "drums: validation loss",
+        "vocals: validation loss",
     ]
     assert "hidden_size 512, bidirectional False" in page
     assert "unidirectional, 512: 0.001953" in page
@@ -50,9 +142,8 @@ def test_names_from_outside_are_escaped(out, make_run):
 
 def test_damaged_folders_are_named_on_the_terminal_and_the_page(out, make_run):
     (make_run(out, "umx-1", "bass-s1") / "status.json").write_text("{")
-    found, text = leaderboard.collect(out), StringIO()
-    leaderboard_page.print_tables(found, found.rows, Console(file=text, width=200))
-    assert text.getvalue().count("damaged: ") == 1
+    found = leaderboard.collect(out)
+    assert terminal(out, 200).count("damaged: ") == 1
     assert leaderboard_page.to_html(found, found.rows, out).count("<li>") == 1
 
 
@@ -61,7 +152,7 @@ def test_the_same_settings_have_the_same_colour_for_every_target(out, make_run):
         for size, loss in zip((128, 512), losses, strict=True):
             make_run(out, f"sweep-{size}", f"{target}-s1", size=size, best=loss)
     found = leaderboard.collect(out)
-    figures = list(leaderboard_page._curves(found, [row for row in found.rows if "sweep" in row["experiment"]]))
+    figures = list(leaderboard_charts._curves(found, [row for row in found.rows if "sweep" in row["experiment"]]))
     colors = [{line.get_gid(): line.get_color() for line in figure.axes[0].lines} for figure in figures]
     assert colors[0] == colors[1]
     assert set(colors[0]) == {"hidden_size 128", "hidden_size 512"}

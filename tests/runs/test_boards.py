@@ -26,14 +26,21 @@ def summary():
     return Summary("ours", "mixture", rows, {"subset": "test"})
 
 
-MEDIANS = {"test/bass/sdr": 2.0, "test/bass/sir": 2.0, "test/bass/isr": 3.0, "test/bass/sar": 4.0}
+MEDIANS = {"test/bass/sdr": 2.0, "test/bass/sir": 2.0, "test/bass/isr": 3.0, "test/bass/sar": 4.0, "test/sdr": 2.0}
+EXTREMES = {
+    "test/bass/worst/track": "Track 0",
+    "test/bass/worst/sdr": 1.0,
+    "test/bass/best/track": "Track 2",
+    "test/bass/best/sdr": 3.0,
+}
+TRAINED = {"model": {"hidden_size": 16}}
 
 
 def test_any_logger_of_lightning_gets_settings_and_medians(summary, tmp_path):
     board = Recorder("log_hyperparams", "log_metrics", "finalize")
-    show_scores(board, summary, EvaluationFolder(tmp_path))
+    show_scores(board, summary, EvaluationFolder(tmp_path), TRAINED)
     assert board.calls == {
-        "log_hyperparams": [({"subset": "test"},)],
+        "log_hyperparams": [({**TRAINED, "test": {"subset": "test"}},)],
         "log_metrics": [(MEDIANS,)],
         "finalize": [("success",)],
     }
@@ -43,8 +50,9 @@ def test_our_boards_also_get_every_score_and_the_picture(summary, tmp_path):
     (tmp_path / "boxplot.png").write_bytes(b"picture")
     methods = ("log_configuration", "log_summary", "log_table", "log_picture", "log_clip", "finalize")
     board = Recorder(*methods)
-    show_scores(board, summary, EvaluationFolder(tmp_path))
-    assert board.calls["log_summary"] == [(MEDIANS,)]
+    show_scores(board, summary, EvaluationFolder(tmp_path), TRAINED)
+    assert board.calls["log_configuration"] == [({**TRAINED, "test": {"subset": "test"}},)]
+    assert board.calls["log_summary"] == [({**MEDIANS, **EXTREMES},)]
     ((name, columns, rows),) = board.calls["log_table"]
     assert (name, columns[:3], len(rows)) == ("test/scores", ["method", "track", "target"], 6)
     assert rows[0] == ["ours", "Track 0", "bass", 1.0, 2.0, 3.0, 4.0]

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 import torch
+import yaml
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 
@@ -42,14 +43,14 @@ def test_slots_follow_from_the_machine_and_the_command(monkeypatch, count, gpus,
 
 def test_every_slot_has_gpus_of_its_own(monkeypatch):
     divided = devices(monkeypatch, 4, "auto", 2)
-    assert [divided.environment("e", slot)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["0,1", "2,3"]
+    assert [divided.environment("e", "s", slot)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["0,1", "2,3"]
 
 
 def test_gpus_that_were_hidden_stay_hidden(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
     divided = Devices(plan_all([compose("train", [])]), "auto")
-    assert [divided.environment("e", slot)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["5", "7"]
+    assert [divided.environment("e", "s", slot)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["5", "7"]
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,8 @@ def test_a_sweep_runs_in_an_oddly_named_folder_and_a_failed_job_stops_no_other(
     assert {status.read(path.parent).state for path in out.glob("runs/*/*/status.json")} == {"done"}
     (journal, *_) = sorted(out.glob("sweeps/*/jobs.jsonl"))[-1:]
     assert {json.loads(line)["state"] for line in journal.read_text().splitlines()} >= {"running", "done"}
+    names = {yaml.safe_load(path.read_text())["sweep_name"] for path in out.glob("runs/*/*/config.yaml")}
+    assert names == {journal.parent.name}, "jobs share the name of the sweep's folder"
     capfd.readouterr()
     assert cli(*command) == 0
     assert capfd.readouterr().out.count("done after 1 epoch,") == 2

@@ -1,11 +1,15 @@
 """Logged runs are read back from W&B's offline files and TensorBoard's event files."""
 
 import json
+import re
 import shutil
 import signal
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto.wandb_internal_pb2 import Record
@@ -41,6 +45,7 @@ class OfflineRun:
         (path,) = folder.glob("*.wandb")
         self.files = {str(file.relative_to(folder / "files")) for file in folder.glob("files/**/*") if file.is_file()}
         self.history, self.summary, self.config, self.exit_code, self.run, self.metrics = [], {}, {}, None, None, {}
+        self.artifacts = []
         for record in records(path):
             if record.HasField("run"):
                 self.run = self.run or record.run
@@ -53,6 +58,8 @@ class OfflineRun:
                 self.summary |= {name(item): json.loads(item.value_json) for item in record.summary.update}
             if record.HasField("metric"):
                 self.metrics[record.metric.name] = record.metric
+            if record.HasField("artifact"):
+                self.artifacts.append(record.artifact)
             if record.HasField("exit"):
                 self.exit_code = record.exit.exit_code
 
@@ -77,13 +84,13 @@ def test_a_sweep_logs_one_run_per_job_and_one_for_the_evaluation(train_arguments
     arguments = [*train_arguments, f"paths.out={tmp_path}", "logger=wandb", "trainer.max_epochs=2"]
     more = ["trainer.log_every_n_steps=1", "evaluation.after_training=true"]
     assert cli("train", "-m", *arguments, *more, "target=vocals,drums,bass,other") == 0
-    experiment = next((tmp_path / "runs").iterdir())
+    experiment, trainings = next((tmp_path / "runs").iterdir()), []
     assert experiment.name == trained.name
     for target in ("vocals", "drums", "bass", "other"):
         (folder,) = (experiment / f"{target}-s42" / "wandb").glob("offline-run-*")
         stored = OfflineRun(folder)
         assert (stored.run.run_id, stored.run.run_group) == (f"{experiment.name}-{target}-s42", experiment.name)
-        assert (stored.run.display_name, stored.run.job_type) == (f"{target}-s42", "train")
+        assert (stored.run.display_name, stored.run.job_type) == (f"{target}-s42", "sweep")
         assert set(stored.run.tags) == {target, "umx"}
         assert stored.exit_code == 0
         assert stored.config["model"]["hidden_size"] == 16
@@ -97,8 +104,8 @@ def test_a_sweep_logs_one_run_per_job_and_one_for_the_evaluation(train_arguments
         assert f"look/{track}" in stored.names()
         assert sum(file.endswith(".wav") for file in stored.files) == 3
         assert sum(file.endswith(".png") for file in stored.files) == 1
-        manifest = json.loads((experiment / f"{target}-s42" / "artifacts.json").read_text())
-        assert set(manifest["aliases"]) == {"best", "latest"}
+        assert_uploads(stored, experiment / f"{target}-s42" / "checkpoints")
+        trainings.append(stored)
     (folder,) = experiment.glob("eval/*/wandb/offline-run-*")
     stored = OfflineRun(folder)
     assert (stored.run.run_group, stored.run.job_type) == (experiment.name, "evaluate")
@@ -106,6 +113,44 @@ def test_a_sweep_logs_one_run_per_job_and_one_for_the_evaluation(train_arguments
     assert stored.summary["test/vocals/sdr"] == summary["medians"][experiment.name]["vocals"]["SDR"]
     assert {"test/scores", "test/boxplot", "test/bass/only/estimate"} <= stored.names()
     assert sum(file.endswith(".wav") for file in stored.files) == 4 * 3
+    assert (stored.summary["test/bass/only/track"], stored.config["test"]["subset"]) == ("Some Test - Track", "test")
+    assert_joins([*trainings, stored], experiment.name)
+
+
+def assert_uploads(stored, checkpoints):
+    """`wandb sync` uploads both checkpoints, from files that stay as they are when the training goes on."""
+    assert [set(artifact.aliases) - {"latest"} for artifact in stored.artifacts] == [{"best"}, set()]
+    for artifact, name in zip(stored.artifacts, ("best.ckpt", "last.ckpt"), strict=True):
+        assert (artifact.name, artifact.type) == (stored.run.run_id, "model")
+        (entry,) = artifact.manifest.contents
+        assert entry.path == "model.ckpt"
+        assert Path(entry.local_path).read_bytes() == (checkpoints / name).read_bytes()
+        assert Path(entry.local_path) != checkpoints / name
+
+
+def assert_joins(runs, experiment):
+    """Hyperparameters and test scores are columns of one table: the same keys with the same types in all runs."""
+    table = pd.json_normalize([run.config | {"sdr": run.summary.get("test/sdr")} for run in runs])
+    assert set(table.experiment) == {experiment}
+    (sweep,) = set(table.sweep)
+    assert re.fullmatch(r"\d{8}-\d{6}", sweep)
+    *trainings, evaluation = (flat(run.config) for run in runs)
+    assert evaluation["target"] == "all"
+    hyperparameters = [key for key in trainings[0] if key.startswith(("model.", "optimizer.", "data.", "trainer."))]
+    assert {"model.hidden_size", "optimizer.lr"} <= set(hyperparameters)
+    for key in set(hyperparameters) - {"model.targets"}:  # those of one training
+        assert evaluation[key] == trainings[0][key], key
+        assert type(evaluation[key]) is type(trainings[0][key])
+    (scored,) = table[table.sdr.notna()].to_dict("records")
+    medians = [runs[-1].summary[f"test/{target}/sdr"] for target in ("vocals", "drums", "bass", "other")]
+    assert (scored["model.hidden_size"], scored["sdr"]) == (16, pytest.approx(np.mean(medians)))
+
+
+def flat(config, prefix=""):
+    """Dotted name -> value."""
+    nested = [flat(value, f"{prefix}{key}.") for key, value in config.items() if isinstance(value, dict)]
+    plain = {f"{prefix}{key}": value for key, value in config.items() if not isinstance(value, dict)}
+    return {name: value for part in (plain, *nested) for name, value in part.items()}
 
 
 def test_loggers_change_no_result(train_arguments, cli, tmp_path, offline, trained):
@@ -125,7 +170,7 @@ def test_a_run_that_was_finished_without_wandb_is_logged_like_any_other(
     assert stored.config["model"]["hidden_size"] == 16
     assert [row["trainer/global_step"] for row in stored.history if "val/loss" in row] == [1, 3]
     assert {"train/loss", "val/sdr", "lr", "epoch"} <= stored.names()
-    assert set(json.loads((folder.parents[1] / "artifacts.json").read_text())["aliases"]) == {"best", "latest"}
+    assert_uploads(OfflineRun(folder), folder.parents[1] / "checkpoints")
 
 
 def test_a_resumed_job_continues_the_same_run(train_arguments, cli, tmp_path, offline):
@@ -176,8 +221,12 @@ def test_online_both_checkpoints_become_versions_of_one_artifact(trained, tmp_pa
         sent.update(dict.fromkeys(aliases, artifact))
 
     codes = []
+    (tmp_path / "wandb").mkdir()
     run._experiment = SimpleNamespace(
-        offline=False, log_artifact=log_artifact, finish=lambda exit_code: codes.append(exit_code)
+        disabled=False,
+        dir=tmp_path / "wandb",
+        log_artifact=log_artifact,
+        finish=lambda exit_code: codes.append(exit_code),
     )
     run.finalize(status)
     assert set(sent) == expected

@@ -3,7 +3,7 @@
 Importing this module needs neither torch nor museval, so that a command that only shows scores starts quickly.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # BSS Eval v4's ratios, computed together over one-second windows, in the order of SiSEC 2018's tables.
 METRICS = ("SDR", "SIR", "ISR", "SAR")
+Medians = Mapping[str, Mapping[str, float]]  # target -> metric -> dB
 BLOCK = 1 << 20  # samples that are read at once
 
 
@@ -52,3 +53,8 @@ def whole_track_sdr(references: "ReadStems", estimates: "ReadStems", num_samples
 
 
 TRACK_METRICS = [TrackMetric("whole_track_sdr", "mean_sdr_of_whole_tracks", "SDR, whole tracks", whole_track_sdr)]
+
+
+def mean_sdr(medians: Medians) -> float:
+    """Mean over targets of the median SDR, dB: one number to sort methods by; NaN when a target has no score."""
+    return sum(metrics["SDR"] for metrics in medians.values()) / len(medians)

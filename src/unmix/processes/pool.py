@@ -14,6 +14,8 @@ from unmix.processes.signals import Interrupted
 TICK_SECONDS = 0.25
 # Environment variable of a job: id of the process that it must not outlive, see `signals.die_with_parent`.
 LAUNCHER = "UNMIX_LAUNCHER"
+# Environment variable of a job: name of the sweep that it belongs to.
+SWEEP = "UNMIX_SWEEP"
 
 
 @dataclass
@@ -136,3 +138,9 @@ def _end(jobs: Sequence[Job], signum: int, tick: Callable[[], None]) -> None:
     while any(job.is_running for job in jobs):
         tick()
         time.sleep(TICK_SECONDS)
+
+
+def last_line(log: Path) -> str:
+    """Last line of a job's log: for a failed job, usually its error."""
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else "no message in its log"

@@ -22,6 +22,7 @@ MARKERS = "osD^v*"
 WORST_TO_BEST = LinearSegmentedColormap.from_list("worst to best", ["#4466aa", "#eeaa22"])
 WIDTH, HEIGHT = 5.4, 3.0  # inches, 96 pixels each, without the legend
 MOST_TICKS = 6  # on an axis of parallel coordinates
+TEXT_HEIGHT = 0.06  # of a value on such an axis, which is 1 high
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -103,10 +104,13 @@ def groups(title: str, series: Mapping[str, Mapping[str, float]], *, x: str) -> 
     return figure
 
 
-def parallel(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Figure | None:
+def parallel(
+    title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, is_better_high: bool = False
+) -> Figure | None:
     """Draw parallel coordinates: one line per row, one axis per column, coloured by the last column.
 
-    Returns None for fewer than two columns, or fewer than two rows with a value in all of them.
+    The best row, with the lowest value unless `is_better_high`, is drawn in orange over the others. Returns None for
+    fewer than two columns, or fewer than two rows with a value in all of them.
     """
     rows = [row for row in rows if all(row.get(column) is not None for column in columns)]
     if len(rows) < 2 or len(columns) < 2:
@@ -115,17 +119,27 @@ def parallel(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[st
     axes.set_axis_off()
     axes.set_xlim(0, (len(columns) - 1) * 1.12)  # room for the values of the last axis
     scales = [_positions([row[column] for row in rows]) for column in columns]
-    for row in sorted(rows, key=lambda row: -row[columns[-1]]):  # the best is drawn over the others
+    for row in sorted(rows, key=lambda row: row[columns[-1]], reverse=not is_better_high):
         heights = [scale[row[column]] for column, scale in zip(columns, scales, strict=True)]
         name = ", ".join(f"{column} {shown(row[column])}" for column in columns)
-        axes.plot(heights, color=WORST_TO_BEST(1 - heights[-1]), linewidth=1.8, gid=name)
+        rank = heights[-1] if is_better_high else 1 - heights[-1]
+        axes.plot(heights, color=WORST_TO_BEST(rank), linewidth=1.8, gid=name)
     for i, (column, scale) in enumerate(zip(columns, scales, strict=True)):
         axes.axvline(i, color="black", linewidth=0.8)
         axes.text(i, -0.08, column.rpartition(".")[2], ha="center", va="top", fontsize=9)
-        ticks = scale if len(scale) <= MOST_TICKS else {value: scale[value] for value in (min(scale), max(scale))}
-        for value, height in ticks.items():
-            axes.text(i + 0.02, height, shown(value), va="center", fontsize=8, bbox=_HALO)
+        for value in _ticks(scale):
+            axes.text(i + 0.02, scale[value], shown(value), va="center", fontsize=8, bbox=_HALO)
     return figure
+
+
+def _ticks(scale: Mapping[Any, float]) -> list[Any]:
+    """Choose the values to write beside an axis: the lowest, the highest, and others whose texts do not overlap."""
+    ends = sorted(scale, key=lambda value: min(scale[value], 1 - scale[value]))
+    ticks: list[Any] = []
+    for value in ends[:2] if len(scale) > MOST_TICKS else ends:
+        if all(abs(scale[value] - scale[tick]) > TEXT_HEIGHT for tick in ticks):
+            ticks.append(value)
+    return ticks
 
 
 _HALO = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}

@@ -14,22 +14,19 @@ from typing import Any
 import yaml
 
 from unmix import errors
+from unmix.evaluation.metrics import mean_sdr
 from unmix.experiments import status
+from unmix.processes.pool import last_line
+from unmix.reports import hyperparameters
 
 Row = dict[str, Any]
+# Kinds of rows, each with the column that it is sorted by, in the order in which they are listed.
+RESULTS = {"evaluation": "sdr", "run": "val_loss", "job": "run"}
+TEXT = ("kind", "run", "state", "experiment", "target", "test_set", "reason", "report")  # columns that hold text
+KNOWN = (*TEXT, "seed", "epochs", "steps", "val_loss", "val_sdr")
+FAILED = "failed"  # state of rows that have a `reason`
 # Columns in which higher is better, sorted in descending order; all others are sorted in ascending order.
 DESCENDING = ("sdr", "val_sdr")
-# Keys of a configuration that get no column: they tell where or how a run was made, not what it is.
-UNINTERESTING = ("target", "seed", "run_dir", "sweep_name", "paths", "logger", "callbacks", "separator", "evaluation")
-UNINTERESTING_NESTED = (
-    "data.root",
-    "data.cache",
-    "data.seed",
-    "data.prepare",
-    "trainer.gpus",
-    "model.targets",
-    "data.target",  # in runs of before 2026-12
-)
 
 
 @dataclass
@@ -37,14 +34,17 @@ class Leaderboard:
     """Runs, jobs and evaluations, as read from their files.
 
     Args:
-        rows: one per run, job without a run, and evaluation; column -> value.
+        rows: one per run, job without a run, and evaluation; column -> value. An evaluation has the hyperparameters
+            that the runs behind its weights share.
         damaged: (path, reason) of everything that cannot be read.
         curves: name of the run -> (epoch, val/loss) of every epoch.
+        configs: name of the run -> its configuration.
     """
 
     rows: list[Row] = field(default_factory=list)
     damaged: list[tuple[str, str]] = field(default_factory=list)
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    configs: dict[str, Row] = field(default_factory=dict)
 
 
 def collect(out: Path, name: str | None = None, group: str | None = None) -> Leaderboard:
@@ -56,15 +56,17 @@ def collect(out: Path, name: str | None = None, group: str | None = None) -> Lea
         group: only the experiment with this id; None is all.
     """
     leaderboard = Leaderboard()
-    configs: dict[str, Row] = {}
     for path in sorted(out.glob(f"runs/*/*/{status.FILE}")):
         if path.parents[1].name not in ("eval", "old") and _is_wanted(path.parents[1].name, name, group):
-            _guarded(leaderboard, path.parent, partial(_add_run, leaderboard, configs, path.parent))
-    for path in sorted(out.glob("sweeps/*/jobs.jsonl")):
+            _guarded(leaderboard, path.parent, partial(_add_run, leaderboard, path.parent))
+    for path in sorted(out.glob("sweeps/*/jobs.jsonl"), reverse=True):  # the newest sweep knows a job's last state
         _guarded(leaderboard, path, partial(_add_jobs, leaderboard, path, name, group))
-    for path in sorted([*out.glob("runs/*/eval/*/summary.json"), *out.glob("evaluations/*/summary.json")]):
-        _guarded(leaderboard, path.parent, partial(_add_evaluation, leaderboard, path, out, name, group))
-    _add_what_differs(leaderboard.rows, configs)
+    origins: dict[str, list[str]] = {key: [key] for key in leaderboard.configs}
+    for path in sorted([*out.glob("runs/*/eval/*/"), *out.glob("evaluations/*/")]):
+        _guarded(leaderboard, path, partial(_add_evaluation, leaderboard, origins, path, out, name, group))
+    values = hyperparameters.differing(leaderboard.configs)
+    for row in leaderboard.rows:
+        row.update(hyperparameters.shared([values[run] for run in origins.get(row["run"], ())]))
     return leaderboard
 
 
@@ -88,7 +90,7 @@ def _guarded(leaderboard: Leaderboard, path: Path, add: Callable[[], None]) -> N
         leaderboard.damaged.append((str(path), errors.one_line(error)))
 
 
-def _add_run(leaderboard: Leaderboard, configs: dict[str, Row], path: Path) -> None:
+def _add_run(leaderboard: Leaderboard, path: Path) -> None:
     now = status.read(path)
     if now is None:
         return
@@ -97,7 +99,7 @@ def _add_run(leaderboard: Leaderboard, configs: dict[str, Row], path: Path) -> N
     best = min(epochs, key=lambda epoch: epoch[1], default=None)
     leaderboard.curves[key] = [(epoch, loss) for epoch, loss, _ in epochs]
     if (path / "config.yaml").is_file():
-        configs[key] = yaml.load((path / "config.yaml").read_text(encoding="utf-8"), Loader=_Loader)
+        leaderboard.configs[key] = yaml.load((path / "config.yaml").read_text(encoding="utf-8"), Loader=_Loader)
     target, _, seed = path.name.rpartition("-s")
     leaderboard.rows.append(
         {
@@ -111,6 +113,7 @@ def _add_run(leaderboard: Leaderboard, configs: dict[str, Row], path: Path) -> N
             "steps": now.step if now.batch else None,  # of a run that ended within an epoch
             "val_loss": now.best,
             "val_sdr": None if best is None else best[2],
+            **({"reason": now.reason} if now.state == FAILED else {}),
         }
     )
 
@@ -139,75 +142,84 @@ def _add_jobs(leaderboard: Leaderboard, path: Path, name: str | None, group: str
     for run, change in last.items():
         key = "/".join(Path(run).parts[-2:])
         if key not in known and change["state"] != "done" and _is_wanted(Path(run).parent.name, name, group):
-            leaderboard.rows.append(
-                {"kind": "job", "run": key, "state": change["state"], "experiment": key.split("/")[0]}
-            )
+            row = {"kind": "job", "run": key, "state": change["state"], "experiment": key.split("/")[0]}
+            if change["state"] == FAILED:
+                row["reason"] = last_line(path.parent / f"{change['job']:03d}-{Path(run).name}.log")
+            leaderboard.rows.append(row)
 
 
-def _add_evaluation(leaderboard: Leaderboard, path: Path, out: Path, name: str | None, group: str | None) -> None:
-    summary = json.loads(path.read_text(encoding="utf-8"))
-    method, *_ = summary["medians"]
-    if not _is_wanted(method, name, group):
+def _add_evaluation(
+    leaderboard: Leaderboard, origins: dict[str, list[str]], path: Path, out: Path, name: str | None, group: str | None
+) -> None:
+    """Add the row of an evaluation, and its runs to `origins`; none for an evaluation that is under way."""
+    experiment = path.parents[1].name if path.parent.name == "eval" else None
+    if not (path / "summary.json").is_file():
+        now = status.read(path)
+        if now is not None and now.state == FAILED and _is_wanted(experiment or path.name, name, group):
+            row = {"kind": "evaluation", "state": FAILED, "reason": now.reason, "experiment": experiment or path.name}
+            leaderboard.rows.append({**row, "run": f"{experiment or 'evaluations'}/{path.name}"})
         return
-    sdr = {f"sdr.{target}": scores["SDR"] for target, scores in summary["medians"][method].items()}
+    summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    method, *_ = summary["medians"]
+    if not _is_wanted(experiment or method, name, group):
+        return
+    medians, key = summary["medians"][method], f"{method}/{path.name}"
+    # a checkpoint is <experiment>/<run>/checkpoints/<file>
+    runs = ["/".join(Path(file).parts[-4:-2]) for file in summary.get("checkpoints", {}).values()]
+    known = [run for run in runs if run in leaderboard.configs]
+    origins[key] = known or [run for run in leaderboard.configs if run.rpartition("/")[0] == experiment]
     leaderboard.rows.append(
         {
             "kind": "evaluation",
-            "run": f"{method}/{path.parent.name}",
+            "run": key,
             "state": f"{summary['num_tracks']} tracks",
-            "experiment": method,
-            "sdr": sum(sdr.values()) / len(sdr),
-            **sdr,
-            "report": str((path.parent / "report.html").relative_to(out)),
+            "experiment": experiment or method,
+            "test_set": path.name.rpartition("-")[0],
+            "sdr": mean_sdr(medians),
+            **{f"sdr.{target}": scores["SDR"] for target, scores in medians.items()},
+            "report": str((path / "report.html").relative_to(out)),
         }
     )
 
 
-def _add_what_differs(rows: Sequence[Row], configs: dict[str, Row]) -> None:
-    """Add to the rows a column for every hyperparameter whose value is not the same in all runs."""
-    flat = {key: dict(_flat(config)) for key, config in configs.items()}
-    names = dict.fromkeys(name for settings in flat.values() for name in settings)
-    differing = [name for name in names if len({repr(settings.get(name)) for settings in flat.values()}) > 1]
-    for row in rows:
-        if (settings := flat.get(row["run"])) is not None:
-            row.update({name: settings.get(name) for name in differing})
-
-
-def _flat(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted name and value of every setting, without those of `UNINTERESTING`."""
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        if name in UNINTERESTING or name in UNINTERESTING_NESTED or str(key).startswith("_"):
-            continue
-        if isinstance(value, dict):
-            yield from _flat(value, f"{name}.")
-        else:
-            yield name, value
-
-
-def sort_rows(rows: Sequence[Row], by: str) -> list[Row]:
-    """Sort rows by a column, best first; rows without a value in it come last.
+def sort_rows(rows: Sequence[Row], by: str | None = None) -> list[Row]:
+    """Sort rows by kind and result, best first, or by a column; rows without a value in it come last.
 
     Raises:
         ValueError: when no row has the column.
     """
+    ordered = [
+        row for kind, column in RESULTS.items() for row in _sorted([row for row in rows if row["kind"] == kind], column)
+    ]
+    if by is None:
+        return ordered
     columns = columns_of(rows)
     if rows and by not in columns:
         raise ValueError(errors.unknown("sort", by, columns))
+    return _sorted(ordered, by)
+
+
+def _sorted(rows: Sequence[Row], by: str) -> list[Row]:
     have = [row for row in rows if row.get(by) is not None and row[by] == row[by]]
     lack = [row for row in rows if row.get(by) is None or row[by] != row[by]]
     numbers = all(isinstance(row[by], int | float) for row in have)
-    return sorted(have, key=lambda row: row[by] if numbers else str(row[by]), reverse=_is_better_high(by)) + lack
+    return sorted(have, key=lambda row: row[by] if numbers else str(row[by]), reverse=is_better_high(by)) + lack
 
 
-def _is_better_high(column: str) -> bool:
+def is_better_high(column: str) -> bool:
+    """Whether a higher value of a column is better."""
     return column.partition(".")[0] in DESCENDING
 
 
+def is_setting(column: str) -> bool:
+    """Whether a column is a hyperparameter."""
+    return column not in KNOWN and column.partition(".")[0] != "sdr"
+
+
 def columns_of(rows: Sequence[Row]) -> list[str]:
-    """Names of all columns that occur in the rows, in order of appearance, with scores and the report last."""
+    """Names of all columns that occur in the rows, in order of appearance, with scores, reason and report last."""
     names = dict.fromkeys(name for row in rows for name in row)
-    return sorted(names, key=lambda name: (name == "report", name.startswith("sdr")))
+    return sorted(names, key=lambda name: (name in ("reason", "report"), name.startswith("sdr")))
 
 
 def to_csv(rows: Sequence[Row]) -> str:

@@ -1,55 +1,111 @@
 """Output of the leaderboard: tables on the terminal, Markdown, and one HTML page."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from matplotlib.figure import Figure
 from rich import box
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
-from unmix.reports import charts, pages
+from unmix.reports import charts, leaderboard_charts, pages
 from unmix.reports.charts import shown
-from unmix.reports.leaderboard import Leaderboard, Row, columns_of
+from unmix.reports.leaderboard import FAILED, TEXT, Leaderboard, Row, columns_of, is_setting
 
-TEXT = ("kind", "run", "state", "experiment", "target", "report")
 # Columns that are not shown, because `run` or the table's title contains them, or the HTML page links to them.
-HIDDEN = ("kind", "experiment", "target", "seed", "report")
-KNOWN = {"kind", "run", "state", "experiment", "target", "seed", "epochs", "steps", "val_loss", "val_sdr", "report"}
-MOST_CURVES = 40
-MOST_AXES = 6
+HIDDEN = ("kind", "experiment", "target", "seed", "test_set", "report")
+FIRST = ("run", "sdr", "state", "val_loss", "val_sdr", "reason")  # columns that a terminal of any width shows
+CLIPPED = 8  # characters of a heading, at least, on a narrow terminal
+WIDEST = 10_000  # characters, wider than any table
 KINDS = {"evaluation": "Evaluations", "run": "Runs", "job": "Jobs without a run"}
-DIRECTIONS = {True: "bidirectional", False: "unidirectional", None: "all"}
+FAILURES = "Failed"
 
 
 def print_tables(leaderboard: Leaderboard, rows: Sequence[Row], console: Console | None = None) -> None:
-    """Print one table per kind of row, then every damaged folder with the reason why it cannot be read."""
+    """Print one table per kind of row as wide as the terminal allows, then what failed, then damaged folders."""
     console = console or Console()
     for title, own, columns in tables(rows):
-        table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
-        for name in columns:
-            table.add_column(name, justify="left" if name in TEXT else "right", overflow="fold", no_wrap=name != "run")
-        for row in own:
-            table.add_row(*(shown(row.get(name)) for name in columns))
-        console.print(table)
+        if title == FAILURES:
+            console.print(f"[italic]{FAILURES}[/italic]")
+            for row in own:
+                console.print(f" {row['run']}: {row['reason']}", markup=False, highlight=False, soft_wrap=True)
+            console.print()
+        else:
+            _print_table(console, title, own, columns)
     for path, reason in leaderboard.damaged:
         console.print(f"damaged: {path}: {reason}", markup=False, soft_wrap=True)
 
 
+def _print_table(console: Console, title: str, rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """Print a table; when the terminal is too narrow, with short headings and without the least important columns.
+
+    The columns `FIRST` stay, so that a long name of a run is printed in full.
+    """
+    kept, table = list(columns), _table(title, rows, columns, {name: name for name in columns})
+    for heads in (short := _short_names(columns), _clipped(short)):
+        if _width(table, console) > console.width:
+            table = _table(title, rows, kept, heads)
+    for name in sorted((name for name in reversed(columns) if name not in FIRST), key=_importance):
+        if _width(table, console) > console.width:
+            kept.remove(name)
+            table = _table(title, rows, kept, heads)
+    table.width = _width(table, console)
+    console.print(table, soft_wrap=True)
+    console.print()
+    if hidden := [name for name in columns if name not in kept]:
+        console.print(f"not shown for lack of width: {', '.join(hidden)}\n", highlight=False, soft_wrap=True)
+
+
+def _table(title: str, rows: Sequence[Row], columns: Sequence[str], heads: Mapping[str, str]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0), show_edge=False)
+    for name in columns:
+        table.add_column(heads[name], justify="left" if name in TEXT else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(escape(shown(row.get(name))) for name in columns))
+    return table
+
+
+def _width(table: Table, console: Console) -> int:
+    """Width of a table without any line break, in characters."""
+    return Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+
+
+def _short_names(columns: Sequence[str]) -> dict[str, str]:
+    """Name of a column -> its last part, or the full name if another column ends in the same part."""
+    ends = [name.rpartition(".")[2] for name in columns]
+    return {name: end if ends.count(end) == 1 else name for name, end in zip(columns, ends, strict=True)}
+
+
+def _clipped(names: Mapping[str, str]) -> dict[str, str]:
+    """Cut the names of columns that may be left out to `CLIPPED` characters, unless two would become equal."""
+    cut = {name: f"{end[: CLIPPED - 1]}\u2026" if len(end) > CLIPPED else end for name, end in names.items()}
+    ends = list(cut.values())
+    return {name: end if name in FIRST or ends.count(cut[name]) > 1 else cut[name] for name, end in names.items()}
+
+
+def _importance(column: str) -> int:
+    """Sort key, least important first: the number of epochs, scores of single targets, settings."""
+    return 2 if is_setting(column) else 1 if column.startswith("sdr.") else 0
+
+
 def tables(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], list[str]]]:
-    """Yield title, rows and visible columns for each kind of row (evaluation, run, job) that occurs."""
+    """Yield title, rows and visible columns for each kind of row that occurs, and for what failed."""
     for kind, title in KINDS.items():
-        own = [row for row in rows if row["kind"] == kind]
+        own = [row for row in rows if row["kind"] == kind and row["state"] != FAILED]
         if own:
             yield title, own, visible_columns(own)
+    if failed := [row for row in rows if row["state"] == FAILED]:
+        yield FAILURES, failed, [name for name in visible_columns(failed) if name not in FIRST[1:-1]]
 
 
 def visible_columns(rows: Sequence[Row]) -> list[str]:
-    """Names of the columns that have a value in some row, without those of `HIDDEN`."""
-    return [name for name in columns_of(rows) if name not in HIDDEN and any(row.get(name) is not None for row in rows)]
+    """Names of the columns that have a value in some row, without those of `HIDDEN`: results first, then settings."""
+    names = [name for name in columns_of(rows) if name not in HIDDEN and any(row.get(name) is not None for row in rows)]
+    return sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST) + (not is_setting(name)))
 
 
 def to_markdown(rows: Sequence[Row]) -> str:
@@ -64,19 +120,19 @@ def to_markdown(rows: Sequence[Row]) -> str:
 
 def to_html(leaderboard: Leaderboard, rows: Sequence[Row], out: Path) -> str:
     """Render the leaderboard as one HTML page with everything embedded; its links lead to the reports below `out`."""
-    counts = {kind: sum(row["kind"] == kind for row in rows) for kind in KINDS}
-    figures = [*_curves(leaderboard, rows), *_sizes(rows), *_parallel(rows)]
+    counts = {kind: sum(row["kind"] == kind for row in rows) for kind in ("run", "evaluation")}
+    figures = leaderboard_charts.figures(leaderboard, rows)
     return pages.render(
         "leaderboard.html",
-        title=f"{counts['run']} runs, {counts['evaluation']} evaluations",
+        title=", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items() if count),
         text_columns=TEXT,
         tables=[
-            {"title": title, "columns": columns, "rows": [_html_row(row, columns) for row in own]}
+            {"title": title, "heads": _short_names(columns), "rows": [_html_row(row, columns) for row in own]}
             for title, own, columns in tables(rows)
         ],
         clips=_clips(rows, out),
         damaged=leaderboard.damaged,
-        charts=[charts.svg(figure) for figure in figures if figure is not None],
+        charts=[charts.svg(figure) for figure in figures],
     )
 
 
@@ -86,65 +142,13 @@ def _html_row(row: Row, columns: Sequence[str]) -> dict[str, Any]:
     return {"address": address, "cells": [(name, shown(row.get(name))) for name in columns]}
 
 
-def _curves(leaderboard: Leaderboard, rows: Sequence[Row]) -> Iterator[Figure | None]:
-    """Yield a chart of the best runs' learning curves per target; equal settings share a colour where possible."""
-    runs = [row for row in rows if row["kind"] == "run" and leaderboard.curves.get(row["run"])]
-    runs = sorted(runs, key=lambda row: math.inf if row["val_loss"] is None else row["val_loss"])[:MOST_CURVES]
-    for target in sorted(dict.fromkeys(row["target"] for row in runs)):
-        own = {_label(row, runs): leaderboard.curves[row["run"]] for row in runs if row["target"] == target}
-        names = list(own)
-        names = sorted(names[: len(charts.COLORS)]) + names[len(charts.COLORS) :]
-        curves = {name: [(epoch + 1, loss) for epoch, loss in own[name]] for name in names}
-        yield charts.lines(f"{target}: validation loss", curves, x="epoch")
-
-
-def _label(row: Row, runs: Sequence[Row]) -> str:
-    """Label of a run: its hyperparameters if no other run of its target has the same, else its name."""
-    names = _hyperparameters(runs)
-    label = ", ".join(f"{name.rpartition('.')[2]} {shown(row.get(name))}" for name in names)
-    others = [other for other in runs if other["target"] == row["target"] and other is not row]
-    is_enough = label and all(any(other.get(name) != row.get(name) for name in names) for other in others)
-    return label if is_enough else row["run"]
-
-
-def _hyperparameters(runs: Sequence[Row]) -> list[str]:
-    """Names of the configuration's columns in which the runs differ."""
-    names = [name for name in columns_of(runs) if name not in KNOWN]
-    return [name for name in names if len({repr(row.get(name)) for row in runs}) > 1]
-
-
-def _sizes(rows: Sequence[Row]) -> Iterator[Figure | None]:
-    """Yield a chart per target: best loss by hidden size, uni- or bidirectional; none if no run has these columns."""
-    keys = "model.hidden_size", "model.bidirectional"
-    runs = [row for row in rows if row.get("val_loss") is not None and any(row.get(key) is not None for key in keys)]
-    for target in sorted(dict.fromkeys(row["target"] for row in runs)):
-        series: dict[str, dict[str, float]] = {}
-        for row in sorted(runs, key=lambda row: row.get(keys[0]) or 0):
-            if row["target"] == target:
-                marks, size = series.setdefault(DIRECTIONS[row.get(keys[1])], {}), shown(row.get(keys[0])) or "all"
-                marks[size] = min(row["val_loss"], marks.get(size, math.inf))
-        yield charts.groups(f"{target}: best validation loss", series, x="hidden size")
-
-
-def _parallel(rows: Sequence[Row]) -> Iterator[Figure | None]:
-    """Yield a chart of hyperparameters and loss in parallel coordinates per target, as losses differ in scale."""
-    done = [row for row in rows if row["kind"] == "run" and row.get("val_loss") is not None]
-    for target in sorted(dict.fromkeys(row["target"] for row in done)):
-        runs = [row for row in done if row["target"] == target]
-        axes = [
-            name for name in _hyperparameters(runs) if all(isinstance(row.get(name), int | float | str) for row in runs)
-        ]
-        title = f"{target}: hyperparameters, the best in orange"
-        yield charts.parallel(title, runs, [*axes[:MOST_AXES], "val_loss"])
-
-
 def _clips(rows: Sequence[Row], out: Path) -> dict[str, Any] | None:
     """Read the MP3 clips of the evaluation with the highest SDR.
 
     Returns:
         `run`, the name of the evaluation, and `sounds`, the content of each file by its name; None without clips.
     """
-    evaluations = [row for row in rows if row["kind"] == "evaluation" and not math.isnan(row["sdr"])]
+    evaluations = [row for row in rows if not math.isnan(row.get("sdr", math.nan))]
     if not evaluations:
         return None
     best = max(evaluations, key=lambda row: row["sdr"])

@@ -9,6 +9,7 @@ from unmix.data.tracks import SOURCES
 from unmix.evaluation.metrics import METRICS
 
 HYPERPARAMETERS = ("model.hidden_size", "model.bidirectional", "optimizer.lr", "target")
+PINNED = ("run:displayName", "config:sweep", "summary:val/loss", "summary:test/sdr")  # columns of the table of runs
 STEP = "trainer/global_step"
 STEMS = ("mixture", "reference", "estimate")
 OVERVIEW = ("val/loss", "val/sdr", "train/loss", "lr", "train/gradient_norm_step")
@@ -23,7 +24,7 @@ def build(entity: str, project: str, title: str) -> workspaces.Workspace:
         name=title,
         sections=[_overview(), _sweep(), _test_scores(), _listening(), _system()],
         settings=workspaces.WorkspaceSettings(x_axis=STEP, max_runs=40),
-        runset_settings=workspaces.RunsetSettings(groupby=[expr.Config("target")]),
+        runset_settings=workspaces.RunsetSettings(groupby=[expr.Config("target")], pinned_columns=list(PINNED)),
     )
 
 
@@ -34,10 +35,14 @@ def _overview() -> workspaces.Section:
 def _sweep() -> workspaces.Section:
     columns = [panels.ParallelCoordinatesPlotColumn(panels.Config(name)) for name in HYPERPARAMETERS]
     loss = panels.ParallelCoordinatesPlotColumn(panels.SummaryMetric("val/loss"), inverted=True)
+    sdr = panels.ParallelCoordinatesPlotColumn(panels.SummaryMetric("test/sdr"))
+    size = panels.Config("model.hidden_size")
     return workspaces.Section(
         name="Sweep",
         panels=[
             panels.ParallelCoordinatesPlot(columns=[*columns, loss], title="Lowest val/loss"),
+            panels.ParallelCoordinatesPlot(columns=[*columns, sdr], title="Mean test SDR in dB"),
+            panels.ScatterPlot(x=size, y=panels.SummaryMetric("test/sdr"), title="Mean test SDR in dB by hidden size"),
             panels.ParameterImportancePlot(with_respect_to="val/loss"),
         ],
         is_open=True,

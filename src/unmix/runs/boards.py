@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from omegaconf import OmegaConf
 
 from unmix.evaluation import passages
-from unmix.evaluation.metrics import METRICS
+from unmix.evaluation.metrics import METRICS, mean_sdr
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.summary import Summary
 from unmix.identity import run_name
 from unmix.plans import LOGGED_IN, Plan
-from unmix.processes.pool import LAUNCHER
+from unmix.processes.pool import SWEEP
 from unmix.runs.build import configure_loggers, make_loggers
+from unmix.runs.provenance import logged
+from unmix.training.checkpoints import BEST
 from unmix.training.loggers import Job
+from unmix.weights import checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 def training_job(planned: Plan) -> Job:
     """Make the job that loggers know a training run by."""
     cfg = planned.cfg
-    kind = "sweep" if LAUNCHER in os.environ else "train"
+    kind = "sweep" if SWEEP in os.environ else "train"
     name = run_name(cfg.target, cfg.seed, planned.sources)
     return Job(planned.experiment, name, kind, planned.run, (*planned.targets, cfg.name))
 
@@ -41,7 +43,8 @@ def log_finished(planned: Plan) -> None:
             return
         cfg.logger = {name: node if name in names else None for name, node in cfg.logger.items()}
         loggers = make_loggers(cfg.logger, training_job(planned))
-        configure_loggers(loggers, OmegaConf.to_container(OmegaConf.load(planned.run / "config.yaml")))  # type: ignore[arg-type]
+        best = checkpoint.read(planned.run / "checkpoints" / BEST)
+        configure_loggers(loggers, logged(best.config, best.record))
         epochs = list(_epochs(planned.run / "metrics.csv"))
         for logger in loggers:
             for step, metrics in epochs:
@@ -64,17 +67,28 @@ def _epochs(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
             yield int(row.pop("step")) - 1, {name: float(value) for name, value in row.items() if value}
 
 
-def show_scores(board: Any, summary: Summary, where: EvaluationFolder) -> None:
-    """Log medians as `test/<target>/<metric>`; our own loggers also get all scores, the box plot and clips."""
+def show_scores(board: Any, summary: Summary, where: EvaluationFolder, config: dict[str, Any]) -> None:
+    """Log medians as `test/<target>/<metric>` and the mean over targets of the SDR as `test/sdr`.
+
+    Our own loggers also get all scores, the box plot, and clips and names of the best and the worst track.
+
+    Args:
+        board: the logger; it is closed.
+        summary: scores of the evaluation.
+        where: its folder.
+        config: configuration of the training whose weights were evaluated; what the evaluation adds is under `test`.
+    """
     medians = summary.medians[summary.method]
+    config = {**config, "test": summary.settings}
     values = {f"test/{target}/{metric.lower()}": medians[target][metric] for target in medians for metric in METRICS}
+    values["test/sdr"] = mean_sdr(medians)
     if not hasattr(board, "log_summary"):  # a logger of Lightning, not of this project
-        board.log_hyperparams(summary.settings)
+        board.log_hyperparams(config)
         board.log_metrics(values)
         board.finalize("success")
         return
-    board.log_configuration(summary.settings)
-    board.log_summary(values)
+    board.log_configuration(config)
+    board.log_summary({**values, **_extremes(summary)})
     rows = [[row.method, row.track, row.target, *(row.metrics[one] for one in METRICS)] for row in summary.rows]
     board.log_table("test/scores", ["method", "track", "target", *METRICS], rows)
     board.log_picture("test/boxplot", (where.path / "boxplot.png").read_bytes(), 0)
@@ -83,5 +97,15 @@ def show_scores(board: Any, summary: Summary, where: EvaluationFolder) -> None:
             if (path := where.passage(track, target)).is_file():
                 passage = passages.read(path)
                 for stem, waveform in passage.stems.items():
-                    board.log_clip(f"test/{target}/{which}/{stem}", waveform, passage.sample_rate, 0)
+                    board.log_clip(f"test/{target}/{which}/{stem}", waveform, passage.sample_rate, 0, track)
     board.finalize("success")
+
+
+def _extremes(summary: Summary) -> dict[str, Any]:
+    """Name and SDR of the best and the worst track per target, as `test/<target>/best/track` and `.../sdr`."""
+    return {
+        f"test/{target}/{which}/{name}": value
+        for target in summary.targets
+        for which, track in summary.extremes(target).items()
+        for name, value in (("track", track), ("sdr", summary.score(track, target)))
+    }

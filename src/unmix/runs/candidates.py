@@ -2,19 +2,21 @@
 
 import glob
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from unmix import errors, plugins
+from unmix import errors, finished, plugins
 from unmix.data.tracks import SOURCES, Track
 from unmix.evaluation.estimates import RESIDUAL
 from unmix.evaluation.oracle import ORACLES
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.separation import MakeTest, ModelsTest, OracleTest, SeparationTest
+from unmix.identity import target_name
+from unmix.runs import provenance
 from unmix.weights import checkpoint
 from unmix.weights.checkpoint import Checkpoint
 from unmix.weights.find import best_of, distinct, load, read_all
@@ -32,7 +34,9 @@ class Candidate:
         method: name in tables.
         targets: names of the estimated sources.
         data: configuration of the data it was trained on; None when unknown.
+        config: what the trainings of its weights logged and have in common, see `provenance.logged`.
         weights: target -> digest of its weights; {"oracle": name} for an oracle.
+        inputs: what chose these weights, see `finished.inputs`; empty when that is unknown.
         said: target -> path of its checkpoint, for the report.
         test: loads the weights and makes the test module.
         parent: folder for its evaluations.
@@ -41,7 +45,9 @@ class Candidate:
     method: str
     targets: list[str]
     data: Any
+    config: dict[str, Any]
     weights: dict[str, str]
+    inputs: dict[str, Any]
     said: dict[str, str]
     test: MakeTest
     parent: Path
@@ -119,9 +125,16 @@ def candidate(
     paths = {target: str(item.path) for target, item in located.items()}
     known = (item.config["data"] for item in located.values())
     data = next((node for node in known if node["root"] is not None), None)  # None for Open-Unmix's own files
+    read = finished.inputs(checkpoints, paths, data, trusted)
     if data is not None:
         _check_classes(data, "ckpt: data", trusted)
-    return Candidate(method, targets, data, weights, paths, test, parent)
+    return Candidate(method, targets, data, _config(located, targets), weights, read, paths, test, parent)
+
+
+def _config(located: Mapping[str, Checkpoint], targets: Sequence[str]) -> dict[str, Any]:
+    """Select what the trainings of all checkpoints logged and have in common; `target` names all that they estimate."""
+    config = provenance.shared([provenance.logged(item.config, item.record) for item in distinct(located.values())])
+    return {**config, "target": target_name(targets, _sources(located.values()))}
 
 
 def _check_classes(node: Any, name: str, trusted: Sequence[str]) -> None:
@@ -142,7 +155,15 @@ def _oracle(cfg: DictConfig, ckpt: str, parent: Path) -> Candidate:
         raise ValueError(errors.unknown("ckpt", ckpt, allowed) if ckpt.startswith(ORACLE) else message)
     targets = list(cfg.data.get("sources", SOURCES)) if cfg.data else list(SOURCES)
     return Candidate(
-        f"oracle-{name}", targets, None, {"oracle": name}, {}, lambda *args: OracleTest(name, targets, *args), parent
+        f"oracle-{name}",
+        targets,
+        data=None,
+        config={},
+        weights={"oracle": name},
+        inputs={},
+        said={},
+        test=lambda *args: OracleTest(name, targets, *args),
+        parent=parent,
     )
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import TQDMProgressBar
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from unmix import finished
 from unmix.data.datamodule import SeparationDataModule
 from unmix.evaluation import callback, published
 from unmix.evaluation.scoring import EvaluationFolder
@@ -125,15 +126,8 @@ def _evaluate(
     tracks = getattr(datamodule.splits, subset)
     if not tracks:
         raise ValueError(f"subset: got {subset!r}, which has no track in {datamodule.root}")
-    matters = {
-        "weights": one.weights,
-        "data": datamodule.splits.fingerprint(),
-        "subset": subset,
-        "format": 2,  # version of the files in the folder
-        "separator": OmegaConf.to_container(cfg.separator),
-    }
-    code = hashlib.sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:6]
-    where = EvaluationFolder(one.parent / f"{datamodule.name}-{subset}-{code}")
+    matters = finished.identifying(one.weights, datamodule.splits.fingerprint(), subset, cfg.separator)
+    where = EvaluationFolder(one.parent / finished.folder_name(str(datamodule.name), matters))
     facts = {**matters, "checkpoints": one.said, **folder.environment()}
     if rank() != 0:  # rank 0 holds the folder, and started this process
         _score(one, cfg.evaluation, tracks, where, facts)
@@ -144,11 +138,15 @@ def _evaluate(
             return None
         summary = _score(one, cfg.evaluation, tracks, where, facts, held).finish()
         report.write(summary, where)
+        if one.inputs:
+            folder.write_json(where.path / finished.INPUTS, one.inputs)
         held.update(state="done", activity="")
     _show(summary, where, cfg.evaluation)
-    job = Job(one.method, where.path.name, "evaluate", where.path, (subset, str(datamodule.name)))
+    experiment = one.config.get("experiment") or one.method
+    job = Job(experiment, where.path.name, "evaluate", where.path, (subset, str(datamodule.name)))
+    config = {**one.config, "separator": matters["separator"], "evaluation": OmegaConf.to_container(cfg.evaluation)}
     for board in make_loggers(cfg.get("logger"), job):
-        show_scores(board, summary, where)
+        show_scores(board, summary, where, config)
     return summary, where
 
 
@@ -177,6 +175,8 @@ def _score(
         compare=how.compare,
         tell=lambda activity: held.update(activity=activity) if held else None,
     )
+    if not scorer.unscored:
+        scorer.settings = {**facts, **_recorded(where, facts)}
     has_bar = held is not None and sys.stderr.isatty()
     trainer = make_trainer(
         how.gpus,
@@ -192,6 +192,13 @@ def _score(
         callback.evaluate(one.test, scorer, trainer)
     leave_process_group()
     return scorer
+
+
+def _recorded(where: EvaluationFolder, facts: Iterable[str]) -> dict[str, Any]:
+    """Read the facts of the command that made the scores, by name; none if it was stopped before its summary."""
+    path = where.path / "summary.json"
+    summary = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {name: summary[name] for name in facts if name in summary}
 
 
 def _show(summary: Summary, where: EvaluationFolder, how: DictConfig) -> None:

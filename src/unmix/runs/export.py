@@ -9,7 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from unmix import errors, plugins
-from unmix.weights import checkpoint, open_unmix_release, safetensors
+from unmix.weights import checkpoint, files, open_unmix_release, safetensors
 from unmix.weights.checkpoint import Checkpoint
 from unmix.weights.find import distinct, find_checkpoints
 
@@ -72,13 +72,13 @@ def _out(cfg: DictConfig) -> Path:
     if OmegaConf.is_list(cfg.ckpt):
         raise ValueError("out: needed with several checkpoints; name a folder or file")
     name = _name(cfg.ckpt)
-    return Path(cfg.paths.out, "exports", f"{name}-umx" if cfg.format == "umx" else f"{name}{safetensors.ENDING}")
+    return Path(cfg.paths.out, "exports", f"{name}-umx" if cfg.format == "umx" else f"{name}{files.SAFETENSORS}")
 
 
 def _name(ckpt: str) -> str:
     """Name an export after the experiment, the run, or the file or release that `ckpt` names."""
     path = Path(ckpt).expanduser().resolve()
-    stem = path.stem if path.suffix in (".ckpt", safetensors.ENDING) else path.name
+    stem = path.stem if path.suffix in (".ckpt", files.SAFETENSORS) else path.name
     run = path.parents[1] if path.parent.name == "checkpoints" else path
     if run == path and not (run / "checkpoints").is_dir():
         return re.sub(r"[^\w.+-]+", "-", stem).strip("-") or "separator"  # a pattern, or a name at W&B

@@ -1,5 +1,6 @@
 """python src/leaderboard.py: compares all runs, jobs and evaluations under paths.out."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -14,33 +15,42 @@ from unmix.reports.leaderboard import Leaderboard, Row
 
 @dataclass(frozen=True)
 class LeaderboardJob:
-    """A leaderboard that was read, its sorted rows, and the folder to write it to."""
+    """A leaderboard that was read, its sorted rows, and its files: `<path>.csv`, `.md` and `.html`."""
 
     leaderboard: Leaderboard
     rows: list[Row]
-    out: Path
+    path: Path
 
     def run(self) -> None:
-        """Print the table; write leaderboard.csv, leaderboard.md and leaderboard.html."""
-        _write(self.leaderboard, self.rows, self.out)
+        """Write the files and print the tables."""
+        texts = {
+            "csv": leaderboard.to_csv(self.rows),
+            "md": leaderboard_page.to_markdown(self.rows),
+            "html": leaderboard_page.to_html(self.leaderboard, self.rows, self.path.parent),
+        }
+        for ending, text in texts.items():
+            folder.write_atomically(self.path.with_name(f"{self.path.name}.{ending}"), text)
+        # last, because `| head` ends the command
+        leaderboard_page.print_tables(self.leaderboard, self.rows)
+        print(f"page: {self.path}.html; all columns: {self.path}.csv")  # noqa: T201
 
 
 def prepare(cfg: DictConfig) -> LeaderboardJob:
     """Read all runs, jobs and evaluations under `paths.out`.
 
+    The files of a selection, by `name` or `group`, are named after it, so that those of all experiments stay.
+
     Raises:
         FileNotFoundError: when there are none.
         ValueError: when none matches `name` and `group`, or no row has the column `sort`.
     """
-    return LeaderboardJob(*_rows(cfg), Path(cfg.paths.out))
-
-
-def _write(found: Leaderboard, rows: list[Row], out: Path) -> None:
-    leaderboard_page.print_tables(found, rows)
-    folder.write_atomically(out / "leaderboard.csv", leaderboard.to_csv(rows))
-    folder.write_atomically(out / "leaderboard.md", leaderboard_page.to_markdown(rows))
-    folder.write_atomically(out / "leaderboard.html", leaderboard_page.to_html(found, rows, out))
-    print(f"page: {out / 'leaderboard.html'}")  # noqa: T201
+    out = Path(cfg.paths.out)
+    chosen = {key: cfg[key] for key in ("name", "group") if cfg[key] is not None}
+    read = leaderboard.collect(out, **chosen)
+    if not read.rows and not read.damaged:
+        _explain_nothing(cfg, out)
+    words = [re.sub(r"[^\w.+-]", "_", value) for value in chosen.values()]
+    return LeaderboardJob(read, leaderboard.sort_rows(read.rows, cfg.sort), out / "-".join(["leaderboard", *words]))
 
 
 def _explain_nothing(cfg: DictConfig, out: Path) -> NoReturn:
@@ -52,12 +62,3 @@ def _explain_nothing(cfg: DictConfig, out: Path) -> NoReturn:
         names = sorted(set(map(leaderboard.name_of, experiments)))
         raise ValueError(f"{errors.unknown('name', cfg.name, names)}; a pattern such as '*{cfg.name}*' matches several")
     raise FileNotFoundError(f"paths.out: no run and no evaluation in {out}; train one, or name another folder")
-
-
-def _rows(cfg: DictConfig) -> tuple[Leaderboard, list[Row]]:
-    out = Path(cfg.paths.out)
-    found = leaderboard.collect(out, cfg.name, cfg.group)
-    if not found.rows and not found.damaged:
-        _explain_nothing(cfg, out)
-    by = cfg.sort or ("sdr" if any("sdr" in row for row in found.rows) else "val_loss")
-    return found, leaderboard.sort_rows(found.rows, by)

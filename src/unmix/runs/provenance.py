@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from unmix.data.datamodule import SeparationDataModule
 from unmix.experiments import folder
 from unmix.experiments.status import Status
 from unmix.plans import Plan, plan
+from unmix.processes.pool import SWEEP
 from unmix.runs.inspection import num_parameters
 from unmix.training.checkpoints import BEST
 from unmix.weights.checkpoint import Checkpoint
@@ -34,7 +36,31 @@ def record(
         "seed": planned.cfg.seed,
         "data_fingerprint": datamodule.splits.fingerprint(),
         "git": folder.git_state(),
+        "sweep": os.environ.get(SWEEP),
     }
+
+
+def logged(config: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Configuration of a run for loggers, with its experiment, and its sweep or None.
+
+    An evaluation logs the same keys as the trainings of its weights, so that hyperparameters and test scores join.
+    """
+    return {**config, "experiment": recorded.get("experiment"), "sweep": recorded.get("sweep")}
+
+
+def shared(configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Select the settings that several nested configurations have in common; empty for no configuration."""
+    first, *others = configs or [{}]
+    alike: dict[str, Any] = {}
+    for key, value in first.items():
+        values = [value, *(other[key] for other in others if key in other)]
+        if len(values) <= len(others):
+            continue
+        if all(isinstance(each, Mapping) for each in values):
+            alike[key] = shared(values)
+        elif all(each == value for each in values):
+            alike[key] = value
+    return alike
 
 
 def derived(cfg: DictConfig, datamodule: SeparationDataModule, module: torch.nn.Module) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def run(
         pool.Job(
             command=[sys.executable, str(TRAIN), *given, "hydra.mode=RUN"],
             log=sweep_dir / f"{row.number:03d}-{one.run.name}.log",
-            environment=partial(devices.environment, one.experiment),
+            environment=partial(devices.environment, one.experiment, sweep_dir.name),
             is_needed=partial(_is_needed, one.cfg),
         )
         for one, given, row in zip(plans, job_arguments, rows, strict=True)
@@ -119,15 +119,10 @@ def _is_needed(cfg: DictConfig) -> bool:
 
 def _outcome(one: Plan, job: pool.Job) -> float | Exception | None:
     if one.has_failed or (job.has_failed and job.exit_code not in INTERRUPTED):
-        reason = one.previous.reason if one.previous is not None and one.has_failed else _last_line(job.log)
+        reason = one.previous.reason if one.previous is not None and one.has_failed else pool.last_line(job.log)
         again = "retry=true tries again" if one.state == "failed" else "the same command tries again"
         return JobFailed(f"{one.run}: {reason}; see {job.log}, {again}")
     return None if one.previous is None else one.previous.best
-
-
-def _last_line(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
-    return lines[-1] if lines else "no message in its log"
 
 
 class Devices:
@@ -159,9 +154,9 @@ class Devices:
             )
         return slots
 
-    def environment(self, experiment: str, slot: int) -> dict[str, str]:
-        """Environment variables for a job: its GPUs and threads, and the experiment that it was planned as."""
-        added = {EXPECTED_EXPERIMENT: experiment, "PYTHONUNBUFFERED": "1"}
+    def environment(self, experiment: str, sweep: str, slot: int) -> dict[str, str]:
+        """Environment variables for a job: its GPUs and threads, its sweep, and the experiment it was planned as."""
+        added = {EXPECTED_EXPERIMENT: experiment, pool.SWEEP: sweep, "PYTHONUNBUFFERED": "1"}
         if self.slots > 1:
             added["OMP_NUM_THREADS"] = str(self.threads)
             if self.gpus_a_job:

@@ -34,7 +34,15 @@ from unmix.runs.build import (
     trainer_arguments,
 )
 from unmix.runs.inspection import check_callbacks, check_channels, check_model
-from unmix.runs.provenance import derived, log_file, record, say_what_begins, say_what_came_out, write_provenance
+from unmix.runs.provenance import (
+    derived,
+    log_file,
+    logged,
+    record,
+    say_what_begins,
+    say_what_came_out,
+    write_provenance,
+)
 from unmix.training.callbacks import StatusUpdates
 from unmix.training.checkpoints import BEST, LAST, find_resumable
 from unmix.training.module import SeparationModule
@@ -138,10 +146,11 @@ class TrainJob:
 
     def _make_trainer(self, config: dict[str, Any], module: SeparationModule, update: Callable[..., None]) -> Trainer:
         planned, callbacks = self.plan, dict(self.callbacks)
-        callbacks["checkpoints"].record = record(planned, config, self.datamodule, module.targets)
+        callbacks["checkpoints"].record = recorded = record(planned, config, self.datamodule, module.targets)
         callbacks["status"] = StatusUpdates(update, callbacks["checkpoints"])
         loggers = make_loggers(planned.cfg.logger, boards.training_job(planned))
-        configure_loggers(loggers, {**config, "derived": derived(planned.cfg, self.datamodule, module)})
+        facts = derived(planned.cfg, self.datamodule, module)
+        configure_loggers(loggers, {**logged(config, recorded), "derived": facts})
         trainer: Trainer = make(
             planned.cfg.trainer,
             "trainer",

@@ -1,6 +1,7 @@
 """Loggers for Weights & Biases and TensorBoard, with the same names of metrics as metrics.csv."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,9 +15,7 @@ from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
-from unmix.experiments import folder
 from unmix.processes import signals
-from unmix.weights import checkpoint
 
 SUMMARIES = {"val/loss": "min", "val/sdr": "max"}
 
@@ -48,7 +47,7 @@ class WandbRun(WandbLogger):
         project, entity: W&B's project, and user or team.
         tags: added to those of the job.
         log_model: whether a finished training uploads best.ckpt and last.ckpt as versions of an artifact with the
-            aliases `best` and `latest`. When W&B is offline, `artifacts.json` records them instead.
+            aliases `best` and `latest`; offline, `wandb sync` does so.
     """
 
     def __init__(
@@ -89,14 +88,15 @@ class WandbRun(WandbLogger):
             self.experiment.define_metric(name, step_metric="trainer/global_step", summary=best)
 
     @rank_zero_only
-    def log_summary(self, values: dict[str, float]) -> None:
+    def log_summary(self, values: dict[str, Any]) -> None:
         self.experiment.summary.update(values)
 
     @rank_zero_only
-    def log_clip(self, name: str, waveform: Tensor, sample_rate: int, step: int) -> None:
+    def log_clip(self, name: str, waveform: Tensor, sample_rate: int, step: int, caption: str | None = None) -> None:
         import wandb
 
-        self.log_metrics({name: wandb.Audio(waveform.T.cpu().numpy(), sample_rate)}, step)  # type: ignore[dict-item]
+        clip = wandb.Audio(waveform.T.cpu().numpy(), sample_rate, caption)
+        self.log_metrics({name: clip}, step)  # type: ignore[dict-item]
 
     @rank_zero_only
     def log_picture(self, name: str, png: bytes, step: int) -> None:
@@ -111,22 +111,33 @@ class WandbRun(WandbLogger):
         self.experiment.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
 
     def _log_checkpoints(self, path: Path) -> None:
+        """Log the checkpoints in the folder `path` as versions of one artifact.
+
+        W&B gets links within the folder of its run, which do not change when the training goes on before `wandb sync`.
+        """
         import wandb
 
-        files = {alias: path / f"{name}.ckpt" for alias, name in (("latest", "last"), ("best", "best"))}
-        files = {alias: file for alias, file in files.items() if file.is_file()}
-        name = f"{self.job.group}-{self.job.name}"
-        if self.experiment.offline:
-            content = {
-                alias: {"file": file.name, "digest": checkpoint.digest(checkpoint.read(file).state)}
-                for alias, file in files.items()
-            }
-            folder.write_json(self.job.path / "artifacts.json", {"name": name, "type": "model", "aliases": content})
+        if self.experiment.disabled:
             return
-        for alias, file in files.items():
-            artifact = wandb.Artifact(name, type="model")
-            artifact.add_file(str(file), name="model.ckpt")
-            self.experiment.log_artifact(artifact, aliases=[alias])
+        kept = Path(self.experiment.dir).resolve().parent / "checkpoints"
+        kept.mkdir(exist_ok=True)
+        # W&B moves the alias `latest` to the version that is logged last
+        for alias, name in (("best", "best.ckpt"), ("latest", "last.ckpt")):
+            if (path / name).is_file():
+                artifact = wandb.Artifact(f"{self.job.group}-{self.job.name}", type="model")
+                link = str(_linked(path / name, kept / name))
+                artifact.add_file(link, name="model.ckpt", policy="immutable", skip_cache=True)
+                self.experiment.log_artifact(artifact, aliases=[alias])
+
+
+def _linked(file: Path, link: Path) -> Path:
+    """Make a hard link to a file, or a copy where the file system has no links; return its path."""
+    link.unlink(missing_ok=True)
+    try:
+        link.hardlink_to(file)
+    except OSError:
+        shutil.copyfile(file, link)
+    return link
 
 
 class TensorBoardRun(TensorBoardLogger):
@@ -140,11 +151,15 @@ class TensorBoardRun(TensorBoardLogger):
         self.experiment.add_text("config", f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}```")
 
     @rank_zero_only
-    def log_summary(self, values: dict[str, float]) -> None:
-        self.log_metrics(values, 0)
+    def log_summary(self, values: dict[str, Any]) -> None:
+        self.log_metrics({name: value for name, value in values.items() if not isinstance(value, str)}, 0)
+        for name, value in values.items():
+            if isinstance(value, str):
+                self.experiment.add_text(name, value)
 
     @rank_zero_only
-    def log_clip(self, name: str, waveform: Tensor, sample_rate: int, step: int) -> None:
+    def log_clip(self, name: str, waveform: Tensor, sample_rate: int, step: int, caption: str | None = None) -> None:
+        # TensorBoard shows no caption
         mono = waveform.mean(dim=0, keepdim=True).cpu()  # TensorBoard plays mono only
         self.experiment.add_audio(name, mono.clamp(-1, 1), step, sample_rate)
 

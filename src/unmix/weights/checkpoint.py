@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from unmix import plugins as packages
 from unmix.models import contract
+from unmix.weights import files
 from unmix.weights.migration import migrated, migrated_data
 
 KEY = "unmix"
@@ -37,6 +38,7 @@ class Checkpoint:
         metrics: metrics of the epoch in which it was saved.
         record: everything else under the key `unmix`: experiment, seed, git, data fingerprint.
         state: state dict of the model alone.
+        stamp: see `files.stamp`, taken before the file was read; empty for files in other formats.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Checkpoint:
     metrics: dict[str, float]
     record: dict[str, Any]
     state: dict[str, Tensor]
+    stamp: Sequence[int] = ()
 
     @property
     def sample_rate(self) -> int:
@@ -61,6 +64,7 @@ def read(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise FileNotFoundError(f"ckpt: {path} is not a file")
+    stamp = files.stamp(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
@@ -78,7 +82,7 @@ def read(path: Path) -> Checkpoint:
         record["targets"], record["config"], state = migrated((record["target"],), record["config"], state)
     else:
         record["config"] = {**record["config"], "data": migrated_data(record["config"]["data"])}
-    return Checkpoint(path, tuple(record["targets"]), record["config"], record["metrics"], record, state)
+    return Checkpoint(path, tuple(record["targets"]), record["config"], record["metrics"], record, state, stamp)
 
 
 def check_schema(schema: int, path: Path) -> None:

@@ -13,7 +13,7 @@ from unmix import errors
 from unmix import plugins as packages
 from unmix.models.contract import Separator
 from unmix.models.joined import join
-from unmix.weights import checkpoint, open_unmix_release, safetensors, wandb
+from unmix.weights import checkpoint, files, open_unmix_release, safetensors, wandb
 from unmix.weights.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
@@ -148,21 +148,11 @@ def _read(item: str | Path) -> list[Checkpoint]:
 
 
 def _read_path(path: Path) -> list[Checkpoint]:
-    if path.is_file() and path.suffix == safetensors.ENDING:
+    if path.is_file() and path.suffix == files.SAFETENSORS:
         return safetensors.read(path)
-    if (path / open_unmix_release.FOLDER_FILE).is_file():
+    if (path / files.OPEN_UNMIX_FOLDER).is_file():
         return open_unmix_release.read_folder(path)
-    return [checkpoint.read(file) for file in _files_of(path)]
-
-
-def _files_of(path: Path) -> list[Path]:
-    """List the checkpoint files of an experiment or of a run, or the given file itself."""
-    if path.is_file():
-        return [path]
-    for pattern in ("*/checkpoints/best.ckpt", "checkpoints/best.ckpt", "best.ckpt", "*.ckpt"):
-        if files := sorted(path.glob(pattern)):
-            return files
-    raise FileNotFoundError(f"ckpt: no checkpoint in {path}: looked for */checkpoints/best.ckpt and *.ckpt")
+    return [checkpoint.read(file) for file in files.files_of(path)]
 
 
 def _listed(ckpt: object) -> str:

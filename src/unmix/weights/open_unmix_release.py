@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 
 from unmix.weights.checkpoint import Checkpoint
+from unmix.weights.files import OPEN_UNMIX_FOLDER
 from unmix.weights.migration import NETWORK_PREFIX, migrated
 
 log = logging.getLogger(__name__)
 
-FOLDER_FILE = "separator.json"
 _URL = "https://zenodo.org/records/{record}/files/{file}"
 # Files of 2019 also hold the window of their STFT and other entries that are not weights.
 _WEIGHTS = ("input_", "output_", "fc1.", "fc2.", "fc3.", "bn1.", "bn2.", "bn3.", "lstm.")
@@ -108,12 +108,12 @@ def read_folder(folder: Path) -> list[Checkpoint]:
     Raises:
         ValueError: when a file is missing, damaged, or is not an Open-Unmix file.
     """
-    settings = _read_json(folder / FOLDER_FILE)
+    settings = _read_json(folder / OPEN_UNMIX_FOLDER)
     try:
         signal = (settings["nfft"], settings["nhop"], settings["sample_rate"])
     except KeyError as error:
         raise ValueError(
-            f"ckpt: {folder / FOLDER_FILE} lacks {error}; nfft, nhop and sample_rate are needed"
+            f"ckpt: {folder / OPEN_UNMIX_FOLDER} lacks {error}; nfft, nhop and sample_rate are needed"
         ) from error
     checkpoints = []
     for path in sorted(folder.glob("*.pth")):
@@ -122,7 +122,7 @@ def read_folder(folder: Path) -> list[Checkpoint]:
         training = _read_json(info) if info.is_file() else {}
         checkpoints.append(_as_checkpoint(path, target, _load(path), signal, training))
     if not checkpoints:
-        raise ValueError(f"ckpt: {folder} has {FOLDER_FILE}, but no <target>.pth beside it")
+        raise ValueError(f"ckpt: {folder} has {OPEN_UNMIX_FOLDER}, but no <target>.pth beside it")
     return checkpoints
 
 
@@ -160,7 +160,7 @@ def _write_network(checkpoint: Checkpoint, folder: Path) -> None:
     description = {"args": arguments, "best_loss": checkpoint.metrics.get("val/loss"), **_progress(checkpoint)}
     (folder / f"{target}.json").write_text(json.dumps(description, indent=4), encoding="utf-8")
     separator = {**signal, "sample_rate": checkpoint.sample_rate}
-    (folder / FOLDER_FILE).write_text(json.dumps(separator, indent=4), encoding="utf-8")
+    (folder / OPEN_UNMIX_FOLDER).write_text(json.dumps(separator, indent=4), encoding="utf-8")
     # copies, because the weights of a checkpoint are mapped from its file
     torch.save({name: value.clone() for name, value in state.items()}, folder / f"{target}.pth")
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from unmix.files import replacing
 from unmix.weights.checkpoint import KEY, SCHEMA, Checkpoint, check_schema
+from unmix.weights.files import SAFETENSORS
 from unmix.weights.migration import migrated
 
-ENDING = ".safetensors"
 PUBLISHED = ("model",)  # nodes of a configuration to write; data and paths of the training machine stay private
 
 
@@ -57,7 +57,7 @@ def read(path: Path) -> list[Checkpoint]:
             metadata = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"ckpt: {path} is not a {ENDING} file (damaged, or another kind): {error}") from error
+        raise ValueError(f"ckpt: {path} is not a {SAFETENSORS} file (damaged, or another kind): {error}") from error
     if KEY not in metadata:
         raise ValueError(f"ckpt: {path} was not written by unmix: its metadata have no key {KEY!r}")
     content = json.loads(metadata[KEY])
