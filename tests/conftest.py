@@ -5,6 +5,7 @@ which only hands out tests.
 """
 
 import os
+import shutil
 
 # One thread, here and in every process that a test starts: tensors this small gain nothing from a second one, and where
 # other processes want the cores, threads that wait for each other take many times as long.
@@ -163,9 +164,15 @@ def train_arguments(musdb_tree):
 
 
 @pytest.fixture(scope="session")
-def trained(train_arguments, tmp_path_factory):
-    """Experiment folder of four tiny networks. Read only, but for its `eval`."""
+def trained_once(train_arguments, tmp_path_factory):
+    """Experiment folder of four tiny networks."""
     out = tmp_path_factory.mktemp("trained")
     assert run_cli("train", "-m", *train_arguments, f"paths.out={out}", "target=vocals,drums,bass,other") == 0
     (experiment,) = (out / "runs").iterdir()
     return experiment
+
+
+@pytest.fixture(scope="module")
+def trained(trained_once, tmp_path_factory):
+    """Experiment folder of four tiny networks, a copy for each file of tests: evaluations are written to it."""
+    return shutil.copytree(trained_once, tmp_path_factory.mktemp("copy") / "runs" / trained_once.name)
