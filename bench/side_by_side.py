@@ -14,14 +14,19 @@ import tempfile
 import time
 from pathlib import Path
 
-SECONDS, ROUNDS = 8.0, 3
+from unmix import machine
+
+SECONDS, ROUNDS = 4.0, 3
 JOBS = (1, 2, 3)
-# Environment of a job, by the name of the setting. Spin counts are of GNU's OpenMP, which torch uses on Linux.
-SETTINGS: dict[str, dict[str, str]] = {
-    "as OpenMP starts": {"GOMP_SPINCOUNT": ""},
-    "1 thread": {"OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": ""},
-    "passive": {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": ""},
-    **{f"GOMP_SPINCOUNT={count}": {"GOMP_SPINCOUNT": str(count)} for count in (0, 100, 1000, 10_000, 100_000)},
+VARIABLES = (machine.SPIN_COUNT, "OMP_WAIT_POLICY", "OMP_NUM_THREADS")
+Environments = tuple[dict[str, str], dict[str, str]]  # of the first job, and of those that start after it
+# Spin counts are of GNU's OpenMP, which torch uses on Linux.
+SETTINGS: dict[str, Environments] = {
+    "OpenMP's own": ({}, {}),
+    "Unmix": ({}, {machine.SPIN_COUNT: str(machine.SHORT_SPIN)}),
+    "GOMP_SPINCOUNT=1000": ({machine.SPIN_COUNT: "1000"},) * 2,
+    "OMP_WAIT_POLICY=passive": ({"OMP_WAIT_POLICY": "passive"},) * 2,
+    "OMP_NUM_THREADS=1": ({"OMP_NUM_THREADS": "1"},) * 2,
 }
 
 
@@ -54,27 +59,29 @@ def job(folder: Path, number_of_jobs: int) -> None:
     print(count / (time.perf_counter() - started))
 
 
-def throughput(environment: dict[str, str], number_of_jobs: int) -> float:
+def throughput(environments: Environments, number_of_jobs: int) -> float:
     """Steps per second of all jobs together."""
-    merged = {**os.environ, **environment}
-    merged = {name: value for name, value in merged.items() if value or name not in environment}
+    inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, folder, str(number_of_jobs)]
-        jobs = [subprocess.Popen(command, env=merged, stdout=subprocess.PIPE, text=True) for _ in range(number_of_jobs)]
+        jobs = [
+            subprocess.Popen(
+                command, env={**inherited, **environments[min(index, 1)]}, stdout=subprocess.PIPE, text=True
+            )
+            for index in range(number_of_jobs)
+        ]
         return sum(float(process.communicate()[0]) for process in jobs)
 
 
 def main() -> None:
     """Print the table."""
-    print(
-        f"machine: {platform.machine()}, {len(os.sched_getaffinity(0))} CPUs; steps per second of all jobs together\n"
-    )
+    print(f"machine: {platform.machine()}, {machine.num_cpus()} CPUs; steps per second of all jobs together\n")
     measured: dict[tuple[str, int], list[float]] = {}
     for _ in range(ROUNDS):
         for number_of_jobs in JOBS:
-            for name, environment in SETTINGS.items():
-                measured.setdefault((name, number_of_jobs), []).append(throughput(environment, number_of_jobs))
-    print(f"| | {' | '.join(f'{count} jobs' for count in JOBS)} |\n|---|{'---|' * len(JOBS)}")
+            for name, environments in SETTINGS.items():
+                measured.setdefault((name, number_of_jobs), []).append(throughput(environments, number_of_jobs))
+    print(f"| how threads wait | {' | '.join(f'jobs: {count}' for count in JOBS)} |\n|---|{'---|' * len(JOBS)}")
     for name in SETTINGS:
         row = [statistics.median(measured[name, count]) for count in JOBS]
         print(f"| {name} | {' | '.join(f'{value:.2f}' for value in row)} |")

@@ -22,7 +22,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from unmix import bare_words, completion, errors, extras, hints, identity, usage
+from unmix import bare_words, completion, errors, extras, hints, identity, machine, usage
 from unmix.composition import CONF, Command, check_targets, check_values, label, parse, quoted
 from unmix.experiments.hold import Busy
 from unmix.processes import signals
@@ -37,6 +37,8 @@ OPEN_GROUPS = ("aggregate.",)  # groups in which the user invents the keys, whic
 FAILED, USAGE_ERROR, BUSY = 1, 2, signals.TEMPORARY_FAILURE
 # Errors that are explained in one line; any other is a defect, and shown with its traceback.
 EXPECTED = (ValueError, OSError, Busy, ArithmeticError, errors.JobFailed, HydraException, OmegaConfBaseException)
+
+STARTED = machine.cpu_times()
 
 
 def main(config_name: str) -> int:
@@ -132,6 +134,8 @@ def _answer(config_name: str, arguments: argparse.Namespace) -> None:
 
 def _prepare(config_name: str, cfg: DictConfig) -> Any:
     """Check a configuration and prepare its job; return the job, an object with a method `run`."""
+    if "torch" not in sys.modules:
+        machine.share_cpus(STARTED, machine.cpu_times())
     check_targets(cfg)
     extras.check(config_name, cfg)
     return import_module(f"unmix.runs.{config_name}").prepare(cfg)
