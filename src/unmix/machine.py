@@ -1,8 +1,8 @@
 """Whether other processes keep this machine's CPUs busy, and how OpenMP's threads then wait; does not import torch.
 
-Threads that have finished their part of a parallel region spin for some milliseconds before they sleep. Alone this is fastest. With more threads than CPUs, they spin on the CPU that the thread they wait for needs: two small
-trainings side by side can reach less than half of what one reaches alone. A short spin gives most of it back (table in
-bench/RESULTS.md).
+Threads that have finished their part of a parallel region spin for some milliseconds before they sleep. Alone this is
+fastest. With more threads than CPUs, they spin on the CPU that the thread they wait for needs: two small trainings side
+by side can reach less than half of what one reaches alone. A short spin gives most of it back (bench/RESULTS.md).
 """
 
 import logging

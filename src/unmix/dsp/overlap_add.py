@@ -59,10 +59,22 @@ def waveforms(stft: Stft, blocks: Iterable[Tensor], num_samples: int) -> Iterato
 def _overlapped(stft: Stft, spectrogram: Tensor) -> Tensor:
     """Overlap-add windowed frames, (sources * channels + 1, samples); the last row is the sum of squared windows."""
     window = stft.window.to(spectrogram.real.dtype)
-    frames = (torch.fft.irfft(spectrogram, stft.fft_size, dim=-2) * window[:, None]).flatten(end_dim=1)
-    rows = torch.cat([frames, window.square()[None, :, None].expand(1, -1, frames.shape[-1])])
-    length = stft.hop_size * (frames.shape[-1] - 1) + stft.fft_size
-    return functional.fold(rows, (1, length), (1, stft.fft_size), stride=(1, stft.hop_size))[:, 0, 0]
+    # frames before bins: the inverse transform reads, and the sum writes, neighbouring values
+    frames = torch.fft.irfft(spectrogram.flatten(end_dim=1).transpose(-1, -2).contiguous(), stft.fft_size).mul_(window)
+    squared = window.square().expand(1, frames.shape[1], -1)
+    length = stft.hop_size * (frames.shape[1] - 1) + stft.fft_size
+    return torch.cat([_added(frames, stft.hop_size), _added(squared, stft.hop_size)])[:, :length]
+
+
+def _added(frames: Tensor, hop_size: int) -> Tensor:
+    """Add frames at multiples of the hop, (rows, frames, size) -> (rows, samples); ends in up to a hop of zeros."""
+    rows, count, size = frames.shape
+    num_parts = -(-size // hop_size)
+    parts = functional.pad(frames, (0, num_parts * hop_size - size)).unflatten(-1, (num_parts, hop_size))
+    total = frames.new_zeros(rows, count + num_parts - 1, hop_size)
+    for part in range(num_parts):
+        total[:, part : part + count] += parts[:, :, part]
+    return total.flatten(start_dim=1)
 
 
 def _samples(rows: Tensor, position: int, num_samples: int, shape: torch.Size) -> Iterator[Tensor]:
