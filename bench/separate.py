@@ -5,6 +5,7 @@ Four targets, hidden size 512, random weights, stereo noise at 44.1 kHz. Memory 
 
 import platform
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from unmix.models.open_unmix import OpenUnmix, streaming
 from unmix.models.open_unmix.separator import Separator
 
 TARGETS, RATE = ("vocals", "drums", "bass", "other"), 44100
+CONTENDERS, ROUNDS = ("openunmix", "whole", "blocks"), 5
 NOISE = 0.1 * torch.randn(2, 30 * RATE, generator=torch.Generator().manual_seed(0))
 
 
@@ -50,15 +52,16 @@ def separate(name: str, separator: nn.Module, seconds: int) -> None:
         separator(read(0, seconds * RATE)[None])
 
 
-def seconds_per_second(name: str, niter: int, seconds: int) -> float:
-    """Measure seconds per second of audio, the better of two runs."""
-    separator = make(name, niter)
-    timings = []
-    for _ in range(2):
-        started = time.perf_counter()
-        separate(name, separator, seconds)
-        timings.append(time.perf_counter() - started)
-    return min(timings) / seconds
+def seconds_per_second(niter: int, seconds: int) -> dict[str, float]:
+    """Measure seconds per second of audio of each contender: the median of rounds in which they take turns."""
+    separators = {name: make(name, niter) for name in CONTENDERS}
+    timings: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    for _ in range(ROUNDS + 1):
+        for name, separator in separators.items():
+            started = time.perf_counter()
+            separate(name, separator, seconds)
+            timings[name].append((time.perf_counter() - started) / seconds)
+    return {name: statistics.median(values[1:]) for name, values in timings.items()}
 
 
 def peak_megabytes(name: str, seconds: int) -> float:
@@ -81,11 +84,9 @@ def main() -> None:
     print(f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, ", end="")
     print(f"torch {torch.__version__}, openunmix {version('openunmix')}\n")
     print("| seconds per second of audio | niter 0 | niter 1 |\n|---|---|---|")
-    table = {
-        name: [seconds_per_second(name, niter, 30) for niter in (0, 1)] for name in ("openunmix", "whole", "blocks")
-    }
-    for name, row in table.items():
-        ratios = [f"{value:.4f} ({value / base:.2f})" for value, base in zip(row, table["openunmix"], strict=True)]
+    columns = [seconds_per_second(niter, 30) for niter in (0, 1)]
+    for name in CONTENDERS:
+        ratios = [f"{column[name]:.4f} ({column[name] / column['openunmix']:.2f})" for column in columns]
         print(f"| {name} | {ratios[0]} | {ratios[1]} |")
     print(f"\nlargest difference from openunmix, niter 1, EM over the whole track: {difference():.1e} of the peak\n")
     print("| peak memory, MB (import of torch included) | 30 s | 600 s | 3600 s |\n|---|---|---|---|")
@@ -94,7 +95,7 @@ def main() -> None:
     print("| blocks | " + " | ".join(f"{peak_megabytes('blocks', seconds):.0f}" for seconds in (30, 600, 3600)) + " |")
     if torch.cuda.is_available():
         print(f"\n{torch.cuda.get_device_name()}: speed as a multiple of real time, 240 s from memory to memory")
-        for name in ("openunmix", "whole", "blocks"):
+        for name in CONTENDERS:
             print(f"{name}: {240 / on_gpu(name, 240):.0f}")
 
 

@@ -61,8 +61,8 @@ def wiener(
     energy = unit_of_energy(mixture.abs().amax(dim=(1, 2, 3)))
     for first in range(0, mixture.shape[-2], BINS_PER_BLOCK):
         v, x, out = (_bins(tensor, first) for tensor in (magnitudes, mixture, estimates))
-        y = initial_estimates(v, x, eps=eps, initial=initial, residual=residual)
-        out.copy_(_em_of_bins(y, x, energy, iterations, eps) if iterations else y)
+        parts = initial_parts(v, x, eps=eps, initial=initial, residual=residual)
+        out.copy_(_em_of_bins(*parts, x, energy, iterations, eps) if iterations else product(*parts))
     return estimates
 
 
@@ -76,25 +76,28 @@ def unit_of_energy(peak: Tensor) -> Tensor:
     return (peak.to(torch.float64) / PEAK_IN_EM).clamp(min=1).square()
 
 
-def _em_of_bins(y: Tensor, x: Tensor, energy: Tensor, iterations: int, eps: float) -> Tensor:
+def _em_of_bins(amplitudes: Tensor, factor: Tensor, x: Tensor, energy: Tensor, iterations: int, eps: float) -> Tensor:
     """Run all EM passes on a block of bins, which do not depend on other bins.
 
     Args:
-        y: estimates to start from, (B, S, C, F, N).
+        amplitudes, factor: initial estimates, see `initial_parts`.
         x: mixture, (B, C, F, N).
         energy: see `unit_of_energy`; it scales only the sources' power and covariance, not the estimates.
         iterations, eps: see `wiener`.
     """
-    y, x = to_matrices(y), to_matrices(x)
-    for _ in range(iterations):
-        v = power(y, energy)
-        y = posterior_mean(v, spatial_covariance([(v, outer(y, energy))], eps), x, eps)
+    amplitudes, factor, x = to_matrices(amplitudes), to_matrices(factor), to_matrices(x)
+    v, products = initial_power(amplitudes, factor, energy), initial_outer(amplitudes, factor, energy)
+    for remaining in reversed(range(iterations)):
+        y = posterior_mean(v, spatial_covariance([(v, products)], eps), x, eps)
+        if remaining:
+            v, products = power(y, energy), outer(y, energy)
     return from_matrices(y)
 
 
 def to_matrices(spectrogram: Tensor) -> Tensor:
-    """Arrange a spectrogram as one matrix per bin, in double precision: (B, ..., C, F, N) -> (B, F, ..., C, N)."""
-    return spectrogram.movedim(-2, 1).to(torch.complex128, memory_format=torch.contiguous_format)
+    """Arrange values as one matrix per bin, in double precision: (B, ..., C, F, N) -> (B, F, ..., C, N)."""
+    dtype = torch.complex128 if spectrogram.is_complex() else torch.float64
+    return spectrogram.movedim(-2, 1).to(dtype, memory_format=torch.contiguous_format)
 
 
 def from_matrices(matrices: Tensor) -> Tensor:
@@ -104,25 +107,61 @@ def from_matrices(matrices: Tensor) -> Tensor:
 
 def initial_estimates(magnitudes: Tensor, mixture: Tensor, *, eps: float, initial: Initial, residual: bool) -> Tensor:
     """Form the complex estimates that EM starts from; arguments and shapes as in `wiener`."""
-    y = mixture_phase(magnitudes, mixture) if initial == "mixture_phase" else softmask(magnitudes, mixture, eps=eps)
-    return append_residual(y, mixture) if residual else y
+    return product(*initial_parts(magnitudes, mixture, eps=eps, initial=initial, residual=residual))
+
+
+def initial_parts(
+    magnitudes: Tensor, mixture: Tensor, *, eps: float, initial: Initial, residual: bool
+) -> tuple[Tensor, Tensor]:
+    """Form the estimates that EM starts from, as real amplitudes times a complex factor that all sources share.
+
+    Arguments and shapes as in `wiener`.
+
+    Returns:
+        Amplitudes, (B, S, C, F, N), which may be negative for the residual, and the factor, (B, C, F, N): the phase of
+        the mixture (`mixture_phase`) or the mixture itself (`softmask`).
+    """
+    if initial == "mixture_phase":
+        amplitudes, factor, whole = magnitudes, _phase(mixture), mixture.abs()
+    else:
+        amplitudes = magnitudes / (eps + magnitudes.sum(dim=1, keepdim=True))
+        factor, whole = mixture, torch.ones_like(magnitudes[:, 0])
+    if residual:
+        rest = whole.unsqueeze(1) - amplitudes.sum(dim=1, keepdim=True)
+        amplitudes = torch.cat([amplitudes, rest], dim=1)
+    return amplitudes, factor
+
+
+def product(amplitudes: Tensor, factor: Tensor) -> Tensor:
+    """Multiply the amplitudes of all sources by the factor that they share, see `initial_parts`."""
+    return _times(factor.unsqueeze(1), amplitudes)
+
+
+def initial_power(amplitudes: Tensor, factor: Tensor, energy: Tensor) -> Tensor:
+    """Compute `power` of initial estimates in real arithmetic, from `initial_parts` as matrices."""
+    squared = factor.real.square() + factor.imag.square()
+    return (amplitudes.square() * squared.unsqueeze(2)).mean(dim=3) / energy[:, None, None, None]
+
+
+def initial_outer(amplitudes: Tensor, factor: Tensor, energy: Tensor) -> Tensor:
+    """Compute `outer` of initial estimates from `initial_parts` as matrices; sources share the complex products."""
+    *leading, channels, _ = amplitudes.shape
+    products = amplitudes.new_empty(*leading, channels, channels, dtype=factor.dtype)
+    for c in range(channels):
+        for d in range(c, channels):
+            shared = torch.view_as_real(factor[:, :, c] * factor[:, :, d].conj())
+            sums = torch.view_as_complex((amplitudes[..., c, :] * amplitudes[..., d, :]) @ shared)
+            products[..., c, d], products[..., d, c] = sums, sums.conj()
+    return products / energy[:, None, None, None, None]
 
 
 def mixture_phase(magnitudes: Tensor, mixture: Tensor) -> Tensor:
     """Combine magnitudes (B, S, C, F, N) with the phase of the mixture (B, C, F, N), 0 where it is silent."""
-    phase = torch.where(mixture == 0, 1.0, mixture.sgn())  # x / |x| is cheaper than exp(i angle(x))
-    return _times(phase.unsqueeze(1), magnitudes)
+    return product(magnitudes, _phase(mixture))
 
 
-def softmask(magnitudes: Tensor, mixture: Tensor, *, eps: float | None = None) -> Tensor:
-    """Split the mixture in proportion to the magnitudes; shapes as in `mixture_phase`."""
-    eps = torch.finfo(mixture.dtype).eps if eps is None else eps
-    return mixture.unsqueeze(1) * (magnitudes / (eps + magnitudes.sum(dim=1, keepdim=True)))
-
-
-def append_residual(estimates: Tensor, mixture: Tensor) -> Tensor:
-    """Append the mixture minus all estimates as a source: (B, S, C, F, N) -> (B, S + 1, C, F, N)."""
-    return torch.cat([estimates, mixture.unsqueeze(1) - estimates.sum(dim=1, keepdim=True)], dim=1)
+def _phase(mixture: Tensor) -> Tensor:
+    return torch.where(mixture == 0, 1.0, mixture.sgn())  # x / |x| is cheaper than exp(i angle(x))
 
 
 def power(y: Tensor, energy: Tensor) -> Tensor:

@@ -164,18 +164,38 @@ class _Segment:
         """Yield the estimates after EM over the segment, (sources, channels, bins, frames); each M step is one pass."""
         covariances: list[Tensor] = []
         for _ in range(self.separator.niter):
-            sources = self._posterior_means(codes, covariances, energy)
-            moments = ((wiener.power(y, energy), wiener.outer(y, energy)) for y in sources)
-            covariances.append(wiener.spatial_covariance(moments, EPS))
-        for y in self._posterior_means(codes, covariances, energy):
-            yield wiener.from_matrices(y)[0].to(torch.complex64)
+            covariances.append(wiener.spatial_covariance(self._moments(codes, covariances, energy), EPS))
+        for parts, x in self._initial(codes):
+            if covariances:
+                y = _posterior_mean(parts, x, covariances, energy)
+                yield wiener.from_matrices(y)[0].to(torch.complex64)
+            else:
+                yield wiener.product(*parts)[0]
 
-    def _posterior_means(self, codes: dict[str, Tensor], covariances: list[Tensor], energy: Tensor) -> Iterator[Tensor]:
-        """Yield, block by block, the sources as matrices after one E step per covariance."""
-        separator = self.separator
+    def _moments(
+        self, codes: dict[str, Tensor], covariances: list[Tensor], energy: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield, block by block, the moments of the sources after one E step per covariance."""
+        for parts, x in self._initial(codes):
+            if covariances:
+                y = _posterior_mean(parts, x, covariances, energy)
+                yield wiener.power(y, energy), wiener.outer(y, energy)
+            else:
+                amplitudes, factor = map(wiener.to_matrices, parts)
+                v = wiener.initial_power(amplitudes, factor, energy)
+                yield v, wiener.initial_outer(amplitudes, factor, energy)
+
+    def _initial(self, codes: dict[str, Tensor]) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
+        """Yield, block by block, the initial estimates, see `wiener.initial_parts`, and the mixture."""
+        initial, residual = self.separator.initial, self.separator.residual
         for v, x in self._magnitudes(codes, self._frames):
-            estimates = wiener.initial_estimates(v, x, eps=EPS, initial=separator.initial, residual=separator.residual)
-            y, mixture = wiener.to_matrices(estimates), wiener.to_matrices(x)
-            for covariance in covariances:
-                y = wiener.posterior_mean(wiener.power(y, energy), covariance, mixture, EPS)
-            yield y
+            yield wiener.initial_parts(v, x, eps=EPS, initial=initial, residual=residual), x
+
+
+def _posterior_mean(parts: tuple[Tensor, Tensor], x: Tensor, covariances: list[Tensor], energy: Tensor) -> Tensor:
+    """Run one E step per covariance on a block, from its initial estimates; the result is arranged as matrices."""
+    amplitudes, factor = map(wiener.to_matrices, parts)
+    mixture, v = wiener.to_matrices(x), wiener.initial_power(amplitudes, factor, energy)
+    for covariance in covariances[:-1]:
+        v = wiener.power(wiener.posterior_mean(v, covariance, mixture, EPS), energy)
+    return wiener.posterior_mean(v, covariances[-1], mixture, EPS)
