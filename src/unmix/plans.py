@@ -138,17 +138,17 @@ class Plan:
         return None
 
     def __str__(self) -> str:
-        said: str = self.state
-        if self.previous is not None and self.has_failed and said == "new":
-            said += f"; the last attempt failed before its first step ({self.previous.reason})"
-        if self.previous is not None and said == "continues":
-            said += f" at epoch {self.previous.epoch + 1}, step {self.previous.step}"
-        if self.previous is not None and said == "failed":
-            said += f" ({self.previous.reason}); retry=true tries again"
-        if self.previous is not None and said == "done":
+        text: str = self.state
+        if self.previous is not None and self.has_failed and text == "new":
+            text += f"; the last attempt failed before its first step ({self.previous.reason})"
+        if self.previous is not None and text == "continues":
+            text += f" at epoch {self.previous.epoch + 1}, step {self.previous.step}"
+        if self.previous is not None and text == "failed":
+            text += f" ({self.previous.reason}); retry=true tries again"
+        if self.previous is not None and text == "done":
             best = "" if self.previous.best is None else f", best val/loss {self.previous.best:.4f}"
-            said += f" after {self.previous.duration}{best}"
-        return f"{self.run}: {said}"
+            text += f" after {self.previous.duration}{best}"
+        return f"{self.run}: {text}"
 
 
 def plan(cfg: DictConfig) -> Plan:

@@ -37,7 +37,7 @@ class Museval(Callback):
             each track before it separates the next.
         save_estimates: whether to write the estimates as WAV files.
         compare: published method to compare with, see `published.medians_of`.
-        tell: called with one line of text on the progress after every track.
+        on_progress: called with one line of text on the progress after every track.
 
     Raises:
         ValueError: on a negative number of workers or an unknown engine.
@@ -54,7 +54,7 @@ class Museval(Callback):
         workers: int = 0,
         save_estimates: bool = False,
         compare: str | None = None,
-        tell: Callable[[str], None] = lambda _: None,
+        on_progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         check_settings("evaluation", {"engine": engine, "workers": workers, "save_estimates": save_estimates})
         self.tracks = tracks
@@ -65,7 +65,7 @@ class Museval(Callback):
         self.workers = workers
         self.save_estimates = save_estimates
         self.compare = compare
-        self.tell = tell
+        self.on_progress = on_progress
         self.unscored = unscored(tracks, output, method)
         self.pool: ProcessPoolExecutor | None = None
         self.under_way: deque[Future[Scoring]] = deque()
@@ -144,7 +144,7 @@ class Museval(Callback):
         """Log the SDR of a scored track and the estimated time left."""
         self.num_done += 1
         num_done, num_tracks, name = self.num_done, self.num_tracks, scoring.track.name
-        self.tell(f"evaluating, {num_done}/{num_tracks} tracks")
+        self.on_progress(f"evaluating, {num_done}/{num_tracks} tracks")
         store = self.output.store(self.method, name).read_text()
         sdr = "  ".join(f"{row.target} {row.metrics['SDR']:.2f}" for row in scores.medians("", name, store))
         remaining = (time.monotonic() - self.started) / num_done * (num_tracks - num_done)

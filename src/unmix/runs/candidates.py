@@ -37,7 +37,7 @@ class Candidate:
         config: what the trainings of its weights logged and have in common, see `provenance.logged`.
         weights: target -> digest of its weights; {"oracle": name} for an oracle.
         inputs: what chose these weights, see `finished.inputs`; empty when that is unknown.
-        said: target -> path of its checkpoint, for the report.
+        paths: target -> path of its checkpoint, for the report.
         test: loads the weights and makes the test module.
         parent: folder for its evaluations.
     """
@@ -48,7 +48,7 @@ class Candidate:
     config: dict[str, Any]
     weights: dict[str, str]
     inputs: dict[str, Any]
-    said: dict[str, str]
+    paths: dict[str, str]
     test: MakeTest
     parent: Path
 
@@ -161,7 +161,7 @@ def _oracle(cfg: DictConfig, ckpt: str, parent: Path) -> Candidate:
         config={},
         weights={"oracle": name},
         inputs={},
-        said={},
+        paths={},
         test=lambda *args: OracleTest(name, targets, *args),
         parent=parent,
     )

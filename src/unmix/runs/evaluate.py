@@ -128,7 +128,7 @@ def _evaluate(
         raise ValueError(f"subset: got {subset!r}, which has no track in {datamodule.root}")
     matters = finished.identifying(one.weights, datamodule.splits.fingerprint(), subset, cfg.separator)
     where = EvaluationFolder(one.parent / finished.folder_name(str(datamodule.name), matters))
-    facts = {**matters, "checkpoints": one.said, **folder.environment()}
+    facts = {**matters, "checkpoints": one.paths, **folder.environment()}
     if rank() != 0:  # rank 0 holds the folder, and started this process
         _score(one, cfg.evaluation, tracks, where, facts)
         return None
@@ -173,7 +173,7 @@ def _score(
         workers=how.workers,
         save_estimates=how.save_estimates,
         compare=how.compare,
-        tell=lambda activity: held.update(activity=activity) if held else None,
+        on_progress=lambda activity: held.update(activity=activity) if held else None,
     )
     if not scorer.unscored:
         scorer.settings = {**facts, **_recorded(where, facts)}
