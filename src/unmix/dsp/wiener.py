@@ -14,13 +14,15 @@ spatial covariance model", IEEE TASLP 2010; A. Nugraha, A. Liutkus, E. Vincent, 
 neural networks", EUSIPCO 2016; conventions and results as norbert 0.2.1 (`norbert.wiener`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 Initial = Literal["mixture_phase", "softmask"]
+Parts = tuple[Tensor, Tensor]  # real amplitudes of all sources, and the complex factor that they share
 
 # EM treats every bin independently: working in blocks of bins limits memory without changing the result.
 BINS_PER_BLOCK = 128
@@ -59,16 +61,17 @@ def wiener(
     batch, sources, *rest = magnitudes.shape
     estimates = mixture.new_empty(batch, sources + residual, *rest)
     energy = unit_of_energy(mixture.abs().amax(dim=(1, 2, 3)))
-    for first in range(0, mixture.shape[-2], BINS_PER_BLOCK):
-        v, x, out = (_bins(tensor, first) for tensor in (magnitudes, mixture, estimates))
+    for bins in blocks_of_bins(mixture):
+        v, x, out = (tensor[..., bins, :] for tensor in (magnitudes, mixture, estimates))
         parts = initial_parts(v, x, eps=eps, initial=initial, residual=residual)
-        out.copy_(_em_of_bins(*parts, x, energy, iterations, eps) if iterations else product(*parts))
+        out.copy_(_em(parts, x, energy, iterations, eps) if iterations else product(*parts))
     return estimates
 
 
-def _bins(spectrogram: Tensor, first: int) -> Tensor:
-    """View of the block of bins that starts at `first`."""
-    return spectrogram.narrow(-2, first, min(BINS_PER_BLOCK, spectrogram.shape[-2] - first))
+def blocks_of_bins(spectrogram: Tensor) -> Iterator[slice]:
+    """Cut the bins of a spectrogram, (..., bins, frames), into blocks that EM processes one after the other."""
+    num_bins = spectrogram.shape[-2]
+    return (slice(first, min(first + BINS_PER_BLOCK, num_bins)) for first in range(0, num_bins, BINS_PER_BLOCK))
 
 
 def unit_of_energy(peak: Tensor) -> Tensor:
@@ -76,22 +79,31 @@ def unit_of_energy(peak: Tensor) -> Tensor:
     return (peak.to(torch.float64) / PEAK_IN_EM).clamp(min=1).square()
 
 
-def _em_of_bins(amplitudes: Tensor, factor: Tensor, x: Tensor, energy: Tensor, iterations: int, eps: float) -> Tensor:
-    """Run all EM passes on a block of bins, which do not depend on other bins.
+def _em(parts: Parts, x: Tensor, energy: Tensor, iterations: int, eps: float) -> Tensor:
+    """Run all EM passes on a block of bins, see `posterior_of_parts` for the arguments."""
+    y, v = to_matrices(product(*parts)), initial_power(parts, energy)
+    for remaining in reversed(range(iterations)):
+        y = posterior_mean(v, spatial_covariance([outer(y, energy)], eps), to_matrices(x), eps)
+        v = power(y, energy) if remaining else v
+    return from_matrices(y)
+
+
+def posterior_of_parts(parts: Parts, x: Tensor, covariances: Sequence[Tensor], energy: Tensor, eps: float) -> Tensor:
+    """Run one E step for each given covariance, from the initial estimates; the result is arranged as matrices.
 
     Args:
-        amplitudes, factor: initial estimates, see `initial_parts`.
+        parts: initial estimates, see `initial_parts`.
         x: mixture, (B, C, F, N).
+        covariances: spatial covariances of these bins, see `spatial_covariance`.
         energy: see `unit_of_energy`; it scales only the sources' power and covariance, not the estimates.
-        iterations, eps: see `wiener`.
+        eps: regularisation.
     """
-    amplitudes, factor, x = to_matrices(amplitudes), to_matrices(factor), to_matrices(x)
-    v, products = initial_power(amplitudes, factor, energy), initial_outer(amplitudes, factor, energy)
-    for remaining in reversed(range(iterations)):
-        y = posterior_mean(v, spatial_covariance([(v, products)], eps), x, eps)
-        if remaining:
-            v, products = power(y, energy), outer(y, energy)
-    return from_matrices(y)
+    if not covariances:
+        return to_matrices(product(*parts))
+    mixture, v = to_matrices(x), initial_power(parts, energy)
+    for covariance in covariances[:-1]:
+        v = power(posterior_mean(v, covariance, mixture, eps), energy)
+    return posterior_mean(v, covariances[-1], mixture, eps)
 
 
 def to_matrices(spectrogram: Tensor) -> Tensor:
@@ -110,9 +122,7 @@ def initial_estimates(magnitudes: Tensor, mixture: Tensor, *, eps: float, initia
     return product(*initial_parts(magnitudes, mixture, eps=eps, initial=initial, residual=residual))
 
 
-def initial_parts(
-    magnitudes: Tensor, mixture: Tensor, *, eps: float, initial: Initial, residual: bool
-) -> tuple[Tensor, Tensor]:
+def initial_parts(magnitudes: Tensor, mixture: Tensor, *, eps: float, initial: Initial, residual: bool) -> Parts:
     """Form the estimates that EM starts from, as real amplitudes times a complex factor that all sources share.
 
     Arguments and shapes as in `wiener`.
@@ -137,22 +147,11 @@ def product(amplitudes: Tensor, factor: Tensor) -> Tensor:
     return _times(factor.unsqueeze(1), amplitudes)
 
 
-def initial_power(amplitudes: Tensor, factor: Tensor, energy: Tensor) -> Tensor:
-    """Compute `power` of initial estimates in real arithmetic, from `initial_parts` as matrices."""
+def initial_power(parts: Parts, energy: Tensor) -> Tensor:
+    """Compute `power` of initial estimates without forming these, in real arithmetic: (B, F, S, N)."""
+    amplitudes, factor = map(to_matrices, parts)
     squared = factor.real.square() + factor.imag.square()
     return (amplitudes.square() * squared.unsqueeze(2)).mean(dim=3) / energy[:, None, None, None]
-
-
-def initial_outer(amplitudes: Tensor, factor: Tensor, energy: Tensor) -> Tensor:
-    """Compute `outer` of initial estimates from `initial_parts` as matrices; sources share the complex products."""
-    *leading, channels, _ = amplitudes.shape
-    products = amplitudes.new_empty(*leading, channels, channels, dtype=factor.dtype)
-    for c in range(channels):
-        for d in range(c, channels):
-            shared = torch.view_as_real(factor[:, :, c] * factor[:, :, d].conj())
-            sums = torch.view_as_complex((amplitudes[..., c, :] * amplitudes[..., d, :]) @ shared)
-            products[..., c, d], products[..., d, c] = sums, sums.conj()
-    return products / energy[:, None, None, None, None]
 
 
 def mixture_phase(magnitudes: Tensor, mixture: Tensor) -> Tensor:
@@ -174,17 +173,18 @@ def outer(y: Tensor, energy: Tensor) -> Tensor:
     return (y @ y.mH) / energy[:, None, None, None, None]
 
 
-def spatial_covariance(moments: Iterable[tuple[Tensor, Tensor]], eps: float) -> Tensor:
+def spatial_covariance(outers: Iterable[Tensor], eps: float) -> Tensor:
     """M step: compute R_s = sum_n y_s y_s^H / (eps + sum_n v_s), (B, F, S, C, D).
 
+    The sum of the power v_s is the trace of the numerator over the number of channels.
+
     Args:
-        moments: `power` and `outer` of each block of frames; with several blocks, the track need not fit in memory.
+        outers: `outer` of each block of frames; with several blocks, the track need not fit in memory.
         eps: regularisation.
     """
-    power_sum = outer_sum = torch.zeros(())
-    for v, products in moments:
-        power_sum, outer_sum = power_sum + v.sum(dim=-1), outer_sum + products
-    return outer_sum / (eps + power_sum)[..., None, None]
+    total = reduce(torch.add, outers)
+    power_sum = total.diagonal(dim1=-2, dim2=-1).real.mean(dim=-1)
+    return total / (eps + power_sum)[..., None, None]
 
 
 def posterior_mean(v: Tensor, covariance: Tensor, x: Tensor, eps: float) -> Tensor:

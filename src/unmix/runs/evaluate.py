@@ -17,6 +17,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from unmix import finished
 from unmix.data.datamodule import SeparationDataModule
+from unmix.data.memory import keep_freed_memory
 from unmix.evaluation import callback, published
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.summary import Summary
@@ -46,6 +47,7 @@ class EvaluateJob:
     def run(self) -> None:
         """Score every candidate on all tracks of a subset; compare them when there are several."""
         quiet_lightning()
+        keep_freed_memory()
         cfg = self.cfg
         datas = [_prepared(data, cfg) for data in self.datas]
         for item, data in zip(self.candidates, datas, strict=True):

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from unmix import errors, plugins
 from unmix.composition import quoted
+from unmix.data.memory import keep_freed_memory
 from unmix.dsp.overlap_add import Read
 from unmix.dsp.resampling import num_resampled, resampled, resampled_blocks
 from unmix.models.contract import Separator
@@ -50,6 +51,7 @@ class SeparateJob:
             ValueError: when the only song fails.
             SystemExit: with exit code 1 when some of several files failed.
         """
+        keep_freed_memory()
         failed = dict(self.unreadable)
         num_files = len(self.songs) + len(failed)
         try:

@@ -100,7 +100,10 @@ class _Segment:
         """Yield consecutive estimates of the segment, (sources, channels, samples)."""
         separator = self.separator
         codes, peak = self._encode()
-        if separator.wiener == "torch" and separator.window == "whole":
+        refined: Iterator[Tensor]
+        if separator.niter == 0:  # frames do not depend on each other
+            refined = (separator.refine(v, x)[0] for v, x in self._magnitudes(codes, self._frames))
+        elif separator.wiener == "torch" and separator.window == "whole":
             refined = self._refined(codes, wiener.unit_of_energy(peak[None]))
         else:
             frames = self._num_frames if separator.window == "whole" else separator.window
@@ -164,38 +167,22 @@ class _Segment:
         """Yield the estimates after EM over the segment, (sources, channels, bins, frames); each M step is one pass."""
         covariances: list[Tensor] = []
         for _ in range(self.separator.niter):
-            covariances.append(wiener.spatial_covariance(self._moments(codes, covariances, energy), EPS))
-        for parts, x in self._initial(codes):
-            if covariances:
-                y = _posterior_mean(parts, x, covariances, energy)
-                yield wiener.from_matrices(y)[0].to(torch.complex64)
-            else:
-                yield wiener.product(*parts)[0]
-
-    def _moments(
-        self, codes: dict[str, Tensor], covariances: list[Tensor], energy: Tensor
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield, block by block, the moments of the sources after one E step per covariance."""
-        for parts, x in self._initial(codes):
-            if covariances:
-                y = _posterior_mean(parts, x, covariances, energy)
-                yield wiener.power(y, energy), wiener.outer(y, energy)
-            else:
-                amplitudes, factor = map(wiener.to_matrices, parts)
-                v = wiener.initial_power(amplitudes, factor, energy)
-                yield v, wiener.initial_outer(amplitudes, factor, energy)
-
-    def _initial(self, codes: dict[str, Tensor]) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
-        """Yield, block by block, the initial estimates, see `wiener.initial_parts`, and the mixture."""
-        initial, residual = self.separator.initial, self.separator.residual
+            outers = (
+                torch.cat([wiener.outer(y, energy) for y in self._sources(v, x, covariances, energy)], dim=1)
+                for v, x in self._magnitudes(codes, self._frames)
+            )
+            covariances.append(wiener.spatial_covariance(outers, EPS))
         for v, x in self._magnitudes(codes, self._frames):
-            yield wiener.initial_parts(v, x, eps=EPS, initial=initial, residual=residual), x
+            blocks = [wiener.from_matrices(y)[0].to(torch.complex64) for y in self._sources(v, x, covariances, energy)]
+            yield torch.cat(blocks, dim=-2)
 
+    def _sources(self, v: Tensor, x: Tensor, covariances: list[Tensor], energy: Tensor) -> Iterator[Tensor]:
+        """Yield the sources of some frames after one E step per covariance, as matrices, a block of bins at a time.
 
-def _posterior_mean(parts: tuple[Tensor, Tensor], x: Tensor, covariances: list[Tensor], energy: Tensor) -> Tensor:
-    """Run one E step per covariance on a block, from its initial estimates; the result is arranged as matrices."""
-    amplitudes, factor = map(wiener.to_matrices, parts)
-    mixture, v = wiener.to_matrices(x), wiener.initial_power(amplitudes, factor, energy)
-    for covariance in covariances[:-1]:
-        v = wiener.power(wiener.posterior_mean(v, covariance, mixture, EPS), energy)
-    return wiener.posterior_mean(v, covariances[-1], mixture, EPS)
+        Blocks of bins are small enough for the processor's cache; on a GPU all bins are one block.
+        """
+        initial, residual = self.separator.initial, self.separator.residual
+        for bins in [slice(None)] if x.is_cuda else wiener.blocks_of_bins(x):
+            part, own = x[..., bins, :], [covariance[:, bins] for covariance in covariances]
+            parts = wiener.initial_parts(v[..., bins, :], part, eps=EPS, initial=initial, residual=residual)
+            yield wiener.posterior_of_parts(parts, part, own, energy, EPS)
