@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
 
 from unmix import machine
 from unmix.machine import CpuTimes, busy_cpus, cpu_times, share_cpus
@@ -49,39 +51,47 @@ def test_the_clocks_of_this_machine_advance():
     ("others", "threads", "is_crowded"),
     [(0.0, "", False), (0.4, "", False), (0.6, "", True), (4.0, "", True), (2.0, "2", False), (3.0, "2", True)],
 )
-def test_threads_spin_less_only_when_they_and_others_want_more_than_there_is(
-    others, threads, is_crowded, monkeypatch, caplog
-):
+def test_threads_spin_less_only_when_they_and_others_want_more_than_there_is(others, threads, is_crowded, monkeypatch):
     if threads:
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
-    share_cpus(START, after(others))
+    warning = share_cpus(START, after(others))
     assert (os.environ.get(machine.SPIN_COUNT) == str(machine.SHORT_SPIN)) == is_crowded
-    assert ("of 4 CPUs busy" in caplog.text) == is_crowded
+    assert ("of 4 CPUs busy" in warning) == is_crowded
 
 
-def test_a_single_thread_waits_for_nobody(monkeypatch, caplog):
+def test_a_single_thread_waits_for_nobody(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    share_cpus(START, after(4.0))
+    assert not share_cpus(START, after(4.0))
     assert machine.SPIN_COUNT not in os.environ
-    assert not caplog.text
 
 
 @pytest.mark.parametrize("name", machine.CHOSEN_BY_USER)
-def test_what_the_user_chose_stays_and_the_warning_is_given(name, monkeypatch, caplog):
+def test_what_the_user_chose_stays_and_the_warning_is_given(name, monkeypatch):
     monkeypatch.setenv(name, "passive")
-    share_cpus(START, after(4.0))
+    warning = share_cpus(START, after(4.0))
     assert os.environ.get(machine.SPIN_COUNT) == ("passive" if name == machine.SPIN_COUNT else None)
-    assert "4.0 of 4 CPUs busy, and this one has 4 threads" in caplog.text
-    assert "OMP_NUM_THREADS=1 leaves room" in caplog.text
+    assert "4.0 of 4 CPUs busy, and this one has 4 threads" in warning
+    assert "OMP_NUM_THREADS=1 leaves room" in warning
 
 
-def test_a_command_measures_before_it_imports_torch_and_says_so():
+@pytest.mark.slow
+def test_a_command_that_computes_says_so_and_others_do_not(trained, song):
     script = (
         "import os, sys; from unmix import config, machine; machine.busy_cpus = lambda since, now: 9.0;"
-        "sys.argv = ['check.py', 'data.root=/nowhere']; code = config.main('check');"
-        "print(code, os.environ['GOMP_SPINCOUNT'])"
+        "command, *sys.argv[1:] = sys.argv[1:]; print(config.main(command), os.environ['GOMP_SPINCOUNT'])"
     )
     variables = {**os.environ, "OMP_NUM_THREADS": "2"}
-    done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True, check=True)
-    assert done.stdout.split()[-2:] == ["2", str(machine.SHORT_SPIN)]
-    assert "other processes keep 9.0 of" in done.stdout + done.stderr
+    for arguments, expected in (
+        (["separate", f"ckpt={trained}", f"input={song}"], True),
+        (["export", f"ckpt={trained}", f"out={song.parent / 'weights'}"], False),
+    ):
+        command = [sys.executable, "-c", script, *arguments]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+        assert done.stdout.split()[-2:] == ["0", str(machine.SHORT_SPIN)]
+        assert ("other processes keep 9.0 of" in done.stdout + done.stderr) == expected
+
+
+@pytest.fixture
+def song(tmp_path):
+    soundfile.write(tmp_path / "song.wav", np.full((22050, 2), 0.1), 44100)
+    return tmp_path / "song.wav"

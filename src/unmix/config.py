@@ -39,6 +39,7 @@ FAILED, USAGE_ERROR, BUSY = 1, 2, signals.TEMPORARY_FAILURE
 EXPECTED = (ValueError, OSError, Busy, ArithmeticError, errors.JobFailed, HydraException, OmegaConfBaseException)
 
 STARTED = machine.cpu_times()
+COMPUTING = ("train", "evaluate", "separate")
 
 
 def main(config_name: str) -> int:
@@ -93,6 +94,7 @@ def _run(config_name: str) -> int:
     bare_words.check(config_name, arguments.overrides, usage.folders(arguments.config_dir))
     hints.check(config_name, arguments.overrides, arguments.config_dir)
     command = parse(config_name, arguments.overrides, multirun=arguments.multirun, config_dir=arguments.config_dir)
+    crowded = machine.share_cpus(STARTED, machine.cpu_times())
     if command.is_sweep and not command.jobs:  # a sweeper other than ours generates the jobs
         _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
         return 0
@@ -106,6 +108,8 @@ def _run(config_name: str) -> int:
     for number in numbers:
         with command.naming(number):
             jobs[number] = _prepare(config_name, cfgs[number])
+    if crowded and config_name in COMPUTING and jobs and not cfgs[0].get("dry_run"):
+        log.warning(crowded)
     if jobs and cfgs[0].get("dry_run"):
         import_module("unmix.runs.preview").show(cfgs)
     elif jobs and command.is_sweep:
@@ -134,8 +138,6 @@ def _answer(config_name: str, arguments: argparse.Namespace) -> None:
 
 def _prepare(config_name: str, cfg: DictConfig) -> Any:
     """Check a configuration and prepare its job; return the job, an object with a method `run`."""
-    if "torch" not in sys.modules:
-        machine.share_cpus(STARTED, machine.cpu_times())
     check_targets(cfg)
     extras.check(config_name, cfg)
     return import_module(f"unmix.runs.{config_name}").prepare(cfg)

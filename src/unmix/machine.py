@@ -5,14 +5,11 @@ fastest. With more threads than CPUs, they spin on the CPU that the thread they 
 by side can reach less than half of what one reaches alone. A short spin gives most of it back (bench/RESULTS.md).
 """
 
-import logging
 import os
 import time
 from dataclasses import dataclass
 
 import psutil
-
-log = logging.getLogger(__name__)
 
 SPIN_COUNT = "GOMP_SPINCOUNT"  # of GNU's OpenMP, which torch uses on Linux; read when torch is imported
 SHORT_SPIN = 300
@@ -56,24 +53,23 @@ def busy_cpus(since: CpuTimes, now: CpuTimes) -> float:
     return max(0.0, ((now.all - since.all) - (now.own - since.own)) / seconds)
 
 
-def share_cpus(since: CpuTimes, now: CpuTimes) -> None:
-    """Warn when the threads of this process and other processes want more CPUs than there are, and make them spin less.
+def share_cpus(since: CpuTimes, now: CpuTimes) -> str:
+    """Make the threads of this process spin less when they and other processes want more CPUs than there are.
 
     To be called before torch is imported. It changes how threads wait, and no result. A setting by the user stays.
+
+    Returns:
+        A warning for the user; empty when there are CPUs enough.
     """
     cpus = num_cpus()
     given = os.environ.get("OMP_NUM_THREADS", "")
     threads = int(given) if given.isdecimal() else cpus
     others = busy_cpus(since, now)
     if threads == 1 or others + threads <= cpus + TOLERANCE:
-        return
+        return ""
     if not any(name in os.environ for name in CHOSEN_BY_USER):
         os.environ[SPIN_COUNT] = str(SHORT_SPIN)
-    log.warning(
-        "other processes keep %.1f of %d CPUs busy, and this one has %d threads: all of them will be slower; "
-        "OMP_NUM_THREADS=%d leaves room (the number of threads changes the last bits of a result)",
-        others,
-        cpus,
-        threads,
-        max(1, round(cpus - others)),
+    return (
+        f"other processes keep {others:.1f} of {cpus} CPUs busy, and this one has {threads} threads: all become slow; "
+        f"OMP_NUM_THREADS={max(1, round(cpus - others))} leaves room, and changes the last bits of a result"
     )

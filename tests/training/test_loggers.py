@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import wandb
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto.wandb_internal_pb2 import Record
 
@@ -72,6 +73,16 @@ class OfflineRun:
 
 def name(item):
     return item.key or item.nested_key[0]
+
+
+def test_a_missing_login_is_answered_with_what_to_do(tmp_path, monkeypatch):
+    def experiment(self):
+        raise wandb.errors.UsageError("No API key configured. Use `wandb login` to log in.")
+
+    run = loggers.WandbRun(loggers.Job("umx-1", "drums-s42", "train", tmp_path), project="unmix")
+    monkeypatch.setattr(loggers.WandbRun, "experiment", property(experiment))
+    with pytest.raises(ValueError, match=r"^logger.wandb: No API key .*; or WANDB_MODE=offline logs to files$"):
+        run.log_configuration({})
 
 
 @pytest.fixture

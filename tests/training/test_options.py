@@ -11,6 +11,7 @@ from unmix.composition import compose
 from unmix.data.tracks import MUSDB_VALIDATION_TRACKS
 from unmix.runs.build import make_datamodule
 from unmix.training.module import SeparationModule
+from unmix.training.profiling import LargestBatch
 
 pytestmark = pytest.mark.slow
 
@@ -82,12 +83,19 @@ def test_debug_batch_size_finds_the_largest_batch_that_fits(cli, train_arguments
         return step(module, batch, batch_idx)
 
     monkeypatch.setattr(SeparationModule, "training_step", training_step)
+    monkeypatch.setattr(LargestBatch, "DEVICES", ("cpu", "cuda"))
     excluded = ("data.samples_per_track", "trainer.max")
     arguments = [argument for argument in train_arguments if not argument.startswith(excluded)]
     more = [f"paths.out={tmp_path}", "data.samples_per_track=100", "callbacks.batch_size.steps_per_trial=1"]
     assert cli("train", *arguments, "debug=batch_size", *more) == 0
     logged = re.search(r"largest batch that fits: data.batch_size=(\d+)", capfd.readouterr().out)
     assert 10 <= int(logged[1]) <= 12, "Lightning leaves a margin"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_debug_batch_size_is_refused_without_a_gpu(cli, train_arguments, tmp_path, capfd):
+    assert cli("train", *train_arguments, "debug=batch_size", f"paths.out={tmp_path}") == 2
+    assert "debug=batch_size: got the device cpu, a GPU is needed" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("experiment", ["umxhq", "umx"])

@@ -3,11 +3,16 @@
 import json
 import os
 import signal
+from contextlib import nullcontext
 
 import pytest
 import torch
 
+from unmix.composition import compose
 from unmix.experiments import status
+from unmix.experiments.status import Status
+from unmix.plans import Plan
+from unmix.runs.train import _check_length
 from unmix.training.module import SeparationModule
 
 pytestmark = pytest.mark.slow
@@ -173,3 +178,18 @@ def test_fresh_moves_the_old_run_aside_and_starts_again(arguments, cli, tmp_path
     assert sorted(path.name for path in experiment.iterdir()) == ["drums-s42", "old"]
     assert (experiment / "old" / "drums-s42-1" / "checkpoints" / "last.ckpt").is_file()
     assert_same(result_of(experiment / "drums-s42"), uninterrupted)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("max_epochs=24", ""),
+        ("max_epochs=2", "trainer.max_epochs: got 2"),
+        ("max_steps=49", "trainer.max_steps: got 49"),
+    ],
+)
+def test_a_run_is_not_continued_to_less_than_it_has(tmp_path, override, message):
+    cfg = compose("train", [f"trainer.{override}"])
+    interrupted = Plan(cfg, "e", tmp_path, Status("e", "interrupted", epoch=24, step=50))
+    with pytest.raises(ValueError, match=f"{message}, but .* already: take at least") if message else nullcontext():
+        _check_length(interrupted)

@@ -72,7 +72,7 @@ def check_channels(module: SeparationModule, datamodule: SeparationDataModule) -
         if track.num_channels != module.model.num_channels:
             raise ValueError(
                 f"model.num_channels: got {module.model.num_channels}, {track.folder} has {track.num_channels}: "
-                "the two must be the same"
+                f"the two must be the same; model.num_channels={track.num_channels} fits this track"
             )
 
 

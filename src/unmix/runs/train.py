@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ProgressBar
 
+from unmix.checks import NO_LIMIT
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
 from unmix.experiments.hold import Held, check_owner, check_writable, hold, move_aside
@@ -176,6 +177,7 @@ def prepare(cfg: DictConfig) -> TrainJob:
     planned = plan(cfg)
     check_owner(planned.run, planned.previous, planned.experiment)
     check_writable(planned.run)
+    _check_length(planned)
     initial = None
     if cfg.init_from and (planned.previous is None or cfg.fresh):
         initial = find_initial(cfg)
@@ -188,6 +190,19 @@ def prepare(cfg: DictConfig) -> TrainJob:
         if not cfg.fresh and (start := find_resumable(planned.run / "checkpoints")):
             _check_same_data(start, datamodule)
     return TrainJob(planned, datamodule, initial, callbacks)
+
+
+def _check_length(planned: Plan) -> None:
+    """Refuse to continue a run to fewer epochs or steps than it has."""
+    previous = planned.previous
+    if previous is None or planned.state != "continues":
+        return
+    for name, reached in (("max_epochs", previous.epoch), ("max_steps", previous.step)):
+        if NO_LIMIT != planned.cfg.trainer[name] < reached:
+            raise ValueError(
+                f"trainer.{name}: got {planned.cfg.trainer[name]}, but {planned.run} has {reached} already: "
+                "take at least as many, or fresh=true starts anew"
+            )
 
 
 def check_single_process(cfg: DictConfig, launcher: str) -> None:

@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
+from unmix.errors import one_line
 from unmix.processes import signals
 
 SUMMARIES = {"val/loss": "min", "val/sdr": "max"}
@@ -83,7 +84,12 @@ class WandbRun(WandbLogger):
 
     @rank_zero_only
     def log_configuration(self, config: dict[str, Any]) -> None:
-        self.experiment.config.update(config, allow_val_change=True)
+        import wandb
+
+        try:
+            self.experiment.config.update(config, allow_val_change=True)
+        except wandb.errors.UsageError as error:  # the first access logs in
+            raise ValueError(f"logger.wandb: {one_line(error)}; or WANDB_MODE=offline logs to files") from error
         for name, best in SUMMARIES.items():  # the value that W&B's table of runs shows
             self.experiment.define_metric(name, step_metric="trainer/global_step", summary=best)
 

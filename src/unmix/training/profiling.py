@@ -67,6 +67,11 @@ class Profile(Callback):
 class LargestBatch(BatchSizeFinder):
     """Lightning's BatchSizeFinder, which also logs the batch size it finds."""
 
+    DEVICES = ("cuda",)  # a CPU's batches grow until the machine has no memory left for anything else
+
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Find the size; raises ValueError without a GPU."""
+        if (device := trainer.strategy.root_device.type) not in self.DEVICES:
+            raise ValueError(f"debug=batch_size: got the device {device}, a GPU is needed, whose memory it measures")
         super().on_fit_start(trainer, pl_module)
         log.info("largest batch that fits: data.batch_size=%s", self.optimal_batch_size)
