@@ -214,13 +214,21 @@ def test_text_named_wav_is_refused(tree, content):
 
 def test_tree_with_none_of_the_validation_tracks_is_refused(tree):
     shutil.rmtree(tree / "train" / VALIDATION)
-    with pytest.raises(ValueError, match=r"none of the 14 names is a track of .*train \(which holds 'A', \.\.\.\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"got MUSDB18's 14, the default, none of which is a track of .*train \(which holds 'A', \.\.\.\)",
+    ):
         scan(tree)
 
 
 def test_validation_needs_a_name(tree):
-    with pytest.raises(ValueError, match=r"data.validation_tracks: none of the 0 names"):
+    with pytest.raises(ValueError, match=r"data.validation_tracks: got no name, none of which"):
         scan(tree, validation_tracks=())
+
+
+def test_names_that_the_user_gave_are_repeated_when_none_is_a_track(tree):
+    with pytest.raises(ValueError, match=r"got 'X', 'Y', none of which is a track of .*train \(which holds 'A'"):
+        scan(tree, validation_tracks=("X", "Y"))
 
 
 @pytest.mark.parametrize("renamed", ["Triviul - Angelsaint (1)", "Triviul_Angelsaint", "triviul - angelsaint"])

@@ -55,6 +55,17 @@ def test_no_name_is_broken_on_a_terminal_of_any_width(sweep, width):
     assert max(len(line.rstrip()) for line in lines if "-test-" in line) <= max(width, 60)
 
 
+def test_the_column_that_rows_are_sorted_by_is_shown_at_any_width(sweep):
+    found, text = leaderboard.collect(sweep), StringIO()
+    rows = leaderboard.sort_rows(found.rows, "sdr.bass")
+    for sorted_by, is_shown in ((None, False), ("sdr.bass", True)):
+        text = StringIO()
+        console = Console(file=text, width=60)
+        leaderboard_page.print_tables(found, rows, console, sorted_by=sorted_by)
+        heading = next(line for line in text.getvalue().splitlines() if "sdr" in line and "run" in line)
+        assert ("bass" in heading) == is_shown
+
+
 @pytest.mark.parametrize(
     ("width", "heads"),
     [

@@ -13,7 +13,7 @@ from unmix.data import pcm
 from unmix.data.cache import rebuild
 from unmix.data.layouts import AUDIO_ENDINGS, SUBSETS, Entry
 from unmix.data.pcm import Header
-from unmix.data.tracks import SOURCES, AudioFile, Splits, Track
+from unmix.data.tracks import MUSDB_VALIDATION_TRACKS, SOURCES, AudioFile, Splits, Track
 
 _MUSDB18_TRAINING_TRACKS = 100  # including the 14 for validation
 _THREADS = 16  # for slow or remote disks
@@ -156,9 +156,11 @@ def _validation_names(names: list[str], wanted: Iterable[str], root: Path) -> tu
         return [], []
     train = root / "train"
     if len(missing) == len(wanted):
+        is_default = wanted == list(MUSDB_VALIDATION_TRACKS)
+        given = "MUSDB18's 14, the default" if is_default else ", ".join(map(repr, wanted)) or "no name"
         example = f"'data.validation_tracks=[\"{names[0]}\"]'"
         return [
-            f"data.validation_tracks: none of the {len(wanted)} names is a track of {train} "
+            f"data.validation_tracks: got {given}, none of which is a track of {train} "
             f"(which holds {names[0]!r}, ...): name some of them, e.g. {example}"
         ], []
     errors = []

@@ -4,8 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 # Keys of a configuration that get no column: they tell where or how a run was made, not what it is.
-UNINTERESTING = ("target", "seed", "run_dir", "sweep_name", "paths", "logger", "callbacks", "separator", "evaluation")
+UNINTERESTING = (
+    *("target", "seed", "run_dir", "sweep_name", "paths", "logger", "callbacks", "separator", "evaluation"),
+    *("plugins", "checkpoint", "on_busy", "retry", "fresh", "dry_run", "slots", "fail_fast"),
+)
 UNINTERESTING_NESTED = (
+    "data.allow_changed",
+    "data.num_workers",
+    "data.storage",
+    "data.validation_tracks",  # names of the data set's tracks, too long for a cell
+    "trainer.cpu_processes",
+    "trainer.log_every_n_steps",
+    "trainer.num_nodes",
     "data.root",
     "data.cache",
     "data.seed",

@@ -25,8 +25,13 @@ KINDS = {"evaluation": "Evaluations", "run": "Runs", "job": "Jobs without a run"
 FAILURES = "Failed"
 
 
-def print_tables(leaderboard: Leaderboard, rows: Sequence[Row], console: Console | None = None) -> None:
-    """Print one table per kind of row as wide as the terminal allows, then what failed, then damaged folders."""
+def print_tables(
+    leaderboard: Leaderboard, rows: Sequence[Row], console: Console | None = None, *, sorted_by: str | None = None
+) -> None:
+    """Print one table per kind of row as wide as the terminal allows, then what failed, then damaged folders.
+
+    The columns `FIRST` and the one that rows are sorted by are shown at any width.
+    """
     console = console or Console()
     for title, own, columns in tables(rows):
         if title == FAILURES:
@@ -35,21 +40,23 @@ def print_tables(leaderboard: Leaderboard, rows: Sequence[Row], console: Console
                 console.print(f" {row['run']}: {row['reason']}", markup=False, highlight=False, soft_wrap=True)
             console.print()
         else:
-            _print_table(console, title, own, columns)
+            _print_table(console, title, own, columns, (*FIRST, sorted_by))
     for path, reason in leaderboard.damaged:
         console.print(f"damaged: {path}: {reason}", markup=False, soft_wrap=True)
 
 
-def _print_table(console: Console, title: str, rows: Sequence[Row], columns: Sequence[str]) -> None:
+def _print_table(
+    console: Console, title: str, rows: Sequence[Row], columns: Sequence[str], always: Sequence[str | None]
+) -> None:
     """Print a table; when the terminal is too narrow, with short headings and without the least important columns.
 
-    The columns `FIRST` stay, so that a long name of a run is printed in full.
+    The columns `always` stay, so that a long name of a run is printed in full.
     """
     kept, table = list(columns), _table(title, rows, columns, {name: name for name in columns})
     for heads in (short := _short_names(columns), _clipped(short)):
         if _width(table, console) > console.width:
             table = _table(title, rows, kept, heads)
-    for name in sorted((name for name in reversed(columns) if name not in FIRST), key=_importance):
+    for name in sorted((name for name in reversed(columns) if name not in always), key=_importance):
         if _width(table, console) > console.width:
             kept.remove(name)
             table = _table(title, rows, kept, heads)

@@ -15,11 +15,12 @@ from unmix.reports.leaderboard import Leaderboard, Row
 
 @dataclass(frozen=True)
 class LeaderboardJob:
-    """A leaderboard that was read, its sorted rows, and its files: `<path>.csv`, `.md` and `.html`."""
+    """A leaderboard that was read, its sorted rows, its files `<path>.csv`, `.md` and `.html`, and the key."""
 
     leaderboard: Leaderboard
     rows: list[Row]
     path: Path
+    sorted_by: str | None
 
     def run(self) -> None:
         """Write the files and print the tables."""
@@ -31,7 +32,7 @@ class LeaderboardJob:
         for ending, text in texts.items():
             folder.write_atomically(self.path.with_name(f"{self.path.name}.{ending}"), text)
         # last, because `| head` ends the command
-        leaderboard_page.print_tables(self.leaderboard, self.rows)
+        leaderboard_page.print_tables(self.leaderboard, self.rows, sorted_by=self.sorted_by)
         print(f"page: {self.path}.html; all columns: {self.path}.csv")  # noqa: T201
 
 
@@ -50,7 +51,8 @@ def prepare(cfg: DictConfig) -> LeaderboardJob:
     if not read.rows and not read.damaged:
         _explain_nothing(cfg, out)
     words = [re.sub(r"[^\w.+-]", "_", value) for value in chosen.values()]
-    return LeaderboardJob(read, leaderboard.sort_rows(read.rows, cfg.sort), out / "-".join(["leaderboard", *words]))
+    path = out / "-".join(["leaderboard", *words])
+    return LeaderboardJob(read, leaderboard.sort_rows(read.rows, cfg.sort), path, cfg.sort)
 
 
 def _explain_nothing(cfg: DictConfig, out: Path) -> NoReturn:
