@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 # UMX's published scores come from norbert in double precision; so do ours, whatever the precision of the networks.
 EPS = torch.finfo(torch.float64).eps
 
-# Per block, which EM holds as complex doubles for every source and channel. A GPU is faster with few large blocks.
-FRAMES, FRAMES_ON_GPU = 64, 1024
+# Per block. EM runs on a block of bins of these at a time, on a CPU; a GPU is faster with few large blocks.
+FRAMES, FRAMES_ON_GPU = 256, 1024
 OVERLAP_SECONDS, FADE_SECONDS = settings.SHORTEST_EXACT_SECONDS / 3, 1.0
 SEGMENT_SECONDS = 300.0  # at most, when a track is cut
 
