@@ -180,9 +180,10 @@ def check(command, cfg, path):
             make_datamodule(cfg.data, **({"root": "somewhere"} if cfg.data.root is None else {}))
 
 
-@pytest.mark.parametrize(
-    "command", [pytest.param(name, marks=pytest.mark.slow if name == "train" else ()) for name in CONFIGURATIONS]
-)
+LARGE = {"train": pytest.mark.slow, "evaluate": pytest.mark.slow}
+
+
+@pytest.mark.parametrize("command", [pytest.param(name, marks=LARGE.get(name, ())) for name in CONFIGURATIONS])
 def test_every_value_of_every_key_is_valid_or_refused_by_name(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     seen = set()
