@@ -131,13 +131,14 @@ def initial_parts(magnitudes: Tensor, mixture: Tensor, *, eps: float, initial: I
         Amplitudes, (B, S, C, F, N), which may be negative for the residual, and the factor, (B, C, F, N): the phase of
         the mixture (`mixture_phase`) or the mixture itself (`softmask`).
     """
+    # `of_mixture` are the amplitudes of the mixture itself
     if initial == "mixture_phase":
-        amplitudes, factor, whole = magnitudes, _phase(mixture), mixture.abs()
+        amplitudes, factor, of_mixture = magnitudes, _phase(mixture), mixture.abs()
     else:
         amplitudes = magnitudes / (eps + magnitudes.sum(dim=1, keepdim=True))
-        factor, whole = mixture, torch.ones_like(magnitudes[:, 0])
+        factor, of_mixture = mixture, torch.ones_like(magnitudes[:, 0])
     if residual:
-        rest = whole.unsqueeze(1) - amplitudes.sum(dim=1, keepdim=True)
+        rest = of_mixture.unsqueeze(1) - amplitudes.sum(dim=1, keepdim=True)
         amplitudes = torch.cat([amplitudes, rest], dim=1)
     return amplitudes, factor
 

@@ -103,13 +103,13 @@ def _datas(found: Sequence[Candidate], data: Any) -> list[Any]:
     Raises:
         ValueError: when no data are known.
     """
-    known = [data or one.data for one in found]
+    known = [data or item.data for item in found]
     if not any(known):
         raise ValueError(
-            f"data: {', '.join(one.method for one in found)} knows no data: name it with data=musdb18hq data.root=... "
-            "or data=demo"
+            f"data: {', '.join(item.method for item in found)} knows no data: name it with "
+            "data=musdb18hq data.root=... or data=demo"
         )
-    return [one or next(filter(None, known)) for one in known]
+    return [node or next(filter(None, known)) for node in known]
 
 
 def _prepared(data: Any, cfg: DictConfig) -> SeparationDataModule:
@@ -119,7 +119,7 @@ def _prepared(data: Any, cfg: DictConfig) -> SeparationDataModule:
 
 
 def _evaluate(
-    one: Candidate, cfg: DictConfig, datamodule: SeparationDataModule, *, subset: str, on_busy: str
+    item: Candidate, cfg: DictConfig, datamodule: SeparationDataModule, *, subset: str, on_busy: str
 ) -> tuple[Summary, EvaluationFolder] | None:
     """Evaluate a candidate in <parent>/<data>-<subset>-<6 hex>, a hash of weights, data and settings.
 
@@ -128,48 +128,48 @@ def _evaluate(
     tracks = getattr(datamodule.splits, subset)
     if not tracks:
         raise ValueError(f"subset: got {subset!r}, which has no track in {datamodule.root}")
-    matters = finished.identifying(one.weights, datamodule.splits.fingerprint(), subset, cfg.separator)
-    where = EvaluationFolder(one.parent / finished.folder_name(str(datamodule.name), matters))
-    facts = {**matters, "checkpoints": one.paths, **folder.environment()}
+    matters = finished.identifying(item.weights, datamodule.splits.fingerprint(), subset, cfg.separator)
+    output = EvaluationFolder(item.parent / finished.folder_name(str(datamodule.name), matters))
+    facts = {**matters, "checkpoints": item.paths, **folder.environment()}
     if rank() != 0:  # rank 0 holds the folder, and started this process
-        _score(one, cfg.evaluation, tracks, where, facts)
+        _score(item, cfg.evaluation, tracks, output, facts)
         return None
-    kept = partial(_kept, tracks, where, one.method)
-    with hold(where.path, where.path.name, on_busy=on_busy, kept=kept) as held:
+    scored_so_far = partial(_scored_so_far, tracks, output, item.method)
+    with hold(output.path, output.path.name, on_busy=on_busy, kept=scored_so_far) as held:
         if held is None:
             return None
-        summary = _score(one, cfg.evaluation, tracks, where, facts, held).finish()
-        report.write(summary, where)
-        if one.inputs:
-            folder.write_json(where.path / finished.INPUTS, one.inputs)
+        summary = _score(item, cfg.evaluation, tracks, output, facts, held).finish()
+        report.write(summary, output)
+        if item.inputs:
+            folder.write_json(output.path / finished.INPUTS, item.inputs)
         held.update(state="done", activity="")
-    _show(summary, where, cfg.evaluation)
-    experiment = one.config.get("experiment") or one.method
-    job = Job(experiment, where.path.name, "evaluate", where.path, (subset, str(datamodule.name)))
-    config = {**one.config, "separator": matters["separator"], "evaluation": OmegaConf.to_container(cfg.evaluation)}
+    _show(summary, output, cfg.evaluation)
+    experiment = item.config.get("experiment") or item.method
+    job = Job(experiment, output.path.name, "evaluate", output.path, (subset, str(datamodule.name)))
+    config = {**item.config, "separator": matters["separator"], "evaluation": OmegaConf.to_container(cfg.evaluation)}
     for board in make_loggers(cfg.get("logger"), job):
-        show_scores(board, summary, where, config)
-    return summary, where
+        show_scores(board, summary, output, config)
+    return summary, output
 
 
-def _kept(tracks: Sequence[Any], where: EvaluationFolder, method: str) -> str:
+def _scored_so_far(tracks: Sequence[Any], output: EvaluationFolder, method: str) -> str:
     """Describe what an interrupted evaluation has saved."""
-    num_scored = len(tracks) - len(callback.unscored(tracks, where, method))
-    return f"{where.path} has the scores of {num_scored} of {len(tracks)} tracks; the same command continues"
+    num_scored = len(tracks) - len(callback.unscored(tracks, output, method))
+    return f"{output.path} has the scores of {num_scored} of {len(tracks)} tracks; the same command continues"
 
 
 def _score(
-    one: Candidate,
+    item: Candidate,
     how: DictConfig,
     tracks: Sequence[Any],
-    where: EvaluationFolder,
+    output: EvaluationFolder,
     facts: dict[str, Any],
     held: Held | None = None,
 ) -> callback.Museval:
     scorer = callback.Museval(
         tracks,
-        where,
-        method=one.method,
+        output,
+        method=item.method,
         settings=facts,
         engine=how.engine,
         workers=how.workers,
@@ -178,7 +178,7 @@ def _score(
         on_progress=lambda activity: held.update(activity=activity) if held else None,
     )
     if not scorer.unscored:
-        scorer.settings = {**facts, **_recorded(where, facts)}
+        scorer.settings = {**facts, **_recorded(output, facts)}
     has_bar = held is not None and sys.stderr.isatty()
     trainer = make_trainer(
         how.gpus,
@@ -191,34 +191,34 @@ def _score(
     with ExitStack() as stack:
         if has_bar:
             stack.enter_context(logging_redirect_tqdm())  # log lines appear above the bar
-        callback.evaluate(one.test, scorer, trainer)
+        callback.evaluate(item.test, scorer, trainer)
     leave_process_group()
     return scorer
 
 
-def _recorded(where: EvaluationFolder, facts: Iterable[str]) -> dict[str, Any]:
+def _recorded(output: EvaluationFolder, facts: Iterable[str]) -> dict[str, Any]:
     """Read the facts of the command that made the scores, by name; none if it was stopped before its summary."""
-    path = where.path / "summary.json"
+    path = output.path / "summary.json"
     summary = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return {name: summary[name] for name in facts if name in summary}
 
 
-def _show(summary: Summary, where: EvaluationFolder, how: DictConfig) -> None:
+def _show(summary: Summary, output: EvaluationFolder, how: DictConfig) -> None:
     print_table(summary.medians, summary.num_tracks)
     if summary.compared:
         print_comparison(summary.medians[summary.method], summary.published, summary.compared)
         if {row.track for row in summary.rows} != published.tracks():
             log.warning("published scores are of MUSDB18's 50 test tracks, these of %d others", summary.num_tracks)
-    log.info("report: %s", where.path / "report.html")
+    log.info("report: %s", output.path / "report.html")
     if how.save_estimates:
-        log.info("stems:  %s", where.path / "estimates")
+        log.info("stems:  %s", output.path / "estimates")
 
 
 def _compare(pairs: Sequence[tuple[Summary, EvaluationFolder]], cfg: DictConfig) -> None:
     """Print a table and write a page that compare several evaluations."""
     summaries = [summary for summary, _ in pairs]
     print_methods(comparison.medians(summaries), summaries[0].num_tracks)
-    code = hashlib.sha256(" ".join(str(where.path.resolve()) for _, where in pairs).encode()).hexdigest()[:6]
+    code = hashlib.sha256(" ".join(str(output.path.resolve()) for _, output in pairs).encode()).hexdigest()[:6]
     path = Path(cfg.paths.out) / "evaluations" / f"comparison-{code}"
-    comparison.write([(summary, where.path) for summary, where in pairs], path)
+    comparison.write([(summary, output.path) for summary, output in pairs], path)
     log.info("comparison: %s", path / "comparison.html")

@@ -8,14 +8,12 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from unmix import errors, plugins
+from unmix import plugins
 from unmix.weights import checkpoint, files, open_unmix_release, safetensors
 from unmix.weights.checkpoint import Checkpoint
 from unmix.weights.find import distinct, find_checkpoints
 
 log = logging.getLogger(__name__)
-
-FORMATS = ("umx", "safetensors")
 
 
 @dataclass(frozen=True)
@@ -44,15 +42,13 @@ class ExportJob:
 
 
 def prepare(cfg: DictConfig) -> ExportJob:
-    """Check the format and the path, and find the checkpoints.
+    """Check the path, and find the checkpoints.
 
     Raises:
-        ValueError: on an unknown format, or a model of a plugin that was not named.
+        ValueError: on a model of a plugin that was not named.
         FileNotFoundError: when there are no checkpoints.
         FileExistsError: when the path exists already.
     """
-    if cfg.format not in FORMATS:
-        raise ValueError(errors.unknown("format", cfg.format, FORMATS))
     trusted = plugins.check(cfg.plugins)
     checkpoints = distinct(find_checkpoints(_ckpt(cfg)).values())
     for item in checkpoints:

@@ -101,7 +101,7 @@ def run(
     with Progress(rows, jobs, sweep_dir / "jobs.jsonl") as progress:
         pool.run(jobs, slots=devices.slots, fail_fast=fail_fast, tick=progress.update)
     plans = [plan(settled(one.cfg)) for one in plans]
-    progress.summarize(["failed" if one.has_failed else str(one.state) for one in plans])
+    progress.summarize(["failed" if after.has_failed else str(after.state) for after in plans])
     print_evaluations(plans)
     return [_outcome(one, job) for one, job in zip(plans, jobs, strict=True)]
 

@@ -125,13 +125,13 @@ class WandbRun(WandbLogger):
 
         if self.experiment.disabled:
             return
-        kept = Path(self.experiment.dir).resolve().parent / "checkpoints"
-        kept.mkdir(exist_ok=True)
+        links = Path(self.experiment.dir).resolve().parent / "checkpoints"
+        links.mkdir(exist_ok=True)
         # W&B moves the alias `latest` to the version that is logged last
         for alias, name in (("best", "best.ckpt"), ("latest", "last.ckpt")):
             if (path / name).is_file():
                 artifact = wandb.Artifact(f"{self.job.group}-{self.job.name}", type="model")
-                link = str(_linked(path / name, kept / name))
+                link = str(_linked(path / name, links / name))
                 artifact.add_file(link, name="model.ckpt", policy="immutable", skip_cache=True)
                 self.experiment.log_artifact(artifact, aliases=[alias])
 
