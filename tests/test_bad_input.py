@@ -148,7 +148,7 @@ def test_truncated_wav_is_named(train, tree):
         ("name=a/b", "name: got 'a/b', a name without / is needed"),
     ],
 )
-@pytest.mark.parametrize("dry_run", ["dry_run=false", "dry_run=true"])
+@pytest.mark.parametrize("dry_run", ["dry_run=false", pytest.param("dry_run=true", marks=pytest.mark.slow)])
 def test_wrong_values_and_typos_are_explained(train, override, expected, dry_run):
     assert expected in train(dry_run, override)
 

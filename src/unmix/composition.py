@@ -14,7 +14,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf, open_dict
 
 from unmix import annotations, config_checks, errors, plugins, schema
 
@@ -97,8 +97,6 @@ class Command:
         for number, overrides in enumerate(self.jobs):
             with self.naming(number):
                 cfg = self.only or compose(self.config_name, overrides, config_dir=self.config_dir)
-                if missing := OmegaConf.missing_keys(cfg):
-                    raise ValueError(f"{', '.join(sorted(missing))}: needed; give a value on the command line")
                 _check_keys(self.config_name, cfg)
                 check_values(self.config_name, cfg)
             yield cfg
@@ -158,10 +156,29 @@ def _check_keys(config_name: str, cfg: DictConfig) -> None:
 
 
 def check_values(config_name: str, cfg: DictConfig) -> None:
-    """Check the settings of a command; raises as `config_checks.check_all`. Does not import torch."""
+    """Check the settings of a command. Does not import torch.
+
+    Raises:
+        ValueError: naming every key that needs a value, or as `config_checks.check_all`.
+    """
     # first as written, as interpolations such as ${targets:} cannot be resolved with a wrong value
-    for is_resolved in (False, True):
-        config_checks.check_all(config_name, OmegaConf.to_container(cfg, resolve=is_resolved))  # type: ignore[arg-type]
+    written: Any = OmegaConf.to_container(cfg, resolve=False)
+    if missing := sorted(_missing(written)):
+        raise ValueError(f"{', '.join(missing)}: needed; give a value on the command line")
+    config_checks.check_all(config_name, written)
+    config_checks.check_all(config_name, OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
+
+
+def _missing(value: Any, path: str = "") -> Iterator[str]:
+    """Yield the keys of the values that are `???`; `OmegaConf.missing_keys` resolves every interpolation for it."""
+    if value == MISSING:
+        yield path
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            yield from _missing(child, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for i, child in enumerate(value):
+            yield from _missing(child, f"{path}[{i}]")
 
 
 def check_targets(cfg: DictConfig) -> None:
