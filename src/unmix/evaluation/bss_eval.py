@@ -8,29 +8,22 @@ Sources: E. Vincent, R. Gribonval, C. Févotte, "Performance measurement in blin
 2006; F.-R. Stöter, A. Liutkus, N. Ito, "The 2018 signal separation evaluation campaign", LVA/ICA 2018; conventions as
 museval 0.4.1 (`museval.metrics.bss_eval`), whose results are reproduced.
 
-Correlations are summed block by block and energies window by window, both from spectra (Parseval), so memory does not
-depend on the length of the track. For four stereo sources and 512 taps, the Gram matrix takes 0.3 GB and the windows in
-progress 0.2 GB.
+Energies are summed window by window from spectra (Parseval), so memory does not depend on the length of the track. For
+four stereo sources, the windows in progress take 0.2 GB.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
-from torch.nn import functional
 
 from unmix.dsp.arrays import Samples, as_stems
+from unmix.evaluation import projections
+from unmix.evaluation.projections import NUM_BINS, ReadStems
 
-# Returns samples start .. stop - 1 of all stems, (sources, channels, samples), real.
-ReadStems = Callable[[int, int], Tensor]
-
-FFT_SIZE = 8192  # of the correlations
-NUM_BLOCKS = 32  # FFT blocks per read
 NUM_WINDOWS = 8  # windows per read
-# Regularisation of a singular Gram matrix (stems with equal channels), relative to its mean diagonal; tried in order.
-RIDGES = (1e-14, 1e-12, 1e-10)
 
 
 @dataclass(frozen=True)
@@ -86,159 +79,83 @@ def bss_eval_blocks(
         if value < 1:
             raise ValueError(f"{name}: got {value}, allowed 1 or more")
 
-    def read(start: int, stop: int) -> Tensor:
-        """Read references and estimates, float64: (1 + methods, sources, channels, samples)."""
-        stems = [reader(start, stop).to(torch.float64) for reader in (references, *estimates)]
-        for method, samples in enumerate(stems):
-            if not samples.sum().isfinite():
-                kind = "estimates" if method else "references"
-                raise ValueError(f"{kind}: got NaN or infinite samples, finite ones are needed")
-        return torch.stack(stems)
-
+    readers = (references, *estimates)
+    num_sources, num_channels = references(0, 1).shape[:2]
     window = min(window, num_samples)
     starts = range(0, num_samples - window + 1, hop)
-    num_sources, num_channels = read(0, 1).shape[1:3]
-    correlations = _correlations(read, num_samples, filter_length)
-    methods = [_Filters(*filters, window) for filters in _projections(correlations, num_sources, num_channels)]
+    correlations = projections.correlations(readers, num_samples, filter_length)
+    methods = [_Filters(*filters, window) for filters in projections.solve(correlations, num_sources, num_channels)]
     # allocated once: many small results between large temporary tensors would keep the heap from being reused
     ratios = torch.empty(len(methods), len(fields(Scores)), num_sources, len(starts), dtype=torch.float64)
     for first in range(0, len(starts), NUM_WINDOWS):
-        r, *others = torch.stack([read(start, start + window) for start in starts[first : first + NUM_WINDOWS]], dim=1)
-        spectrum = methods[0].spectrum(r)
-        for method, (e, filters) in enumerate(zip(others, methods, strict=True)):
-            ratios[method, :, :, first : first + NUM_WINDOWS] = _ratios(r, spectrum, e, filters).cpu()
+        chunk = starts[first : first + NUM_WINDOWS]
+        stems = torch.stack([projections.read(readers, start, start + window) for start in chunk], dim=1)
+        ratios[..., first : first + NUM_WINDOWS] = _ratios(stems, methods).cpu()
     return [Scores(*of_method) for of_method in ratios]
 
 
-def _correlations(read: Callable[[int, int], Tensor], num_samples: int, filter_length: int) -> Tensor:
-    """Compute sum_n r_i(n) y_j(n + l) for lags l from 0 to `filter_length` - 1.
-
-    A row is one channel of one stem: r are the rows of the references, y those of the references and of all estimates.
-    A block of r is correlated with the same samples of y and the `filter_length` - 1 that follow.
-
-    Returns:
-        (lags l, rows i, rows j).
-    """
-    tail = filter_length - 1
-    size = max(FFT_SIZE, next_fast_len(4 * filter_length, real=True))
-    step = size - tail
-    total: Tensor | None = None
-    for first in range(0, num_samples, step * NUM_BLOCKS):
-        stop = min(first + step * NUM_BLOCKS + tail, num_samples)
-        count = min(NUM_BLOCKS, -(-(num_samples - first) // step))
-        stems = read(first, stop)
-        y = functional.pad(stems.flatten(end_dim=2), (0, count * step + tail - (stop - first))).unfold(-1, size, step)
-        x = y[: stems[0].shape[:2].numel()].clone()
-        x[..., step:] = 0
-        x, y = torch.fft.rfft(x), torch.fft.rfft(y)  # (rows, blocks, bins)
-        product = x.permute(2, 0, 1).conj() @ y.permute(2, 1, 0)
-        total = product if total is None else total + product
-    assert total is not None  # num_samples >= 1
-    return torch.fft.irfft(total, size, dim=0)[:filter_length]
-
-
-def _projections(correlations: Tensor, num_sources: int, num_channels: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Solve for the least-squares filters from references to the estimates of every method.
-
-    Yields:
-        Filters from all references to each estimate, (rows in, taps, rows out); filters from each reference to its own
-        estimate, (sources, channels in, taps, channels out).
-    """
-    taps, rows, _ = correlations.shape
-    to_estimates = correlations[:, :, rows:].unflatten(2, (-1, num_sources, num_channels))
-    own = []
-    for source, rows_of_source in enumerate(torch.arange(rows).split(num_channels)):
-        of_source = correlations[:, rows_of_source]
-        right = to_estimates[:, rows_of_source, :, source].transpose(0, 1)
-        filters = _solve(_gram(of_source[:, :, rows_of_source]), right)
-        own.append(filters.reshape(num_channels, taps, -1, num_channels))
-    together = _solve(_gram(correlations[:, :, :rows]), to_estimates.transpose(0, 1)).reshape(rows, taps, -1, rows)
-    for method in range(to_estimates.shape[2]):
-        yield together[:, :, method], torch.stack(own)[:, :, :, method]
-
-
-def _gram(correlations: Tensor) -> Tensor:
-    """Build the Gram matrix of delayed rows, (rows * taps, rows * taps), from correlations at lags >= 0."""
-    taps, rows, _ = correlations.shape
-    # lags 1 - taps .. taps - 1
-    both = torch.cat([correlations.flip(0).transpose(1, 2), correlations[1:]]).permute(1, 2, 0)
-    gram = both.new_empty(rows, taps, rows, taps)
-    for i in range(rows):
-        # element (l, m) has lag l - m
-        gram[i] = both[i].unfold(-1, taps, 1).flip(-1).transpose(0, 1)
-    return gram.reshape(rows * taps, rows * taps)
-
-
-def _solve(gram: Tensor, right: Tensor) -> Tensor:
-    """Solve gram @ filters = right; a singular gram gets the smallest sufficient ridge of `RIDGES`.
-
-    Args:
-        gram: (rows * taps, rows * taps); its diagonal is changed.
-        right: (rows, taps, ...), whose further axes are columns.
-    Returns:
-        (rows * taps, columns).
-    """
-    right, diagonal = right.reshape(len(gram), -1), gram.diagonal()
-    mean, eps = float(diagonal.mean()), torch.finfo(gram.dtype).eps
-    for ridge in (eps, *(factor * mean for factor in RIDGES)):
-        diagonal += ridge
-        factor, failed = torch.linalg.cholesky_ex(gram)
-        if not failed:
-            return torch.cholesky_solve(right, factor)
-    return torch.zeros_like(right)  # all silent: every window is NaN anyway
-
-
 class _Filters:
-    """Spectra of the distortion filters, for windows of one length.
+    """Spectra of the distortion filters of one method, for windows of one length.
 
     Args:
-        together: filters from all references to each estimate, see `_projections`.
+        together: filters from all references to each estimate, see `projections.solve`.
         own: filters from each reference to its own estimate.
         window: samples per window.
     """
 
     def __init__(self, together: Tensor, own: Tensor, window: int) -> None:
         rows, taps, _ = together.shape
-        self.num_sources = len(own)
         self.size = next_fast_len(window + taps - 1, real=True)
-        apart = torch.zeros_like(together).unflatten(0, (self.num_sources, -1)).unflatten(3, (self.num_sources, -1))
+        apart = torch.zeros_like(together).unflatten(0, (len(own), -1)).unflatten(3, (len(own), -1))
         for source, filters in enumerate(own):
             apart[source, :, :, source] = filters
-        both = torch.cat([apart.reshape(rows, taps, rows), together], dim=2)
-        # (bins, rows out, rows in); rows out: first the own-source filters, then the all-source filters
-        self.spectra = torch.fft.rfft(both, self.size, dim=1).permute(1, 2, 0).contiguous()
-        self.weights = torch.full(self.spectra.shape[:1], 2 / self.size, dtype=both.dtype, device=both.device)
-        self.weights[[0] if self.size % 2 else [0, -1]] /= 2  # DC and Nyquist have no negative frequency
+        # (bins, rows out, rows in)
+        self.own, self.together = (
+            torch.fft.rfft(filters, self.size, dim=1).permute(1, 2, 0).contiguous()
+            for filters in (apart.reshape(rows, taps, rows), together)
+        )
 
-    def spectrum(self, stems: Tensor) -> Tensor:
-        """Transform windows: (windows, sources, channels, samples) -> (bins, rows, windows)."""
-        return torch.fft.rfft(stems.flatten(1, 2), self.size).permute(2, 1, 0).contiguous()
-
-    def energy(self, spectrum: Tensor) -> Tensor:
-        """Compute the energy of every source by Parseval: (bins, rows, windows) -> (sources, windows)."""
-        power = self.weights @ torch.view_as_real(spectrum.contiguous()).flatten(1).square()
-        return power.reshape(self.num_sources, -1, spectrum.shape[-1], 2).sum(dim=(1, 3))
+    def parts(self, r: Tensor, e: Tensor, bins: slice) -> tuple[Tensor, ...]:
+        """Project some bins of references and estimates, (bins, rows, windows); return what energies are taken of."""
+        own, together = self.own[bins] @ r, self.together[bins] @ r
+        return own - r, own, together - own, together, e - together
 
 
-def _ratios(references: Tensor, spectrum: Tensor, estimates: Tensor, filters: _Filters) -> Tensor:
-    """Compute SDR, ISR, SIR, SAR: (windows, sources, channels, samples) -> (4, sources, windows).
+def _ratios(stems: Tensor, methods: Sequence[_Filters]) -> Tensor:
+    """Compute SDR, ISR, SIR, SAR of the references and estimates of some windows.
 
-    `spectrum` is that of the references, `filters` are those of the method that made the estimates.
+    Args:
+        stems: (1 + methods, windows, sources, channels, samples), the references first.
+        methods: filters of every method.
+    Returns:
+        (methods, 4, sources, windows).
     """
-    true, error = (stems.square().sum(dim=(2, 3)).T for stems in (references, references - estimates))
-    r, e = spectrum, filters.spectrum(estimates)
-    own, together = (filters.spectra @ r).chunk(2, dim=1)
-    ratios = torch.stack(
-        [
-            _decibels(true, error),
-            _decibels(true, filters.energy(own - r)),
-            _decibels(filters.energy(own), filters.energy(together - own)),
-            _decibels(filters.energy(together), filters.energy(e - together)),
-        ]
-    )
+    references, estimates = stems[0], stems[1:]
+    true = references.square().sum(dim=(2, 3)).T
+    error = (references - estimates).square().sum(dim=(3, 4)).transpose(1, 2)
+    spatial, own, interference, together, artifacts = _energies(stems, methods).unbind(dim=1)
+    pairs = (true, error), (true, spatial), (own, interference), (together, artifacts)
+    ratios = torch.stack([_decibels(*pair) for pair in pairs], dim=1)
     # museval's rule: a stem whose channels cancel is silent too
-    silent = [(stems.sum(dim=2) == 0).all(dim=-1).any(dim=-1) for stems in (references, estimates)]
-    return torch.where(silent[0] | silent[1], torch.nan, ratios)
+    silent = (stems.sum(dim=3) == 0).all(dim=-1).any(dim=-1)
+    return torch.where((silent[0] | silent[1:])[:, None, None], torch.nan, ratios)
+
+
+def _energies(stems: Tensor, methods: Sequence[_Filters]) -> Tensor:
+    """Compute the energies of the parts of all estimates by Parseval: (methods, parts, sources, windows)."""
+    _, num_windows, num_sources, num_channels, _ = stems.shape
+    size = methods[0].size
+    spectra = [torch.fft.rfft(rows, size) for rows in stems.flatten(2, 3)]
+    for spectrum in spectra:
+        spectrum[..., [0] if size % 2 else [0, -1]] *= 0.5**0.5  # DC and Nyquist have no negative frequency
+    sums = stems.new_zeros(len(methods), 5, num_sources * num_channels, num_windows, 2)
+    for first in range(0, spectra[0].shape[-1], NUM_BINS):
+        bins = slice(first, first + NUM_BINS)
+        r, *estimates = (spectrum[..., bins].permute(2, 1, 0).contiguous() for spectrum in spectra)
+        for method, (e, filters) in enumerate(zip(estimates, methods, strict=True)):
+            for part, projected in enumerate(filters.parts(r, e, bins)):
+                sums[method, part] += torch.view_as_real(projected).square().sum(dim=0)
+    return sums.sum(dim=-1).unflatten(2, (num_sources, -1)).sum(dim=3) * (2 / size)
 
 
 def _decibels(numerator: Tensor, denominator: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from unmix import settings
-from unmix.evaluation.bss_eval import ReadStems, Scores, bss_eval_blocks
+from unmix.evaluation.bss_eval import Scores, bss_eval_blocks
 from unmix.evaluation.metrics import BLOCK
+from unmix.evaluation.projections import ReadStems
 
 
 def _torch(

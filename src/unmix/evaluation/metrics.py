@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from unmix.evaluation.bss_eval import ReadStems
+    from unmix.evaluation.projections import ReadStems
 
 # BSS Eval v4's ratios, computed together over one-second windows, in the order of SiSEC 2018's tables.
 METRICS = ("SDR", "SIR", "ISR", "SAR")

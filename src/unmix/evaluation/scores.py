@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 
 from unmix import settings
-from unmix.evaluation.bss_eval import ReadStems, Scores
+from unmix.evaluation.bss_eval import Scores
 from unmix.evaluation.engines import ENGINES, silent_stems
 from unmix.evaluation.metrics import METRICS, TRACK_METRICS
+from unmix.evaluation.projections import ReadStems
 
 log = logging.getLogger(__name__)
 
