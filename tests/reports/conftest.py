@@ -9,7 +9,18 @@ from unmix.experiments.status import Status
 
 
 def make_run(
-    out, experiment, run, *, state="done", best=0.5, size=256, bidirectional=True, epochs=3, batch=0, reason=""
+    out,
+    experiment,
+    run,
+    *,
+    state="done",
+    best=0.5,
+    size=256,
+    bidirectional=True,
+    epochs=3,
+    batch=0,
+    reason="",
+    objective=None,
 ):
     path = out / "runs" / experiment / run
     path.mkdir(parents=True)
@@ -23,6 +34,8 @@ def make_run(
         "data": {"root": f"/{run}", "name": "hq", "target": target},
         "model": {"_target_": "a", "hidden_size": size, "bidirectional": bidirectional, "targets": [target]},
     }
+    if objective is not None:
+        config["objective"] = objective
     (path / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
     return path
 

@@ -3,7 +3,7 @@ import math
 
 from unmix.experiments import status
 from unmix.experiments.status import Status
-from unmix.reports import leaderboard
+from unmix.reports import leaderboard, ranking
 
 
 def collect(out, **options):
@@ -112,10 +112,10 @@ def test_a_run_that_is_being_written_counts_whole_lines_only(out):
 
 def test_more_decibels_and_less_loss_come_first_and_rows_without_a_value_last(out):
     rows = collect(out)
-    assert [row["run"] for row in leaderboard.sort_rows(rows, "sdr.vocals")][:2] == ["m/hq-test-b", "m/hq-test-a"]
-    assert [row["run"] for row in leaderboard.sort_rows(rows, "val_loss")][:2] == ["umx-1/drums-s1", "umx-1/vocals-s1"]
+    assert [row["run"] for row in ranking.sort_rows(rows, "sdr.vocals")][:2] == ["m/hq-test-b", "m/hq-test-a"]
+    assert [row["run"] for row in ranking.sort_rows(rows, "val_loss")][:2] == ["umx-1/drums-s1", "umx-1/vocals-s1"]
     rows[0]["val_loss"] = math.nan
-    assert leaderboard.sort_rows(rows, "val_loss")[0]["run"] == "umx-1/vocals-s1"
-    assert leaderboard.sort_rows(rows, "state")[0]["state"] == "50 tracks"
+    assert ranking.sort_rows(rows, "val_loss")[0]["run"] == "umx-1/vocals-s1"
+    assert ranking.sort_rows(rows, "state")[0]["state"] == "50 tracks"
     by_result = ["m/hq-test-b", "m/hq-test-a", "umx-1/vocals-s1", "umx-1/drums-s1"]
-    assert [row["run"] for row in leaderboard.sort_rows(rows)] == by_result
+    assert [row["run"] for row in ranking.sort_rows(rows)] == by_result

@@ -5,13 +5,13 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from unmix.reports import leaderboard, leaderboard_charts, leaderboard_page
+from unmix.reports import leaderboard, leaderboard_charts, leaderboard_page, ranking
 
 
 def terminal(out, width):
     """What is printed on a terminal of that width."""
     found, text = leaderboard.collect(out), StringIO()
-    leaderboard_page.print_tables(found, leaderboard.sort_rows(found.rows), Console(file=text, width=width))
+    leaderboard_page.print_tables(found, ranking.sort_rows(found.rows), Console(file=text, width=width))
     return text.getvalue()
 
 
@@ -57,7 +57,7 @@ def test_no_name_is_broken_on_a_terminal_of_any_width(sweep, width):
 
 def test_the_column_that_rows_are_sorted_by_is_shown_at_any_width(sweep):
     found, text = leaderboard.collect(sweep), StringIO()
-    rows = leaderboard.sort_rows(found.rows, "sdr.bass")
+    rows = ranking.sort_rows(found.rows, "sdr.bass")
     for sorted_by, is_shown in ((None, False), ("sdr.bass", True)):
         text = StringIO()
         console = Console(file=text, width=60)

@@ -20,13 +20,10 @@ from unmix.processes.pool import last_line
 from unmix.reports import hyperparameters
 
 Row = dict[str, Any]
-# Kinds of rows, each with the column that it is sorted by, in the order in which they are listed.
-RESULTS = {"evaluation": "sdr", "run": "val_loss", "job": "run"}
-TEXT = ("kind", "run", "state", "experiment", "target", "test_set", "reason", "report")  # columns that hold text
+TEXT = ("kind", "run", "state", "experiment", "target", "test_set", "objective", "reason", "report")  # hold text
 KNOWN = (*TEXT, "seed", "epochs", "steps", "val_loss", "val_sdr")
 FAILED = "failed"  # state of rows that have a `reason`
-# Columns in which higher is better, sorted in descending order; all others are sorted in ascending order.
-DESCENDING = ("sdr", "val_sdr")
+OLD_OBJECTIVE = {"_target_": "MagnitudeMse"}  # of runs whose configuration names none, as there was no other
 
 
 @dataclass
@@ -100,6 +97,7 @@ def _add_run(leaderboard: Leaderboard, path: Path) -> None:
     leaderboard.curves[key] = [(epoch, loss) for epoch, loss, _ in epochs]
     if (path / "config.yaml").is_file():
         leaderboard.configs[key] = yaml.load((path / "config.yaml").read_text(encoding="utf-8"), Loader=_Loader)
+    objective = leaderboard.configs.get(key, {}).get("objective", OLD_OBJECTIVE)
     target, _, seed = path.name.rpartition("-s")
     leaderboard.rows.append(
         {
@@ -109,6 +107,7 @@ def _add_run(leaderboard: Leaderboard, path: Path) -> None:
             "experiment": path.parent.name,
             "target": target,
             "seed": seed,
+            "objective": _name_of_objective(objective),
             "epochs": now.epoch,
             "steps": now.step if now.batch else None,  # of a run that ended within an epoch
             "val_loss": now.best,
@@ -116,6 +115,11 @@ def _add_run(leaderboard: Leaderboard, path: Path) -> None:
             **({"reason": now.reason} if now.state == FAILED else {}),
         }
     )
+
+
+def _name_of_objective(node: Row) -> str:
+    """Name an objective after its class, as files in conf/objective are: `WaveformL1` -> `waveform_l1`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(node["_target_"]).rpartition(".")[2]).lower()
 
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -180,35 +184,6 @@ def _add_evaluation(
             "report": str((path / "report.html").relative_to(out)),
         }
     )
-
-
-def sort_rows(rows: Sequence[Row], by: str | None = None) -> list[Row]:
-    """Sort rows by kind and result, best first, or by a column; rows without a value in it come last.
-
-    Raises:
-        ValueError: when no row has the column.
-    """
-    ordered = [
-        row for kind, column in RESULTS.items() for row in _sorted([row for row in rows if row["kind"] == kind], column)
-    ]
-    if by is None:
-        return ordered
-    columns = columns_of(rows)
-    if rows and by not in columns:
-        raise ValueError(errors.unknown("sort", by, columns))
-    return _sorted(ordered, by)
-
-
-def _sorted(rows: Sequence[Row], by: str) -> list[Row]:
-    have = [row for row in rows if row.get(by) is not None and row[by] == row[by]]
-    lack = [row for row in rows if row.get(by) is None or row[by] != row[by]]
-    numbers = all(isinstance(row[by], int | float) for row in have)
-    return sorted(have, key=lambda row: row[by] if numbers else str(row[by]), reverse=is_better_high(by)) + lack
-
-
-def is_better_high(column: str) -> bool:
-    """Whether a higher value of a column is better."""
-    return column.partition(".")[0] in DESCENDING
 
 
 def is_setting(column: str) -> bool:

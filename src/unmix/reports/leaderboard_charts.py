@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from unmix.reports import charts
 from unmix.reports.charts import shown
-from unmix.reports.leaderboard import FAILED, Leaderboard, Row, columns_of, is_better_high, is_setting
+from unmix.reports.leaderboard import FAILED, Leaderboard, Row, columns_of, is_setting
+from unmix.reports.ranking import comparable, is_better_high
 
 MOST_CURVES = 40
 MOST_AXES = 6
@@ -35,10 +36,18 @@ def _evaluations(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], str]]:
 
 
 def _runs(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], str]]:
-    """Yield title, rows and column of the losses of each target, as they differ in scale."""
-    runs = [row for row in rows if row.get("val_loss") is not None]
-    for target in sorted(dict.fromkeys(row["target"] for row in runs)):
-        yield f"{target}: best validation loss", [row for row in runs if row["target"] == target], "val_loss"
+    """Yield title, rows and column of the losses of each target and objective, as they differ in scale."""
+    for (target, note), own in _by_target([row for row in rows if row.get("val_loss") is not None]).items():
+        yield f"{target}: best validation loss{note}", own, "val_loss"
+
+
+def _by_target(runs: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    """Runs by target, and by what those that compare share, in parentheses; the latter is empty if all compare."""
+    return {
+        (target, f" ({name})" if name else ""): [row for row in group if row["target"] == target]
+        for name, group in comparable(runs).items()
+        for target in sorted(dict.fromkeys(row["target"] for row in group))
+    }
 
 
 def _sizes(title: str, rows: Sequence[Row], column: str) -> Figure | None:
@@ -76,19 +85,20 @@ def _hyperparameters(rows: Sequence[Row]) -> list[str]:
 def _curves(leaderboard: Leaderboard, rows: Sequence[Row]) -> Iterator[Figure | None]:
     """Yield a chart of the best runs' learning curves per target; equal settings share a colour where possible."""
     runs = [row for row in rows if row["kind"] == "run" and leaderboard.curves.get(row["run"])]
-    runs = sorted(runs, key=lambda row: math.inf if row["val_loss"] is None else row["val_loss"])[:MOST_CURVES]
-    for target in sorted(dict.fromkeys(row["target"] for row in runs)):
-        own = {_label(row, runs): leaderboard.curves[row["run"]] for row in runs if row["target"] == target}
+    runs = sorted(runs, key=lambda row: math.inf if row["val_loss"] is None else row["val_loss"])
+    shown_runs = [row for group in comparable(runs).values() for row in group[:MOST_CURVES]]
+    settings = _hyperparameters(shown_runs)
+    for (target, note), best in _by_target(shown_runs).items():
+        own = {_label(row, settings, best): leaderboard.curves[row["run"]] for row in best}
         names = list(own)
         names = sorted(names[: len(charts.COLORS)]) + names[len(charts.COLORS) :]
         curves = {name: [(epoch + 1, loss) for epoch, loss in own[name]] for name in names}
-        yield charts.lines(f"{target}: validation loss", curves, x="epoch")
+        yield charts.lines(f"{target}: validation loss{note}", curves, x="epoch")
 
 
-def _label(row: Row, runs: Sequence[Row]) -> str:
-    """Label of a run: its hyperparameters if no other run of its target has the same, else its name."""
-    names = _hyperparameters(runs)
-    label = ", ".join(f"{name.rpartition('.')[2]} {shown(row.get(name))}" for name in names)
-    others = [other for other in runs if other["target"] == row["target"] and other is not row]
-    is_enough = label and all(any(other.get(name) != row.get(name) for name in names) for other in others)
+def _label(row: Row, settings: Sequence[str], runs: Sequence[Row]) -> str:
+    """Label of a run: its values of `settings` if no other of the runs in its chart has the same, else its name."""
+    label = ", ".join(f"{name.rpartition('.')[2]} {shown(row.get(name))}" for name in settings)
+    others = [other for other in runs if other is not row]
+    is_enough = label and all(any(other.get(name) != row.get(name) for name in settings) for other in others)
     return label if is_enough else row["run"]

@@ -15,9 +15,10 @@ from rich.table import Table
 from unmix.reports import charts, leaderboard_charts, pages
 from unmix.reports.charts import shown
 from unmix.reports.leaderboard import FAILED, TEXT, Leaderboard, Row, columns_of, is_setting
+from unmix.reports.ranking import comparable
 
 # Columns that are not shown, because `run` or the table's title contains them, or the HTML page links to them.
-HIDDEN = ("kind", "experiment", "target", "seed", "test_set", "report")
+HIDDEN = ("kind", "experiment", "target", "seed", "test_set", "objective", "report")
 FIRST = ("run", "sdr", "state", "val_loss", "val_sdr", "reason")  # columns that a terminal of any width shows
 CLIPPED = 8  # characters of a heading, at least, on a narrow terminal
 WIDEST = 10_000  # characters, wider than any table
@@ -100,11 +101,11 @@ def _importance(column: str) -> int:
 
 
 def tables(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], list[str]]]:
-    """Yield title, rows and visible columns for each kind of row that occurs, and for what failed."""
+    """Yield title, rows and visible columns for all rows of a kind whose results compare, and for what failed."""
     for kind, title in KINDS.items():
         own = [row for row in rows if row["kind"] == kind and row["state"] != FAILED]
-        if own:
-            yield title, own, visible_columns(own)
+        for name, group in comparable(own).items() if own else ():
+            yield f"{title}: {name}" if name else title, group, visible_columns(group)
     if failed := [row for row in rows if row["state"] == FAILED]:
         yield FAILURES, failed, [name for name in visible_columns(failed) if name not in FIRST[1:-1]]
 
@@ -150,7 +151,7 @@ def _html_row(row: Row, columns: Sequence[str]) -> dict[str, Any]:
 
 
 def _clips(rows: Sequence[Row], out: Path) -> dict[str, Any] | None:
-    """Read the MP3 clips of the evaluation with the highest SDR.
+    """Read the MP3 clips of the evaluation with the highest SDR on the test tracks that are listed first.
 
     Returns:
         `run`, the name of the evaluation, and `sounds`, the content of each file by its name; None without clips.
@@ -158,6 +159,6 @@ def _clips(rows: Sequence[Row], out: Path) -> dict[str, Any] | None:
     evaluations = [row for row in rows if not math.isnan(row.get("sdr", math.nan))]
     if not evaluations:
         return None
-    best = max(evaluations, key=lambda row: row["sdr"])
+    best = max(next(iter(comparable(evaluations).values())), key=lambda row: row["sdr"])
     files = sorted((out / best["report"]).parent.glob("clips/*.mp3"))
     return {"run": best["run"], "sounds": {file.stem: file.read_bytes() for file in files}} if files else None

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from unmix import errors
 from unmix.experiments import folder
-from unmix.reports import leaderboard, leaderboard_page
+from unmix.reports import leaderboard, leaderboard_page, ranking
 from unmix.reports.leaderboard import Leaderboard, Row
 
 
@@ -52,7 +52,7 @@ def prepare(cfg: DictConfig) -> LeaderboardJob:
         _explain_nothing(cfg, out)
     words = [re.sub(r"[^\w.+-]", "_", value) for value in chosen.values()]
     path = out / "-".join(["leaderboard", *words])
-    return LeaderboardJob(read, leaderboard.sort_rows(read.rows, cfg.sort), path, cfg.sort)
+    return LeaderboardJob(read, ranking.sort_rows(read.rows, cfg.sort), path, cfg.sort)
 
 
 def _explain_nothing(cfg: DictConfig, out: Path) -> NoReturn:

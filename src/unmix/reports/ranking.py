@@ -1,0 +1,78 @@
+"""Order of the leaderboard: the best row first, among rows whose results compare.
+
+A val_loss compares with that of the same objective on the same data, an SDR with that of the same tracks.
+"""
+
+from collections.abc import Sequence
+
+from unmix import errors
+from unmix.reports.leaderboard import Row, columns_of
+
+# Kinds of rows, each with the column that it is sorted by, in the order in which they are listed.
+RESULTS = {"evaluation": "sdr", "run": "val_loss", "job": "run"}
+# Columns in which higher is better, sorted in descending order; all others are sorted in ascending order.
+DESCENDING = ("sdr", "val_sdr")
+
+
+def sort_rows(rows: Sequence[Row], by: str | None = None) -> list[Row]:
+    """Sort rows by kind and result, best first, or by a column; rows without a value in it come last.
+
+    By `val_loss` or a test SDR, rows that do not compare are sorted apart, one group after the other.
+
+    Raises:
+        ValueError: when no row has the column.
+    """
+    ordered = [
+        row for kind, column in RESULTS.items() for row in _ranked([row for row in rows if row["kind"] == kind], column)
+    ]
+    if by is None:
+        return ordered
+    columns = columns_of(rows)
+    if rows and by not in columns:
+        raise ValueError(errors.unknown("sort", by, columns))
+    return _ranked(ordered, by)
+
+
+def comparable(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Divide rows of one kind into those whose results compare, under what they share; one group has the name ''."""
+    groups: dict[tuple[bool, str, str], list[Row]] = {}
+    for row in sorted(rows, key=_group):
+        groups.setdefault(_group(row), []).append(row)
+    if len(groups) < 2:
+        return {"": list(rows)}
+    names = [name for _, name, _ in groups]
+    return {
+        name if names.count(name) == 1 else f"{name}, {details or 'no arguments'}": group
+        for (_, name, details), group in groups.items()
+    }
+
+
+def is_better_high(column: str) -> bool:
+    """Whether a higher value of a column is better."""
+    return column.partition(".")[0] in DESCENDING
+
+
+def _group(row: Row) -> tuple[bool, str, str]:
+    """Sort key of a row's group, its name, and the arguments of the objective; evaluations of test tracks are first."""
+    if row["kind"] != "run":
+        name = row.get("test_set") or ""
+        return not name.endswith("-test"), name, ""
+    data = f", data {row['data.name']}" if row.get("data.name") else ""
+    arguments = (f"{key}={row[key]}" for key in row if key.startswith("objective.") and row[key] is not None)
+    return False, f"objective {row['objective']}{data}", ", ".join(arguments)
+
+
+def _ranked(rows: Sequence[Row], by: str) -> list[Row]:
+    """Sort rows by a column; if it is a result, kinds that have it come first, and every group is sorted apart."""
+    ordered = _sorted(rows, by)
+    if by != "val_loss" and by.partition(".")[0] != "sdr":
+        return ordered
+    kinds = list(dict.fromkeys(row["kind"] for row in ordered))
+    return sorted(ordered, key=lambda row: (kinds.index(row["kind"]), _group(row)))
+
+
+def _sorted(rows: Sequence[Row], by: str) -> list[Row]:
+    have = [row for row in rows if row.get(by) is not None and row[by] == row[by]]
+    lack = [row for row in rows if row.get(by) is None or row[by] != row[by]]
+    numbers = all(isinstance(row[by], int | float) for row in have)
+    return sorted(have, key=lambda row: row[by] if numbers else str(row[by]), reverse=is_better_high(by)) + lack
