@@ -162,6 +162,20 @@ def test_without_test_tracks_a_trained_seed_is_finished_and_a_warning_says_so(
     assert not caplog.text
 
 
+@pytest.mark.parametrize(
+    ("targets", "option"),
+    [(["vocals"], " evaluation.residual=true"), (["all"], ""), (["vocals", "drums", "bass", "other"], "")],
+)
+def test_the_warning_of_no_test_tracks_names_a_command_that_scores_the_others(
+    planned, tmp_path, caplog, targets, option
+):
+    (tmp_path / "tree" / "train" / "A").mkdir(parents=True)
+    (tmp_path / "tree" / "train" / "A" / "mixture.wav").touch()
+    jobs = [planned(None, f"data.root={tmp_path / 'tree'}", f"target={target}") for target in targets]
+    plans.warn_of_no_test(jobs)
+    assert caplog.text.count(f"python src/evaluate.py ckpt={jobs[0].run.parent} subset=valid{option} scores") == 1
+
+
 @pytest.mark.parametrize(("logger", "folder"), [("wandb", "wandb"), ("tensorboard", "tensorboard")])
 def test_a_finished_run_and_its_evaluation_are_logged_to_a_logger_that_is_added(planned, logger, folder):
     plan = planned(done(targets=("vocals", "drums", "bass", "other")), f"logger={logger}", "target=all")

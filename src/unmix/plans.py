@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,9 +226,18 @@ def print_evaluations(plans: Sequence[Plan]) -> None:
 def warn_of_no_test(plans: Sequence[Plan]) -> None:
     """Warn, once per data set, if runs that are not done will not be evaluated because there are no test tracks."""
     wanting = [each for each in plans if each.cfg.evaluation.after_training and each.state != "done"]
-    for root in dict.fromkeys(str(each.cfg.data.root) for each in wanting if not each.has_test_tracks):
-        log.warning(
-            "data.root: %s has no track in test, so nothing is evaluated after training; "
-            "evaluate.py subset=valid scores the validation tracks",
-            root,
-        )
+    first = {str(each.cfg.data.root): each for each in reversed(wanting) if not each.has_test_tracks}
+    for root, each in reversed(first.items()):
+        targets = {target for other in plans if other.experiment == each.experiment for target in other.targets}
+        options = [] if targets | set(each.weights) >= set(each.sources) else ["evaluation.residual=true"]
+        options += [f"plugins=[{','.join(each.cfg.plugins)}]"] if each.cfg.plugins else []
+        log.warning("%s", no_test(root, shlex.quote(f"ckpt={each.run.parent}"), *map(shlex.quote, options)))
+
+
+def no_test(root: object, ckpt: str, *options: str) -> str:
+    """Format the warning of a data set without test tracks, with a command that scores the validation tracks."""
+    command = " ".join(["python src/evaluate.py", ckpt, "subset=valid", *options])
+    return (
+        f"data.root: {root} has no track in test, so nothing is evaluated after training; "
+        f"{command} scores the validation tracks"
+    )

@@ -56,6 +56,19 @@ def test_a_sound_tree_is_described(report, musdb_tree):
     assert (rows["valid"][0], rows["test"][0]) == ("1", "1")
 
 
+def test_a_tree_without_test_tracks_is_noted_with_the_command_that_scores_the_others(report, tree):
+    _, text = report(tree, "listen=false")
+    assert "no track in test" not in text
+    shutil.rmtree(tree / "test")
+    code, text = report(tree, "listen=false")
+    assert code == 0
+    (line,) = [line for line in text.splitlines() if "no track in test" in line]
+    assert line.startswith(f"note   data.root: {tree} has no track in test, so nothing is evaluated after training; ")
+    assert line.endswith(
+        "python src/evaluate.py ckpt=outputs/runs/<experiment> subset=valid scores the validation tracks"
+    )
+
+
 def test_what_is_heard_is_told(report, tree):
     folder = tree / "train" / "Some Band - Track"
     rewrite(folder / "bass.wav", np.zeros_like)

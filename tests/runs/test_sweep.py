@@ -75,6 +75,15 @@ def test_dry_run_shows_every_job_and_writes_nothing(train_arguments, cli, capfd,
     assert not (tmp_path / "out").exists()
 
 
+def test_dry_run_warns_of_data_without_test_tracks(train_arguments, cli, capfd, tmp_path, write_tree):
+    root = write_tree(tmp_path / "tree", ["Actions - One Minute Smile", "Other Band - Song"])
+    options = [*train_arguments, f"paths.out={tmp_path / 'out'}", f"data.root={root}", "dry_run=true"]
+    assert cli("train", *options) == 0
+    assert "no track in test" not in "".join(capfd.readouterr())  # nothing would be evaluated anyway
+    assert cli("train", *options, "evaluation.after_training=true") == 0
+    assert "".join(capfd.readouterr()).count(f"data.root: {root} has no track in test, so nothing is evaluated") == 1
+
+
 @pytest.mark.slow
 def test_a_sweep_runs_in_an_oddly_named_folder_and_a_failed_job_stops_no_other(
     train_arguments, cli, capfd, monkeypatch, tmp_path

@@ -13,7 +13,7 @@ def without_test(small_tree, tmp_path):
     return root
 
 
-NOTHING = "has no track in test, so nothing is evaluated after training; evaluate.py subset=valid scores"
+NOTHING = "has no track in test, so nothing is evaluated after training; python src/evaluate.py ckpt="
 
 
 def test_without_test_tracks_training_warns_once_and_ends_well(toy, without_test, cli, tmp_path, capfd):
@@ -21,7 +21,8 @@ def test_without_test_tracks_training_warns_once_and_ends_well(toy, without_test
     assert cli("train", *toy, *options, f"paths.out={tmp_path}") == 0
     output = "".join(capfd.readouterr())
     assert output.count(f"data.root: {without_test} {NOTHING}") == 1
-    assert "evaluate.py ckpt=" not in output
+    (experiment,) = tmp_path.glob("runs/*")
+    assert f"python src/evaluate.py ckpt={experiment} subset=valid 'plugins=[my_package]' scores the valid" in output
     assert not list(tmp_path.glob("runs/*/eval"))
     assert cli("train", *toy, *options, f"paths.out={tmp_path}") == 0
     assert "all-s42: done after 1 epoch," in capfd.readouterr().out

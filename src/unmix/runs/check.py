@@ -13,6 +13,7 @@ from unmix.data import audit
 from unmix.data.audit import Sound
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.tracks import Track
+from unmix.plans import no_test
 from unmix.runs.build import make_datamodule
 
 _LISTED = 5  # names of tracks per line of the report
@@ -32,7 +33,7 @@ class CheckJob:
             SystemExit: with exit code 1 when the data set has errors.
             ValueError: when there is no data set.
         """
-        _report(self.datamodule, listen=self.cfg.listen)
+        _report(self.datamodule, f"{self.cfg.paths.out}/runs/<experiment>", listen=self.cfg.listen)
 
 
 def prepare(cfg: DictConfig) -> CheckJob:
@@ -40,7 +41,7 @@ def prepare(cfg: DictConfig) -> CheckJob:
     return CheckJob(cfg, make_datamodule(cfg.data))
 
 
-def _report(datamodule: SeparationDataModule, *, listen: bool) -> None:
+def _report(datamodule: SeparationDataModule, experiment: str, *, listen: bool) -> None:
     library = datamodule.library
     library.make()
     console = Console(highlight=False, soft_wrap=True)
@@ -57,6 +58,8 @@ def _report(datamodule: SeparationDataModule, *, listen: bool) -> None:
     warnings += [
         f"{track.name}: {audit.ERRATA[track.name]} (MUSDB18's errata)" for track in tracks if track.name in audit.ERRATA
     ]
+    if not errors and not any(entry.subset == "test" for entry in library.entries):
+        warnings.append(no_test(datamodule.root, f"ckpt={experiment}"))
     for line in warnings:
         console.print(f"note   {line}", markup=False)
     for line in errors:

@@ -6,14 +6,14 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from unmix.plans import plan_all, print_evaluations
+from unmix.plans import plan_all, print_evaluations, warn_of_no_test
 from unmix.runs.build import trainer_arguments
 from unmix.runs.inspection import count_parameters
 from unmix.training.trainer import num_processes
 
 
 def show(cfgs: Sequence[DictConfig]) -> None:
-    """Print one line per job: folder, number of parameters, batch size, devices and state."""
+    """Print one line per job: folder, number of parameters, batch size, devices and state; then what is warned of."""
     plans = plan_all(cfgs)
     table = Table(title=f"{len(plans)} jobs, none started (dry_run=true)", title_justify="left")
     for name in ("run", "parameters", "batch", "devices", "state"):
@@ -25,3 +25,4 @@ def show(cfgs: Sequence[DictConfig]) -> None:
         table.add_row(str(one.run), f"{count_parameters(one.cfg):,}", str(one.cfg.data.batch_size), devices, state)
     Console().print(table)
     print_evaluations(plans)
+    warn_of_no_test(plans)
