@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -278,6 +279,14 @@ def test_results_that_cannot_go_where_they_should_are_named(cli, capfd, train_ar
         message = capfd.readouterr().err
         assert f"paths.out: {tmp_path / 'file'}" in message
         assert f"cannot be made, as {tmp_path / 'file'} is no folder; name a folder" in message
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder in which not even root can make another")
+def test_a_folder_that_not_even_root_can_make_is_refused_by_dry_run_as_by_the_run(train):
+    messages = {train("paths.out=/proc/nope", f"dry_run={dry_run}") for dry_run in ("true", "false")}
+    (message,) = messages
+    assert message.startswith("train: paths.out: /proc/nope/runs/")
+    assert message.endswith(" cannot be made, as /proc cannot be written; name a folder that can be written\n")
 
 
 def test_leaderboard_of_nothing_and_by_an_unknown_column_are_refused(refused, trained, tmp_path):

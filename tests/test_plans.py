@@ -162,6 +162,13 @@ def test_without_test_tracks_a_trained_seed_is_finished_and_a_warning_says_so(
     assert not caplog.text
 
 
+def test_fresh_says_that_an_old_run_will_be_moved(planned):
+    plan = planned(None, "fresh=true")
+    assert str(plan) == f"{plan.run}: new"
+    plan = planned(done(), "fresh=true")
+    assert str(plan) == f"{plan.run}: new; the old run will be moved to {plan.run.parent}/old"
+
+
 @pytest.mark.parametrize(
     ("targets", "option"),
     [(["vocals"], " evaluation.residual=true"), (["all"], ""), (["vocals", "drums", "bass", "other"], "")],

@@ -140,6 +140,8 @@ class Plan:
 
     def __str__(self) -> str:
         text: str = self.state
+        if self.cfg.fresh and self.run.exists():
+            text += f"; the old run will be moved to {self.run.parent / 'old'}"
         if self.previous is not None and self.has_failed and text == "new":
             text += f"; the last attempt failed before its first step ({self.previous.reason})"
         if self.previous is not None and text == "continues":

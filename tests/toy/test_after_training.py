@@ -1,5 +1,6 @@
 """What follows a training: its evaluation, and loggers that are added when it is finished."""
 
+import shlex
 import shutil
 
 import pytest
@@ -16,14 +17,17 @@ def without_test(small_tree, tmp_path):
 NOTHING = "has no track in test, so nothing is evaluated after training; python src/evaluate.py ckpt="
 
 
-def test_without_test_tracks_training_warns_once_and_ends_well(toy, without_test, cli, tmp_path, capfd):
+def test_without_test_tracks_training_warns_once_and_ends_well(toy, without_test, cli, tmp_path, capfd, monkeypatch):
     options = [f"data.root={without_test}", "evaluation.after_training=true", "trainer.max_epochs=1"]
     assert cli("train", *toy, *options, f"paths.out={tmp_path}") == 0
     output = "".join(capfd.readouterr())
     assert output.count(f"data.root: {without_test} {NOTHING}") == 1
     (experiment,) = tmp_path.glob("runs/*")
-    assert f"python src/evaluate.py ckpt={experiment} subset=valid 'plugins=[my_package]' scores the valid" in output
     assert not list(tmp_path.glob("runs/*/eval"))
+    command = f"ckpt={experiment} subset=valid 'plugins=[my_package]'"
+    assert f"python src/evaluate.py {command} scores the validation tracks" in output
+    monkeypatch.setattr("unmix.runs.evaluate.EvaluateJob.run", lambda _: None)  # everything is checked before
+    assert cli("evaluate", *shlex.split(command)) == 0
     assert cli("train", *toy, *options, f"paths.out={tmp_path}") == 0
     assert "all-s42: done after 1 epoch," in capfd.readouterr().out
 

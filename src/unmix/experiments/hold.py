@@ -5,12 +5,12 @@ process therefore releases its folder without any cleanup.
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from filelock import FileLock
@@ -156,16 +156,25 @@ def check_owner(path: Path, previous: Status | None, experiment: str) -> None:
         )
 
 
-def check_writable(path: Path) -> None:
-    """Check, without creating anything, that a folder exists or can be made, and can be written.
+def check_writable(path: Path, key: str = "paths.out") -> None:
+    """Check, without leaving anything behind, that a folder exists or can be made, and can be written.
 
+    Args:
+        path: the folder.
+        key: setting that names it.
     Raises:
         OSError: naming the nearest folder that exists.
     """
     nearest = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        kind = "cannot be written" if nearest.is_dir() else "is no folder"
-        raise OSError(f"paths.out: {path} cannot be made, as {nearest} {kind}; name a folder that can be written")
+    kind = "" if nearest.is_dir() else "is no folder"
+    if not kind:
+        try:
+            with TemporaryFile(dir=nearest):  # permissions alone do not tell: root has them all, even in /proc
+                return
+        except OSError:
+            kind = "cannot be written"
+    problem = kind if nearest == path else f"cannot be made, as {nearest} {kind}"
+    raise OSError(f"{key}: {path} {problem}; name a folder that can be written")
 
 
 def _take(path: Path, experiment: str, previous: Status | None) -> Held:
