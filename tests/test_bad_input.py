@@ -75,7 +75,7 @@ def test_mono_track_among_stereo_ones_is_named(train, tree):
     folder = tree / "train" / "Some Band - Track"
     for path in folder.glob("*.wav"):
         soundfile.write(path, soundfile.read(path)[0][:, 0], 44100)
-    assert "Some Band - Track has 1 channels" in train(root=tree)
+    assert "Some Band - Track has 1 channel" in train(root=tree)
 
 
 def test_truncated_wav_is_named(train, tree):
@@ -158,6 +158,13 @@ def test_wrong_values_and_typos_are_explained(train, override, expected, dry_run
 def test_more_gpus_than_there_are_says_how_many_there_are(train):
     count = torch.cuda.device_count()
     assert f"has {count or 'no'} CUDA device" in train("trainer.gpus=4")
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+def test_more_cpu_processes_than_validation_tracks_name_the_key_that_was_set(train, dry_run):
+    message = train("trainer=ddp_cpu", f"dry_run={dry_run}")
+    reason = "got 2 ranks, but only 1 track to validate on: take fewer ranks"
+    assert message == f"train: trainer.cpu_processes: {reason}\n"
 
 
 def test_a_typo_in_one_job_of_a_sweep_stops_it_before_the_first(refused, train_arguments, tmp_path):

@@ -15,6 +15,13 @@ def test_nothing_is_suggested_when_nothing_is_near_or_allowed():
     assert errors.unknown("seed", 3, []) == "seed: got '3', allowed nothing"
 
 
+@pytest.mark.parametrize(("number", "text"), [(0, "0 tracks"), (1, "1 track"), (2, "2 tracks")])
+def test_a_number_of_things_has_its_plural(number, text):
+    assert errors.counted(number, "track") == text
+    is_or_are = "is" if number == 1 else "are"
+    assert errors.counted(number, "track is", "tracks are") == f"{text} {is_or_are}"
+
+
 def caused(message, cause):
     error = RuntimeError(message)
     error.__cause__ = cause

@@ -19,6 +19,11 @@ def unknown(name: str, got: object, allowed: Iterable[str]) -> str:
     return f"{name}: got {str(got)!r}, allowed {', '.join(choices) or 'nothing'}{hint}"
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Format a number of things: `1 track`, `2 tracks`; `plural` is for more than a noun, as `sample is`."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def one_line(error: BaseException) -> str:
     """Message of an error on one line; an empty message is replaced by that of its cause, or by the type's name."""
     while not str(error) and error.__cause__ is not None:

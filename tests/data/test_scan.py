@@ -179,7 +179,7 @@ def test_sample_rate_wanted_is_the_one_given(tree):
 
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [((499, 2), "499 samples in 2 channels, mixture 500 in 2"), ((500, 1), "500 samples in 1 channels")],
+    [((499, 2), "499 samples in 2 channels, mixture 500 in 2"), ((500, 1), "500 samples in 1 channel")],
 )
 def test_file_of_another_length_or_number_of_channels_is_refused(tmp_path, write_tree, shape, message):
     tree = write_tree(tmp_path / "tree", (VALIDATION,), num_samples=500)
@@ -281,7 +281,7 @@ def test_a_stem_twice_is_refused(tree):
 def test_mono_and_stereo_tracks_do_not_mix(tree):
     for stem in STEMS:
         soundfile.write(tree / "test" / "X" / f"{stem}.wav", np.zeros((500, 1)), 44100)
-    with pytest.raises(ValueError, match=r"X has 1 channels, .* 2: all tracks must have the same number"):
+    with pytest.raises(ValueError, match=r"X has 1 channel, .* 2: all tracks must have the same number"):
         scan(tree)
 
 

@@ -185,7 +185,7 @@ def test_command_writes_the_tree_and_one_closing_line(tmp_path: Path, capsys: py
     assert tree_module.main(["--tracks", "1", "--seconds", "1", "--seed", "4", str(root)]) == 0
     output = capsys.readouterr().out
     assert output.count("\n") == 1
-    assert output.startswith(f"1 tracks in {root}: ")
+    assert output.startswith(f"1 track in {root}: ")
     assert len(contents(root)) == 5
 
 

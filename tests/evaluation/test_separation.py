@@ -71,7 +71,7 @@ def model():
 def test_tracks_in_another_format_than_the_models_were_trained_on_are_refused(make_track, tmp_path, model):
     separator = join([model], niter=0)
     assert ModelsTest(separator, [make_track("stereo")], EvaluationFolder(tmp_path)).targets == ("bass",)
-    with pytest.raises(ValueError, match="data: mono has 44100 Hz and 1 channels, the models were trained on 44100 Hz"):
+    with pytest.raises(ValueError, match="data: mono has 44100 Hz and 1 channel, the models were trained on 44100 Hz"):
         ModelsTest(separator, [make_track("mono", num_channels=1)], EvaluationFolder(tmp_path))
 
 

@@ -81,7 +81,9 @@ def test_dry_run_warns_of_data_without_test_tracks(train_arguments, cli, capfd, 
     assert cli("train", *options) == 0
     assert "no track in test" not in "".join(capfd.readouterr())  # nothing would be evaluated anyway
     assert cli("train", *options, "evaluation.after_training=true") == 0
-    assert "".join(capfd.readouterr()).count(f"data.root: {root} has no track in test, so nothing is evaluated") == 1
+    output = "".join(capfd.readouterr())
+    assert "1 job, none started" in output
+    assert output.count(f"data.root: {root} has no track in test, so nothing is evaluated") == 1
 
 
 @pytest.mark.slow

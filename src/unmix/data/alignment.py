@@ -9,6 +9,7 @@ import scipy.fft
 
 from unmix.data import pcm
 from unmix.data.tracks import Track
+from unmix.errors import counted
 
 MAX_SHIFT = 2**16  # samples, 1.5 s at 44.1 kHz
 EXPLAINED_DB = -20.0  # a residual below this is too small to hide a further defect
@@ -50,7 +51,7 @@ class Alignment:
         than, inverted, of_sources = [], "", []
         if self.shift:
             count, side = abs(self.shift), "later" if self.shift > 0 else "earlier"
-            than.append(f"{count} sample{'s' if count > 1 else ''} {side}")
+            than.append(f"{counted(count, 'sample')} {side}")
         if self.own_residual_db <= min(_MOSTLY_EXPLAINED_DB, self.residual_db - _BETTER_DB):
             of_sources = [text for stem, gain in self.gains.items() if (text := _of_source(stem, gain))]
         elif self.residual_db <= _MOSTLY_EXPLAINED_DB:

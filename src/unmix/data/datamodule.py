@@ -20,6 +20,7 @@ from unmix.data.scan import Scan
 from unmix.data.store import DeviceStore, open_store, to_int16
 from unmix.data.tracks import MUSDB_VALIDATION_TRACKS, SOURCES, Splits
 from unmix.dsp.stft import Stft
+from unmix.errors import counted
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ class SeparationDataModule(LightningDataModule):
             shortest = min(short, key=lambda track: track.num_samples)
             found.append(
                 f"data.segment_seconds: got {self.recipe.segment / self.sample_rate:g} s, but {len(short)} of "
-                f"{len(self.splits.train)} tracks are shorter, {shortest.folder} has "
+                f"{counted(len(self.splits.train), 'track is', 'tracks are')} shorter, {shortest.folder} has "
                 f"{shortest.num_samples / self.sample_rate:.2f} s: take shorter segments or remove them"
             )
         return found
@@ -147,18 +148,19 @@ class SeparationDataModule(LightningDataModule):
         """Global rank of this process, and the number of ranks."""
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
-    def check_ranks(self, world_size: int) -> None:
+    def check_ranks(self, world_size: int, key: str) -> None:
         """Refuse a number of ranks that does not divide the batch, or that leaves a rank without a validation track.
 
+        Args:
+            world_size: number of ranks.
+            key: setting that their number comes from.
         Raises:
             ValueError: naming the setting to change.
         """
         self._check_batch(world_size)
         if world_size > len(self.splits.valid) > 0:
-            raise ValueError(
-                f"trainer.gpus: got {world_size} ranks, but only {len(self.splits.valid)} tracks to validate on: "
-                "take fewer ranks"
-            )
+            tracks = counted(len(self.splits.valid), "track")
+            raise ValueError(f"{key}: got {world_size} ranks, but only {tracks} to validate on: take fewer ranks")
 
     def _check_batch(self, world_size: int) -> None:
         if self.batch_size % world_size:

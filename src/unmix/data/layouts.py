@@ -16,6 +16,7 @@ from rich.progress import track
 
 from unmix import errors
 from unmix.data.cache import build_once
+from unmix.errors import counted
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ class Stems(Layout):
             raise ValueError(
                 f"data.root: {missing[0].path.name} needs FFmpeg, which is not installed: run `make ffmpeg`"
             )
-        log.info("decoding %d of %d files, once, to %s", len(missing), len(entries), cache / "stems")
+        log.info("decoding %d of %s, once, to %s", len(missing), counted(len(entries), "file"), cache / "stems")
         pool = ThreadPoolExecutor(os.cpu_count())
         try:
             jobs = [

@@ -12,6 +12,7 @@ import soundfile
 from scipy.io import wavfile
 
 from unmix.data.silence import silent
+from unmix.errors import counted
 
 INT16_FULL_SCALE = 32768  # int16 / 32768 is in [-1, 1): soundfile's and musdb's convention
 BLOCK = 2**20  # samples read at a time where a track need not fit into memory
@@ -166,7 +167,8 @@ class FloatReader:
 def check_finite(path: Path, samples: npt.NDArray[np.floating]) -> None:
     """Check that samples of a file are finite; raises ValueError when they are not."""
     if not np.isfinite(samples).all():
-        raise ValueError(f"{path}: {np.sum(~np.isfinite(samples))} samples are NaN or infinite; write the file anew")
+        wrong = counted(int(np.sum(~np.isfinite(samples))), "sample is", "samples are")
+        raise ValueError(f"{path}: {wrong} NaN or infinite; write the file anew")
 
 
 def read_into(path: Path, offset: int, out: npt.NDArray[np.int16]) -> None:

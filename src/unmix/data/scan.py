@@ -14,6 +14,7 @@ from unmix.data.cache import rebuild
 from unmix.data.layouts import AUDIO_ENDINGS, SUBSETS, Entry
 from unmix.data.pcm import Header
 from unmix.data.tracks import MUSDB_VALIDATION_TRACKS, SOURCES, AudioFile, Splits, Track
+from unmix.errors import counted
 
 _MUSDB18_TRAINING_TRACKS = 100  # including the 14 for validation
 _THREADS = 16  # for slow or remote disks
@@ -126,7 +127,7 @@ def _broken(by_stem: dict[str, list[Path]], files: dict[Path, AudioFile | str], 
         ours, reference = file.header, mixture.header
         if (ours.num_samples, ours.num_channels) != (reference.num_samples, reference.num_channels):
             return (
-                f"data.root: {path} has {ours.num_samples} samples in {ours.num_channels} channels, mixture "
+                f"data.root: {path} has {ours.num_samples} samples in {counted(ours.num_channels, 'channel')}, mixture "
                 f"{reference.num_samples} in {reference.num_channels}: all files of a track must be equally long"
             )
     return None
@@ -135,7 +136,7 @@ def _broken(by_stem: dict[str, list[Path]], files: dict[Path, AudioFile | str], 
 def _other_channels(tracks: list[Track]) -> list[str]:
     """List an error for each track whose number of channels differs from the first track's: a batch cannot mix them."""
     return [
-        f"data.root: {track.folder} has {track.num_channels} channels, {tracks[0].folder} "
+        f"data.root: {track.folder} has {counted(track.num_channels, 'channel')}, {tracks[0].folder} "
         f"{tracks[0].num_channels}: all tracks must have the same number"
         for track in tracks
         if track.num_channels != tracks[0].num_channels
@@ -170,7 +171,8 @@ def _validation_names(names: list[str], wanted: Iterable[str], root: Path) -> tu
                 f"data.validation_tracks: {name!r} is not a track of {train}, but {near[0]!r} is, "
                 "and would be trained on: rename it, or set data.validation_tracks"
             )
-    lacking = f"{len(missing)} of the {len(wanted)} names are no track of {train} ({missing[0]!r}, ...)"
+    names_are = counted(len(wanted), "name is", "names are")
+    lacking = f"{len(missing)} of the {names_are} no track of {train} ({missing[0]!r}, ...)"
     if len(names) == _MUSDB18_TRAINING_TRACKS and not errors:
         errors.append(
             f"data.validation_tracks: {lacking}, though it holds MUSDB18's {len(names)}: they were renamed and would "

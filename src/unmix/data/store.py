@@ -18,6 +18,7 @@ from unmix import settings
 from unmix.data import pcm
 from unmix.data.cache import build_once, cache_key
 from unmix.data.tracks import AudioFile, Track
+from unmix.errors import counted
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +129,7 @@ def to_int16(tracks: Sequence[Track], cache: Path) -> list[Track]:
     """
     foreign = [file for track in tracks for file in track.files.values() if file.header.offset is None]
     if missing := [file for file in foreign if not _copy_of(file, cache).exists()]:
-        log.info("writing %d files as 16-bit WAV, once, to %s", len(missing), cache / "pcm")
+        log.info("writing %s as 16-bit WAV, once, to %s", counted(len(missing), "file"), cache / "pcm")
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         copies = dict(zip([file.path for file in foreign], pool.map(partial(_copy, cache), foreign), strict=True))

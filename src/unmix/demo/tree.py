@@ -26,6 +26,7 @@ from unmix.data.tracks import MUSDB_VALIDATION_TRACKS
 from unmix.demo import instruments
 from unmix.demo.instruments import SAMPLE_RATE, Waveform
 from unmix.demo.songs import compose
+from unmix.errors import counted
 from unmix.files import replacing
 
 _PEAK = 0.8  # of full scale: no clipping, and headroom for gains on read
@@ -195,7 +196,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     megabytes = sum(file.stat().st_size for file in options.out.rglob("*.wav")) / 1e6
     seconds_taken = time.monotonic() - started
-    sys.stdout.write(f"{options.tracks} tracks in {options.out}: {seconds_taken:.1f} s, {megabytes:.0f} MB\n")
+    sys.stdout.write(
+        f"{counted(options.tracks, 'track')} in {options.out}: {seconds_taken:.1f} s, {megabytes:.0f} MB\n"
+    )
     return 0
 
 

@@ -15,6 +15,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from unmix.data.tracks import Track
+from unmix.errors import counted
 from unmix.evaluation import scores
 from unmix.evaluation.scoring import MIXTURE, EvaluationFolder, Scoring, initialize_worker
 from unmix.evaluation.separation import MakeTest, SeparationTest
@@ -144,7 +145,7 @@ class Museval(Callback):
         """Log the SDR of a scored track and the estimated time left."""
         self.num_done += 1
         num_done, num_tracks, name = self.num_done, self.num_tracks, scoring.track.name
-        self.on_progress(f"evaluating, {num_done}/{num_tracks} tracks")
+        self.on_progress(f"evaluating, {num_done}/{counted(num_tracks, 'track')}")
         store = self.output.store(self.method, name).read_text()
         sdr = "  ".join(f"{row.target} {row.metrics['SDR']:.2f}" for row in scores.medians("", name, store))
         remaining = (time.monotonic() - self.started) / num_done * (num_tracks - num_done)
@@ -172,6 +173,7 @@ def evaluate(make_test: MakeTest, scorer: Museval, trainer: Trainer) -> None:
         trainer: a Trainer with `scorer` among its callbacks.
     """
     if scorer.unscored:
-        log.info("evaluating %d of %d tracks in %s", len(scorer.unscored), len(scorer.tracks), scorer.output.path)
+        num_tracks = counted(len(scorer.tracks), "track")
+        log.info("evaluating %d of %s in %s", len(scorer.unscored), num_tracks, scorer.output.path)
         trainer.test(make_test(scorer.unscored, scorer.output), verbose=False)
         trainer.strategy.barrier()

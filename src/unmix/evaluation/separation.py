@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from unmix.data.tracks import Track
+from unmix.errors import counted
 from unmix.evaluation import oracle
 from unmix.evaluation.estimates import Estimates, Sources
 from unmix.evaluation.scoring import EvaluationFolder
@@ -74,7 +75,7 @@ class ModelsTest(SeparationTest):
             got, expected = (track.sample_rate, track.num_channels), (separator.sample_rate, separator.num_channels)
             if got != expected:
                 raise ValueError(
-                    f"data: {track.name} has {got[0]} Hz and {got[1]} channels, the models were trained on "
+                    f"data: {track.name} has {got[0]} Hz and {counted(got[1], 'channel')}, the models were trained on "
                     f"{expected[0]} Hz and {expected[1]}; name data of that format (only src/separate.py converts)"
                 )
         self.separator: Any = separator  # also an nn.Module, which Lightning moves to the device

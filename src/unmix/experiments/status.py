@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import psutil
 
+from unmix.errors import counted
 from unmix.experiments import folder
 
 State = Literal["running", "done", "failed", "interrupted"]
@@ -72,7 +73,7 @@ class Status:
     def duration(self) -> str:
         """How long a done run was trained, such as `10 epochs`; in steps when its last epoch is incomplete."""
         count, unit = (self.step, "step") if self.batch or not self.epoch else (self.epoch, "epoch")
-        return f"{count} {unit}{'' if count == 1 else 's'}"
+        return counted(count, unit)
 
     def is_alive(self) -> bool:
         """Whether the state is `running` and its process may still be alive.

@@ -13,6 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from unmix.errors import counted
+
 DEFAULT_CHUNK_SECONDS = 10.0
 
 # read(start, stop) returns samples start .. stop - 1 of a track, (channels, samples).
@@ -149,6 +151,7 @@ def check_alike(models: Sequence[Any]) -> None:
     """
     if len({(model.sample_rate, model.num_channels) for model in models}) > 1:
         described = "; ".join(
-            f"{', '.join(model.targets)}: {model.sample_rate} Hz, {model.num_channels} channels" for model in models
+            f"{', '.join(model.targets)}: {model.sample_rate} Hz, {counted(model.num_channels, 'channel')}"
+            for model in models
         )
         raise ValueError(f"ckpt: these models differ in sample rate or channels and cannot be joined: {described}")

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from unmix.dsp.arrays import as_tensor
+from unmix.errors import counted
 
 
 def separate(mixture: Any, num_channels: int, window: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
@@ -34,7 +35,7 @@ def separate(mixture: Any, num_channels: int, window: Tensor, run: Callable[[Ten
 
 def _check_shape(shape: tuple[int, ...], num_channels: int) -> None:
     """Raise ValueError on any shape but (batch, channels, samples) and (channels, samples)."""
-    needed = f"(batch, channels, samples) or (channels, samples) with {num_channels} channel{'s' * (num_channels > 1)}"
+    needed = f"(batch, channels, samples) or (channels, samples) with {counted(num_channels, 'channel')}"
     if len(shape) not in (2, 3) or 0 in shape or shape[-2] != num_channels:
         hint = ""
         if len(shape) in (2, 3) and shape[-1] == num_channels:

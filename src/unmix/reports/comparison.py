@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from unmix.errors import counted
 from unmix.evaluation import scores
 from unmix.evaluation.scores import TrackScore
 from unmix.evaluation.summary import Summary
@@ -52,7 +53,7 @@ def write(summaries: Sequence[tuple[Summary, Path]], path: Path) -> None:
     (path / "boxplot.png").write_bytes(box_plot)
     text = pages.render(
         "comparison.html",
-        title=f"{len(summaries)} methods, {first.num_tracks} tracks",
+        title=f"{len(summaries)} methods, {counted(first.num_tracks, 'track')}",
         median_heads=heads(),
         medians=list(_median_rows([summary for summary, _ in summaries])),
         links={summary.method: quote(os.path.relpath(own / "report.html", path)) for summary, own in summaries},

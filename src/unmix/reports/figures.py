@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from unmix.dsp.stft import Stft
+from unmix.errors import counted
 from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.passages import Passage
 from unmix.evaluation.scores import TrackScore
@@ -49,8 +50,8 @@ def box_plot(rows: Sequence[TrackScore], method: str, baseline: str) -> Figure:
         panel.set_xlim(-0.5, len(targets) - 0.5)
         _clean(panel)
     panels[0].set_ylabel("dB, median over a track's windows")
-    num_tracks = len({row.track for row in rows})
-    figure.suptitle(f"{method} (colour) and the {baseline} (grey), {num_tracks} tracks")
+    num_tracks = counted(len({row.track for row in rows}), "track")
+    figure.suptitle(f"{method} (colour) and the {baseline} (grey), {num_tracks}")
     return figure
 
 

@@ -176,7 +176,7 @@ def _add_evaluation(
         {
             "kind": "evaluation",
             "run": key,
-            "state": f"{summary['num_tracks']} tracks",
+            "state": errors.counted(summary["num_tracks"], "track"),
             "experiment": experiment or method,
             "test_set": path.name.rpartition("-")[0],
             "sdr": mean_sdr(medians),

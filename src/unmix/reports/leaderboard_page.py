@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from unmix.errors import counted
 from unmix.reports import charts, leaderboard_charts, pages
 from unmix.reports.charts import shown
 from unmix.reports.leaderboard import FAILED, TEXT, Leaderboard, Row, columns_of, is_setting
@@ -132,7 +133,7 @@ def to_html(leaderboard: Leaderboard, rows: Sequence[Row], out: Path) -> str:
     figures = leaderboard_charts.figures(leaderboard, rows)
     return pages.render(
         "leaderboard.html",
-        title=", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items() if count),
+        title=", ".join(counted(count, name) for name, count in counts.items() if count),
         text_columns=TEXT,
         tables=[
             {"title": title, "heads": _short_names(columns), "rows": [_html_row(row, columns) for row in own]}

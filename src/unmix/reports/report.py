@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+from unmix.errors import counted
 from unmix.evaluation import passages, published, scores
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.summary import Summary
@@ -37,7 +38,7 @@ def render(summary: Summary, box_plot: bytes, where: EvaluationFolder) -> str:
     """Render the HTML page: medians, box plots, passages, scores of every track with its saved stems, settings."""
     return pages.render(
         "report.html",
-        title=f"{summary.method}: {summary.num_tracks} tracks",
+        title=f"{summary.method}: {counted(summary.num_tracks, 'track')}",
         median_heads=heads(),
         medians=list(_medians(summary)),
         box_plot=box_plot,

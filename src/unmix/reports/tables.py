@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
+from unmix.errors import counted
 from unmix.evaluation.metrics import METRICS, TRACK_METRICS
 
 ROUNDING = 120.0  # dB; higher values are rounding errors, such as the SAR of the mixture
@@ -39,7 +40,7 @@ def print_table(medians: Medians, num_tracks: int, console: Console | None = Non
         console: where to print; None is the terminal.
     """
     method, baseline = medians
-    title = f"{method}: median of windows, then of {num_tracks} tracks, in dB"
+    title = f"{method}: median of windows, then of {counted(num_tracks, 'track')}, in dB"
     table = Table(title=title, title_justify="left", caption=f"in brackets: {baseline}", caption_justify="left")
     table.add_column("target")
     for metric in METRICS:
@@ -52,7 +53,7 @@ def print_table(medians: Medians, num_tracks: int, console: Console | None = Non
 
 def print_methods(medians: Medians, num_tracks: int, console: Console | None = None) -> None:
     """Print the SDR of several methods, one per row; arguments as for `print_table`, with any number of methods."""
-    table = Table(title=f"SDR: median of windows, then of {num_tracks} tracks, in dB", title_justify="left")
+    table = Table(title=f"SDR: median of windows, then of {counted(num_tracks, 'track')}, in dB", title_justify="left")
     targets = list(dict.fromkeys(target for method in medians.values() for target in method))
     for name in ("method", *targets):
         table.add_column(name, justify="left" if name == "method" else "right")

@@ -13,6 +13,7 @@ from unmix.data import audit
 from unmix.data.audit import Sound
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.tracks import Track
+from unmix.errors import counted
 from unmix.plans import no_test
 from unmix.runs.build import make_datamodule
 
@@ -46,7 +47,9 @@ def _report(datamodule: SeparationDataModule, experiment: str, *, listen: bool) 
     library.make()
     console = Console(highlight=False, soft_wrap=True)
     shape = library.layout.shape(library.sources)
-    console.print(f"{datamodule.name} in {datamodule.root}: {len(library.entries)} tracks of the shape {shape}\n")
+    console.print(
+        f"{datamodule.name} in {datamodule.root}: {counted(len(library.entries), 'track')} of the shape {shape}\n"
+    )
     console.print(_table(datamodule))
     tracks = [track for _, split in _splits(datamodule) for track in split]
     errors, warnings = datamodule.training_errors(), list(library.scan.warnings)
@@ -65,7 +68,7 @@ def _report(datamodule: SeparationDataModule, experiment: str, *, listen: bool) 
     for line in errors:
         console.print(f"error  {line}", markup=False)
     if errors:
-        console.print(f"\n{len(errors)} error{'s' * (len(errors) > 1)}: {consequence}")
+        console.print(f"\n{counted(len(errors), 'error')}: {consequence}")
         raise SystemExit(1)
     console.print(f"\n{_epoch(datamodule)}")
 
@@ -117,7 +120,7 @@ def _heard(tracks: Sequence[Track], sounds: Sequence[Sound]) -> Iterator[str]:
             yield f"{stem} is silent in {_names(silent)}"
         if clipped := [track.name for track, sound in pairs if sound.num_clipped[stem]]:
             most = max(sound.num_clipped[stem] for sound in sounds)
-            yield f"{stem} reaches full scale in {_names(clipped)}; at most {most} samples of a track"
+            yield f"{stem} reaches full scale in {_names(clipped)}; at most {counted(most, 'sample')} of a track"
     residuals = [sound.residual_db for sound in sounds]
     middle, worst = statistics.median(residuals), max(residuals)
     if worst == -math.inf:
@@ -134,14 +137,15 @@ def _heard(tracks: Sequence[Track], sounds: Sequence[Sound]) -> Iterator[str]:
 
 def _names(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return f"{len(names)} track{'s' if len(names) > 1 else ''}: {', '.join(names[:_LISTED])}{more}"
+    return f"{counted(len(names), 'track')}: {', '.join(names[:_LISTED])}{more}"
 
 
 def _epoch(datamodule: SeparationDataModule) -> str:
-    tracks, steps = len(datamodule.splits.train), datamodule.steps_per_epoch
-    samples = tracks * datamodule.samples_per_track
+    num_tracks = len(datamodule.splits.train)
+    samples = counted(num_tracks * datamodule.samples_per_track, "sample")
+    steps = counted(datamodule.steps_per_epoch, "step")
     return (
-        f"an epoch is {tracks} tracks x {datamodule.samples_per_track} = {samples} samples "
-        f"of {datamodule.recipe.segment / datamodule.sample_rate:g} s, {steps} steps of {datamodule.batch_size}; "
+        f"an epoch is {counted(num_tracks, 'track')} x {datamodule.samples_per_track} = {samples} "
+        f"of {datamodule.recipe.segment / datamodule.sample_rate:g} s, {steps} of {datamodule.batch_size}; "
         f"data fingerprint {datamodule.splits.fingerprint()}"
     )

@@ -18,6 +18,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from unmix import finished
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
+from unmix.errors import counted
 from unmix.evaluation import callback, published
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.summary import Summary
@@ -155,7 +156,9 @@ def _evaluate(
 def _scored_so_far(tracks: Sequence[Any], output: EvaluationFolder, method: str) -> str:
     """Describe what an interrupted evaluation has saved."""
     num_scored = len(tracks) - len(callback.unscored(tracks, output, method))
-    return f"{output.path} has the scores of {num_scored} of {len(tracks)} tracks; the same command continues"
+    return (
+        f"{output.path} has the scores of {num_scored} of {counted(len(tracks), 'track')}; the same command continues"
+    )
 
 
 def _score(
@@ -208,7 +211,8 @@ def _show(summary: Summary, output: EvaluationFolder, how: DictConfig) -> None:
     if summary.compared:
         print_comparison(summary.medians[summary.method], summary.published, summary.compared)
         if {row.track for row in summary.rows} != published.tracks():
-            log.warning("published scores are of MUSDB18's 50 test tracks, these of %d others", summary.num_tracks)
+            others = counted(summary.num_tracks, "other track")
+            log.warning("published scores are of MUSDB18's 50 test tracks, these of %s", others)
     log.info("report: %s", output.path / "report.html")
     if how.save_estimates:
         log.info("stems:  %s", output.path / "estimates")

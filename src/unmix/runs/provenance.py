@@ -14,6 +14,7 @@ from pytorch_lightning import Trainer
 
 from unmix import plugins
 from unmix.data.datamodule import SeparationDataModule
+from unmix.errors import counted
 from unmix.experiments import folder
 from unmix.experiments.status import Status
 from unmix.plans import Plan, plan
@@ -109,8 +110,10 @@ def say_what_begins(
         where = f"continues at epoch {epoch + 1}, batch {batch + 1}"
     git = folder.git_state()
     code = f"{git['sha'][:9]}{' (changed)' if git['dirty'] else ''}" if git else "not under git"
-    device = f"{trainer.world_size} x {trainer.strategy.root_device.type}, {torch.get_num_threads()} CPU threads"
-    batches = f"{datamodule.steps_per_epoch} batches of {datamodule.batch_size} an epoch"
+    device = (
+        f"{trainer.world_size} x {trainer.strategy.root_device.type}, {counted(torch.get_num_threads(), 'CPU thread')}"
+    )
+    batches = f"{counted(datamodule.steps_per_epoch, 'batch', 'batches')} of {datamodule.batch_size} an epoch"
     log.info("%s: %s", planned.run, where)
     log.info("  %s parameters, %s, %s, code %s", f"{num_parameters(module):,}", batches, device, code)
 

@@ -76,8 +76,9 @@ class SeparateJob:
         if not num_done:
             return "no stem is written; the same command begins again"
         listed = ",".join(quoted(str(song.path), '"') for song in left)
+        total = errors.counted(len(self.songs), "song is", "songs are")
         given = shlex.quote(f"input=[{listed}]")
-        return f"{num_done} of {len(self.songs)} songs are separated; for the others: the same command with {given}"
+        return f"{num_done} of {total} separated; for the others: the same command with {given}"
 
     def _separate(self, song: Song) -> None:
         cfg, started = self.cfg, time.perf_counter()

@@ -132,6 +132,7 @@ def _expanded(item: str) -> list[Path]:
     songs = [file for file in files if not stems.is_stem(file)]
     if not songs:
         raise FileNotFoundError(f"input: {path} holds only stems that separate.py wrote; name a file to separate it")
-    if num_stems := len(files) - len(songs):
-        log.info("%s: %d stems that separate.py wrote are left out; name a file to separate it", path, num_stems)
+    if left := len(files) - len(songs):
+        stems_left = errors.counted(left, "stem that separate.py wrote is", "stems that separate.py wrote are")
+        log.info("%s: %s left out; name a file to separate it", path, stems_left)
     return songs

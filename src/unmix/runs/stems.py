@@ -93,4 +93,5 @@ class StemWriter:
     ) -> None:
         self.open.__exit__(kind, error, traceback)
         if error is None and self.num_clipped:
-            log.warning("%d samples were clipped at full scale; bits=float keeps them", self.num_clipped)
+            clipped = errors.counted(self.num_clipped, "sample was", "samples were")
+            log.warning("%s clipped at full scale; bits=float keeps them", clipped)

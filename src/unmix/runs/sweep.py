@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from unmix.checks import NO_LIMIT
 from unmix.composition import CONF, Command, compose, label
-from unmix.errors import JobFailed
+from unmix.errors import JobFailed, counted
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled, warn_of_no_test
 from unmix.processes import pool
 from unmix.reports.progress import INTERRUPTED, Line, Progress
@@ -148,8 +148,9 @@ class Devices:
         if not isinstance(slots, int) or slots < 1:
             raise ValueError(f"slots: got {slots!r}, a number of jobs at a time from 1 on, or auto, is needed")
         if most is not None and slots > most:
+            gpus = counted(len(self.gpus), "GPU allows", "GPUs allow")
             raise ValueError(
-                f"slots: got {slots}, but {self.gpus_a_job} GPUs a job and {len(self.gpus)} GPUs allow {most}; "
+                f"slots: got {slots}, but {counted(self.gpus_a_job, 'GPU')} a job and {gpus} {most}; "
                 "take slots=auto, or fewer trainer.gpus"
             )
         return slots

@@ -186,7 +186,8 @@ def prepare(cfg: DictConfig) -> TrainJob:
     if datamodule.library.is_prepared:
         datamodule.check_training()
         check_channels(module, datamodule)
-        datamodule.check_ranks(num_processes(arguments))
+        key = "trainer.cpu_processes" if arguments["accelerator"] == "cpu" else "trainer.gpus"
+        datamodule.check_ranks(num_processes(arguments), key)
         if not cfg.fresh and (start := find_resumable(planned.run / "checkpoints")):
             _check_same_data(start, datamodule)
     return TrainJob(planned, datamodule, initial, callbacks)

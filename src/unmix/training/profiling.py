@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import BatchSizeFinder
 from torch.profiler import ProfilerActivity, profile, schedule
 
 from unmix import checks
+from unmix.errors import counted
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Profile(Callback):
             sort_by=f"self_{device}_time_total", row_limit=15, max_name_column_width=50
         )
         (self.folder / "trace.txt").write_text(table)
-        log.info("%d steps by operation (trace: %s):\n%s", self.recorded, self.folder / "trace.json", table)
+        log.info("%s by operation (trace: %s):\n%s", counted(self.recorded, "step"), self.folder / "trace.json", table)
 
 
 class LargestBatch(BatchSizeFinder):

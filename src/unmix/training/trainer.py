@@ -117,7 +117,7 @@ def _arguments(accelerator: str, devices: Any, num_processes: int, num_nodes: in
 
 
 def _too_few(gpus: object, available: int) -> str:
-    devices = "no CUDA device" if available == 0 else f"{available} CUDA device{'s' if available > 1 else ''}"
+    devices = "no CUDA device" if available == 0 else errors.counted(available, "CUDA device")
     return (
         f"trainer.gpus: got {gpus}, but this machine has {devices}; "
         f"allowed 0 (CPU){f', 1..{available}, -1 (all) or a list of indices' if available else ' or null'}"
