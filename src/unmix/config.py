@@ -63,11 +63,14 @@ def main(config_name: str) -> int:
         ".*your dataloader is not resumable",  # wrong: BatchKeys resumes
         ".*broadcast_buffers. is deprecated",  # torch 2.11 lacks its replacement
         ".*sync_dist=True",  # torchmetrics syncs metrics; times need no sync
+        ".*smaller than the logging interval",  # an epoch logs its means in any case
     ):
         warnings.filterwarnings("ignore", message=known)
     try:
         with signals.handled():
             return _run(config_name)
+    except errors.Reported:
+        return FAILED
     except EXPECTED as error:
         if wants_traceback:
             raise
@@ -210,9 +213,7 @@ def _in_this_process(command: Command, jobs: dict[int, Any], *, fail_fast: bool)
     log.info("%d done, %d failed, %d not started", count - len(failures), len(failures), len(jobs) - count)
     if not failures:
         return 0
-    print(  # noqa: T201
-        f"{command.config_name}: {len(failures)} of {len(jobs)} jobs failed; {failures[0]}", file=sys.stderr
-    )
+    print(errors.failed_jobs(command.config_name, failures, len(jobs)), file=sys.stderr)  # noqa: T201
     return BUSY if num_busy == len(failures) else FAILED
 
 
@@ -223,7 +224,6 @@ def _through_hydra(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         config_name: name of the command.
         task: function that Hydra calls with the configuration of each job.
     """
-
     overrides = get_args_parser().parse_intermixed_args().overrides
     flags = [argument for argument in sys.argv[1:] if argument not in overrides]
     sys.argv[1:] = [*flags, *overrides]  # Hydra refuses flags among overrides

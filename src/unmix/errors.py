@@ -1,22 +1,42 @@
 """One-line error messages, and the error that stands for a failed job."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+MOST_REASONS = 3  # in the closing line of a sweep
 
 
 class JobFailed(RuntimeError):
     """A job of a sweep ended with an error."""
 
 
-def unknown(name: str, got: object, allowed: Iterable[str]) -> str:
+class Reported(JobFailed):
+    """A job failed and has printed why: nothing is left to print."""
+
+
+def unknown(name: str, got: object, allowed: Iterable[str], *, most: int | None = None) -> str:
     """Format the message for an unknown value, with a suggestion if an allowed one is similar.
+
+    Args:
+        name: full name of the setting.
+        got: its value.
+        allowed: all allowed values.
+        most: number of allowed values to list; None lists all.
 
     Example: `target: got 'vocal', allowed bass, drums, vocals; did you mean 'vocals'?`
     """
     choices = list(allowed)
+    more = f" and {len(choices) - most} more" if most is not None and len(choices) > most else ""
     near = difflib.get_close_matches(str(got), choices, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"{name}: got {str(got)!r}, allowed {', '.join(choices) or 'nothing'}{hint}"
+    return f"{name}: got {str(got)!r}, allowed {', '.join(choices[:most]) or 'nothing'}{more}{hint}"
+
+
+def failed_jobs(command: str, reasons: Sequence[object], num_jobs: int) -> str:
+    """Format the closing line of a sweep: how many jobs failed, and the first few with their reasons."""
+    listed = " | ".join(map(str, reasons[:MOST_REASONS]))
+    more = f" | and {len(reasons) - MOST_REASONS} more" if len(reasons) > MOST_REASONS else ""
+    return f"{command}: {len(reasons)} of {counted(num_jobs, 'job')} failed; {listed}{more}"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -55,8 +55,9 @@ def test_unpublished_values_are_nan():
 
 
 def test_an_unknown_method_is_refused_with_a_suggestion():
-    with pytest.raises(ValueError, match=r"compare: got 'umxqh', allowed .*did you mean 'umxhq'"):
+    with pytest.raises(ValueError, match=r"^evaluation\.compare: got 'umxqh', .*did you mean 'umxhq'") as refused:
         published.medians_of("umxqh")
+    assert len(str(refused.value)) < 160
 
 
 def test_means_of_medians_are_means_over_tracks_that_have_a_score():

@@ -39,6 +39,14 @@ def test_the_leaderboard_ranks_within_one_objective_and_one_split(mixed, cli, ca
     assert "vocals: validation loss (objective waveform_l1)" in page
 
 
+def test_an_unknown_column_is_answered_with_a_near_one_and_a_handful_of_others(mixed, cli, capfd):
+    assert cli("leaderboard", f"paths.out={mixed}", "sort=sdr.vocal") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("leaderboard: sort: got 'sdr.vocal', allowed val_loss, sdr, sdr.vocals, sdr.bass, ")
+    assert line.endswith(" more; did you mean 'sdr.vocals'?")
+    assert len(line) < 160
+
+
 def test_any_other_column_sorts_all_rows(mixed):
     rows = leaderboard.collect(mixed).rows
     by_name = [row["run"] for row in ranking.sort_rows(rows, "run")]

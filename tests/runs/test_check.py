@@ -29,9 +29,9 @@ def report(cli, capfd):
 @pytest.fixture
 def failing(report):
     def run(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            report(*arguments)
-        return caught.value.code
+        code, text = report(*arguments)
+        assert code == 1
+        return text
 
     return run
 
@@ -86,17 +86,16 @@ def shift(samples):
     return np.roll(samples, 441, axis=0)
 
 
-def test_mixtures_that_train_a_wrong_model_are_errors(failing, tree, capfd):
+def test_mixtures_that_train_a_wrong_model_are_errors(failing, tree):
     rewrite(tree / "train" / "Some Band - Track" / "mixture.wav", shift)
     rewrite(tree / "test" / "Some Test - Track" / "mixture.wav", lambda samples: samples // 4)
-    assert failing(tree) == 1
-    text = capfd.readouterr().out
+    text = failing(tree)
     remedy = "write its mixture as the sum of its sources, or remove the track"
     assert f"error  Some Band - Track: mixture is 441 samples later than the sum of its sources; {remedy}" in text
     assert f"error  Some Test - Track: mixture is 12.0 dB quieter than the sum of its sources; {remedy}" in text
     assert "2 errors: training or its scores would be wrong" in text
     assert "above -20 dB" not in text, "errors are not repeated as notes"
-    assert failing(tree) == 1, "from the cache too"
+    assert failing(tree) == text, "from the cache too"
 
 
 def test_a_mixture_that_was_mastered_is_a_note(report, tree):
@@ -123,20 +122,27 @@ def test_listening_can_be_left_out(report, tree, monkeypatch):
     assert "sum of its sources" not in text
 
 
-def test_every_error_is_listed_and_the_exit_code_is_1(failing, tree, capfd):
+def test_every_error_is_listed_and_the_exit_code_is_1(failing, tree):
     (tree / "train" / "Some Band - Track" / "bass.wav").unlink()
     rewrite(tree / "test" / "Some Test - Track" / "drums.wav", lambda samples: samples[:-1])
-    assert failing(tree) == 1
-    text = capfd.readouterr().out
+    text = failing(tree)
     assert "lacks bass.wav" in text
     assert "drums.wav has" in text
     assert "2 errors: training is refused" in text
     assert "an epoch is" not in text
 
 
-def test_tracks_shorter_than_a_segment_are_an_error(failing, tree, capfd):
-    assert failing(tree, "data.segment_seconds=6") == 1
-    assert "2 of 2 tracks are shorter" in capfd.readouterr().out
+def test_errors_of_one_job_do_not_stop_the_check_of_another(cli, capfd, musdb_tree):
+    options = [f"data.root={musdb_tree}", f"data.validation_tracks=[{VALIDATION}]", "listen=false"]
+    assert cli("check", "-m", *options, "data.segment_seconds=6,1") == 1
+    printed = capfd.readouterr()
+    assert "1 error: training is refused" in printed.out
+    assert "an epoch is 2 tracks x 64 = 128 samples of 1 s" in printed.out
+    assert printed.err == "check: 1 of 2 jobs failed; data.segment_seconds=6: 1 error: training is refused\n"
+
+
+def test_tracks_shorter_than_a_segment_are_an_error(failing, tree):
+    assert "2 of 2 tracks are shorter" in failing(tree, "data.segment_seconds=6")
 
 
 def test_a_folder_without_a_data_set_is_refused_in_one_line(cli, capfd, tmp_path):

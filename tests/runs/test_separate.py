@@ -117,9 +117,7 @@ def test_songs_that_cannot_be_read_do_not_stop_the_others(trained, cli, tmp_path
     soundfile.write(tmp_path / "b.wav", np.full((44100, 2), np.nan), 44100, subtype="FLOAT")
     (tmp_path / "c.m4a").write_text("la la la")
     write_song(tmp_path / "d.wav", 0.1)
-    with pytest.raises(SystemExit) as stop:
-        cli("separate", f"ckpt={trained}", f"input={tmp_path}", "gpus=0")
-    assert stop.value.code == 1
+    assert cli("separate", f"ckpt={trained}", f"input={tmp_path}", "gpus=0") == 1
     head, *lines = capfd.readouterr().err.strip().splitlines()
     assert head == "separate: 2 of 4 files were not separated:"
     assert len(lines) == 2
@@ -128,6 +126,29 @@ def test_songs_that_cannot_be_read_do_not_stop_the_others(trained, cli, tmp_path
     stems = {path.name for path in tmp_path.glob("*.*.wav")}
     assert stems == {f"{song}.{target}.wav" for song in "ad" for target in TARGETS}
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_job_with_a_file_that_fails_does_not_stop_the_other_jobs(trained, cli, tmp_path, capfd):
+    write_song(tmp_path / "a.wav", 0.1)
+    soundfile.write(tmp_path / "b.wav", np.full((4410, 2), np.nan), 44100, subtype="FLOAT")
+    options = [f"ckpt={trained}", f"input={tmp_path}", "gpus=0", f"out={tmp_path}/out"]
+    assert cli("separate", "-m", *options, "format=wav,flac") == 1
+    reason = (
+        f"1 of 2 files were not separated: {tmp_path / 'b.wav'}: 8820 samples are NaN or infinite; write the file anew"
+    )
+    printed = capfd.readouterr()
+    jobs = [f"{name}: {reason}" for name in ("format=wav", "format=flac")]
+    assert printed.err.splitlines()[-1] == f"separate: 2 of 2 jobs failed; {' | '.join(jobs)}"
+    assert "\n\n" not in printed.out, "a file that is no terminal has no bar, and no empty line in its place"
+    assert len(list((tmp_path / "out").glob("a.*.wav"))) == len(list((tmp_path / "out").glob("a.*.flac"))) == 4
+
+
+def test_a_folder_for_stems_that_cannot_be_is_refused_in_one_line(refused, tmp_path):
+    song, file = write_song(tmp_path / "song.wav", 0.1), tmp_path / "afile"
+    file.touch()
+    assert refused(song, f"out={file}").endswith(f"out: {file} is no folder; name a folder that can be written")
+    message = refused(song, f"out={file}/stems")
+    assert f"out: {file}/stems cannot be made, as {file} is no folder; name" in message
 
 
 def test_stems_in_the_folder_of_the_songs_are_not_separated_again(separate, tmp_path):

@@ -32,6 +32,11 @@ def test_without_test_tracks_training_warns_once_and_ends_well(toy, without_test
     assert "all-s42: done after 1 epoch," in capfd.readouterr().out
 
 
+def test_a_training_of_few_batches_says_nothing_of_the_logging_interval(toy, cli, tmp_path, capfd):
+    assert cli("train", *toy, "trainer.max_epochs=1", "logger=tensorboard", f"paths.out={tmp_path}") == 0
+    assert "smaller than the logging interval" not in "".join(capfd.readouterr())
+
+
 def test_without_test_tracks_a_sweep_warns_once(toy, without_test, cli, tmp_path, capfd, monkeypatch):
     monkeypatch.setattr("unmix.processes.pool.run", lambda *_, **__: None)  # starts no job
     options = [f"data.root={without_test}", "evaluation.after_training=true", f"paths.out={tmp_path}"]

@@ -54,6 +54,18 @@ def test_an_exported_folder_is_read_back_as_it_was(exported, trained, mixture):
     assert torch.equal(ours(mixture), unmix.load_separator(trained, device="cpu")(mixture))
 
 
+def test_a_path_for_an_export_that_cannot_be_is_refused_in_one_line(trained, cli, tmp_path, capfd):
+    (tmp_path / "afile").touch()
+    for options, reason in (
+        ([f"out={tmp_path}/afile", "overwrite=true"], f"out: {tmp_path}/afile is no folder; name"),
+        ([f"out={tmp_path}/afile/x"], f"out: {tmp_path}/afile/x cannot be made, as {tmp_path}/afile is no folder"),
+        ([f"out={tmp_path}", "overwrite=true", "format=safetensors"], f"out: {tmp_path} is a folder; format="),
+    ):
+        assert cli("export", f"ckpt={trained}", *options) == 2
+        (line,) = capfd.readouterr().err.splitlines()
+        assert line.startswith(f"export: {reason}")
+
+
 def test_a_safetensors_file_contains_the_complete_separator(trained, cli, tmp_path, mixture):
     path = tmp_path / "shared.safetensors"
     assert cli("export", f"ckpt={trained}", f"out={path}", "format=safetensors") == 0

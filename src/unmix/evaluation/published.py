@@ -47,7 +47,7 @@ def medians_of(method: str) -> Medians:
         ValueError: when the method is unknown.
     """
     if method not in medians():
-        raise ValueError(errors.unknown("compare", method, medians()))
+        raise ValueError(errors.unknown("evaluation.compare", method, medians(), most=6))
     return medians()[method]
 
 

@@ -27,9 +27,9 @@ def sort_rows(rows: Sequence[Row], by: str | None = None) -> list[Row]:
     ]
     if by is None:
         return ordered
-    columns = columns_of(rows)
+    columns = sorted(columns_of(rows), key=lambda name: not _is_result(name))  # the most likely ones first
     if rows and by not in columns:
-        raise ValueError(errors.unknown("sort", by, columns))
+        raise ValueError(errors.unknown("sort", by, columns, most=6))
     return _ranked(ordered, by)
 
 
@@ -62,10 +62,14 @@ def _group(row: Row) -> tuple[bool, str, str]:
     return False, f"objective {row['objective']}{data}", ", ".join(arguments)
 
 
+def _is_result(column: str) -> bool:
+    return column == "val_loss" or column.partition(".")[0] == "sdr"
+
+
 def _ranked(rows: Sequence[Row], by: str) -> list[Row]:
     """Sort rows by a column; if it is a result, kinds that have it come first, and every group is sorted apart."""
     ordered = _sorted(rows, by)
-    if by != "val_loss" and by.partition(".")[0] != "sdr":
+    if not _is_result(by):
         return ordered
     kinds = list(dict.fromkeys(row["kind"] for row in ordered))
     return sorted(ordered, key=lambda row: (kinds.index(row["kind"]), _group(row)))

@@ -13,7 +13,7 @@ from unmix.data import audit
 from unmix.data.audit import Sound
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.tracks import Track
-from unmix.errors import counted
+from unmix.errors import Reported, counted
 from unmix.plans import no_test
 from unmix.runs.build import make_datamodule
 
@@ -31,7 +31,7 @@ class CheckJob:
         """Print tracks, warnings and errors of the data set, and the size of an epoch.
 
         Raises:
-            SystemExit: with exit code 1 when the data set has errors.
+            Reported: when the data set has errors.
             ValueError: when there is no data set.
         """
         _report(self.datamodule, f"{self.cfg.paths.out}/runs/<experiment>", listen=self.cfg.listen)
@@ -68,8 +68,9 @@ def _report(datamodule: SeparationDataModule, experiment: str, *, listen: bool) 
     for line in errors:
         console.print(f"error  {line}", markup=False)
     if errors:
-        console.print(f"\n{counted(len(errors), 'error')}: {consequence}")
-        raise SystemExit(1)
+        result = f"{counted(len(errors), 'error')}: {consequence}"
+        console.print(f"\n{result}")
+        raise Reported(result)
     console.print(f"\n{_epoch(datamodule)}")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from unmix import plugins
+from unmix.experiments.hold import check_writable
 from unmix.weights import checkpoint, files, open_unmix_release, safetensors
 from unmix.weights.checkpoint import Checkpoint
 from unmix.weights.find import distinct, find_checkpoints
@@ -48,6 +49,7 @@ def prepare(cfg: DictConfig) -> ExportJob:
         ValueError: on a model of a plugin that was not named.
         FileNotFoundError: when there are no checkpoints.
         FileExistsError: when the path exists already.
+        OSError: when the path cannot be written.
     """
     trusted = plugins.check(cfg.plugins)
     checkpoints = distinct(find_checkpoints(_ckpt(cfg)).values())
@@ -55,6 +57,9 @@ def prepare(cfg: DictConfig) -> ExportJob:
         checkpoint.check_model(item, trusted)
     if (out := _out(cfg)).exists() and not cfg.overwrite:
         raise FileExistsError(f"out: {out} exists; overwrite=true replaces it, or name another")
+    if cfg.format != "umx" and out.is_dir():
+        raise IsADirectoryError(f"out: {out} is a folder; format={cfg.format} writes a file: name one")
+    check_writable(out if cfg.format == "umx" else out.parent, "out")
     return ExportJob(cfg.format, checkpoints, out, list(cfg.plugins or []))
 
 

@@ -21,6 +21,7 @@ from unmix.composition import quoted
 from unmix.data.memory import keep_freed_memory
 from unmix.dsp.overlap_add import Read
 from unmix.dsp.resampling import num_resampled, resampled, resampled_blocks
+from unmix.experiments.hold import check_writable
 from unmix.models.contract import Separator
 from unmix.processes import signals
 from unmix.runs import songs as files
@@ -49,7 +50,7 @@ class SeparateJob:
 
         Raises:
             ValueError: when the only song fails.
-            SystemExit: with exit code 1 when some of several files failed.
+            Reported: when some of several files failed.
         """
         keep_freed_memory()
         failed = dict(self.unreadable)
@@ -66,10 +67,10 @@ class SeparateJob:
                         failed[song.path] = files.reason(error, song.path)
         finally:  # also when a full disk or Ctrl-C ends the command
             if failed:
-                lines = [f"separate: {len(failed)} of {num_files} files were not separated:", *files.by_reason(failed)]
-                print("\n  ".join(lines), file=sys.stderr)  # noqa: T201
+                head = f"{len(failed)} of {num_files} files were not separated:"
+                print(f"separate: {head}", *files.by_reason(failed), sep="\n  ", file=sys.stderr)  # noqa: T201
         if failed:
-            raise SystemExit(1)
+            raise errors.Reported(f"{head} {'; '.join(files.by_reason(failed))}")
 
     def _kept(self, num_done: int, left: Sequence[Song]) -> str:
         """Describe what an interrupted separation has written, and how the songs that are left are separated."""
@@ -107,6 +108,7 @@ def prepare(cfg: DictConfig) -> SeparateJob:
     Raises:
         FileNotFoundError: when a song or checkpoint does not exist.
         FileExistsError: when a stem to write exists already.
+        OSError: when the folder of the stems cannot be written.
         ValueError: when no song can be read, or on unknown targets or invalid settings.
     """
     located = find_checkpoints(_plain(cfg.ckpt))
@@ -131,7 +133,7 @@ def prepare(cfg: DictConfig) -> SeparateJob:
 
 
 def _check_outputs(cfg: DictConfig, songs: Sequence[Song], targets: list[str]) -> None:
-    """Check that no two songs share an output, and none exists (unless `overwrite`)."""
+    """Check that no two songs share an output, none exists (unless `overwrite`), and all can be written."""
     outputs: dict[Path, Path] = {}
     for song in songs:
         for name in _names(cfg, targets):
@@ -141,6 +143,8 @@ def _check_outputs(cfg: DictConfig, songs: Sequence[Song], targets: list[str]) -
             outputs[path] = song.path
             if path.exists() and not cfg.overwrite:
                 raise FileExistsError(f"input: {path} exists; overwrite=true replaces it")
+    for folder in dict.fromkeys(path.parent for path in outputs):
+        check_writable(folder, "out")
 
 
 def _separated(
@@ -187,7 +191,8 @@ def _named(cfg: DictConfig, targets: list[str], mixture: Tensor, estimates: Tens
 def _with_progress(
     blocks: Iterator[tuple[Tensor, Tensor]], name: str, num_samples: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    with Progress(*Progress.get_default_columns()[:-1], TimeRemainingColumn(), transient=True) as progress:
+    columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
+    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:  # it would print empty lines
         bar = progress.add_task(name, total=num_samples)
         for block in blocks:
             yield block

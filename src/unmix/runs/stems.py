@@ -71,7 +71,8 @@ class StemWriter:
                     file.comment = MARK
                 self.open = stack.pop_all()
         except (OSError, soundfile.LibsndfileError) as error:
-            raise OSError(f"out: {path} cannot be written ({error}); name another folder with out=") from error
+            reason = getattr(error, "strerror", None) or error
+            raise OSError(f"out: {path} cannot be written ({reason}); name another folder with out=") from error
         return self
 
     def write(self, blocks: dict[str, Tensor]) -> None:

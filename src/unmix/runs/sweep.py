@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from unmix.checks import NO_LIMIT
 from unmix.composition import CONF, Command, compose, label
-from unmix.errors import JobFailed, counted
+from unmix.errors import JobFailed, counted, failed_jobs
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled, warn_of_no_test
 from unmix.processes import pool
 from unmix.reports.progress import INTERRUPTED, Line, Progress
@@ -35,7 +35,7 @@ def command(command: Command, cfgs: Sequence[DictConfig]) -> int:
     )
     failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     if failures:
-        print(f"train: {len(failures)} of {len(outcomes)} jobs failed; {failures[0]}", file=sys.stderr)  # noqa: T201
+        print(failed_jobs("train", failures, len(outcomes)), file=sys.stderr)  # noqa: T201
     return 1 if failures else 0
 
 
