@@ -49,6 +49,11 @@ def test_help_says_what_the_command_does_and_explains_every_key_within_80_column
     assert [key for key in keys if not explanation_of(key, lines)] == []
 
 
+def test_help_of_an_evaluation_has_no_key_of_trainings(shown):
+    offering = [name for name in ("train", "evaluate") if "evaluation.after_training" in " ".join(shown(name))]
+    assert offering == ["train"]
+
+
 def test_help_lists_the_groups_of_the_command_only(shown):
     def groups(*arguments):
         return [line.split()[0] for line in shown(*arguments) if line.startswith("  ") and line.split()[0] in expected]
