@@ -88,12 +88,12 @@ def test_a_class_that_has_changed_since_is_named(refused, write_checkpoint, song
 
 def test_models_that_differ_in_rate_or_channels_are_not_joined(refused, write_checkpoint, song, tmp_path):
     bass = write_checkpoint(tmp_path / "bass.ckpt", ["bass"])
-    for other in ({"sample_rate": 16000}, {"num_channels": 1}):
+    others = {"16000 Hz, 2 channels": {"sample_rate": 16000}, "8000 Hz, 1 channel": {"num_channels": 1}}
+    for described, other in others.items():
         rest = write_checkpoint(tmp_path / "rest.ckpt", ["vocals", "drums"], **other)
         message = refused("separate", f"ckpt=[{bass},{rest}]", "plugins=[my_package]", f"input={song}")
-        described = f"vocals, drums: {other.get('sample_rate', 8000)} Hz, {other.get('num_channels', 2)} channels"
         assert "ckpt: these models differ in sample rate or channels and cannot be joined: " in message
-        assert described in message
+        assert f"vocals, drums: {described}" in message
 
 
 def test_an_experiment_that_lacks_a_source_names_it_and_the_command(refused, write_checkpoint, tmp_path):
