@@ -18,7 +18,9 @@ SOURCE = Path(__file__).parents[1] / "src"
 PATIENCE = 300.0  # seconds, for what takes a few on an idle machine: only something that never comes fails
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["unmix.runs.train", "unmix.runs.evaluate", "unmix.runs.separate"])
+_context.set_forkserver_preload(
+    ["unmix.runs.train", "unmix.runs.evaluate", "unmix.runs.separate", "unmix.runs.prepare"]
+)
 
 
 def wait_until(condition: Callable[[], object], *, poll_seconds: float = 0.02) -> None:

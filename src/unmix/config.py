@@ -31,8 +31,8 @@ from unmix.processes.pool import LAUNCHER, SWEEP
 log = logging.getLogger(__name__)
 
 # Keys whose values are file names, which Hydra's grammar would otherwise parse.
-LITERAL_KEYS = ("input", "ckpt", "data.root", "paths.out", "paths.data", "data.cache", "init_from", "out")
-OPEN_GROUPS = ("aggregate.",)  # groups in which the user invents the keys, which Hydra allows only with a +
+LITERAL_KEYS = ("input", "ckpt", "data.root", "paths.out", "paths.data", "data.cache", "init_from", "out", "licence")
+OPEN_GROUPS = ("aggregate.", "data.rename.")  # where the user invents the keys, which Hydra allows only with a +
 # 75 is EX_TEMPFAIL of sysexits, "run the command again"; signals other than Ctrl-C exit with it too.
 FAILED, USAGE_ERROR, BUSY = 1, 2, signals.TEMPORARY_FAILURE
 # Errors that are explained in one line; any other is a defect, and shown with its traceback.

@@ -16,6 +16,13 @@ def _bits(name: str, value: Any) -> str:
 COMMANDS: dict[str, dict[str, Check]] = {
     "separate": {"format": one_of("wav", "flac"), "bits": _bits},
     "export": {"format": one_of("umx", "safetensors")},
+    "prepare": {
+        "input": text,
+        "out": text,
+        "channels": optional(COUNT),
+        "licence": optional(text),
+        "attribution": optional(text),
+    },
     "leaderboard": {"name": optional(text)},
 }
 NODES = ("data", "model", "objective", "optimizer", "scheduler", "callbacks", "logger")  # made of classes

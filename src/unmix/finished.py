@@ -13,9 +13,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from unmix.data import layouts
-from unmix.data.scan import scan
-from unmix.data.tracks import MUSDB_VALIDATION_TRACKS, Splits
+from unmix.data import library
+from unmix.data.tracks import Splits
 from unmix.experiments import status
 from unmix.reports.tables import print_table
 from unmix.weights.files import own_files, stamp
@@ -129,24 +128,12 @@ def _scan(data: Mapping[str, Any], cache: Path) -> Splits | None:
     needed = ("root", "name", "layout", "validation_tracks", "sample_rate", "sources")
     if data.get("_target_") != DATA_MODULE or any(name not in data for name in needed) or data["root"] is None:
         return None
-    held_out = data["validation_tracks"]
     try:
-        layout = layouts.named(data["layout"])
-        root = Path(data["root"]).expanduser()
-        entries = layout.find(root)
-        if not entries or not layout.is_decoded(entries, cache):
-            return None
-        scanned = scan(
-            root,
-            layout.decoded(entries, cache),
-            cache=cache,
-            validation_tracks=MUSDB_VALIDATION_TRACKS if held_out is None else tuple(held_out),
-            sample_rate=data["sample_rate"],
-            sources=tuple(data["sources"]),
-        )
+        data_set = library.from_settings(data, cache)
+        scanned = data_set.scan if data_set.is_prepared else None
     except (OSError, ValueError):
         return None  # the data module finds the same, and says what to do
-    return None if scanned.errors else scanned.splits
+    return None if scanned is None or scanned.errors else scanned.splits
 
 
 def _read(path: Path) -> Any:

@@ -47,6 +47,7 @@ IGNORED = (
 # Keys that were added later, ignored at the value that keeps the earlier behaviour, so that earlier ids stay the same.
 IGNORED_IF_DEFAULT: dict[str, Any] = {
     "data.sources": ["vocals", "drums", "bass", "other"],
+    "data.rename": {},
     "data.repeat_epoch": False,
     "model.trainable_statistics": True,
     "trainer.matmul_precision": "highest",

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from unmix.data import layouts
+from unmix.data import library
 from unmix.experiments import status
 from unmix.experiments.status import Status
 from unmix.identity import experiment_id, targets_of
@@ -81,9 +81,14 @@ class Plan:
     @property
     def has_test_tracks(self) -> bool:
         """Whether the data have tracks to evaluate on; True also when the data do not exist yet."""
-        root = Path(self.cfg.data.root or "").expanduser()
-        entries = layouts.named(self.cfg.data.layout).find(root) if self.cfg.data.root else []
-        return not entries or any(entry.subset == "test" for entry in entries)
+        data: Any = OmegaConf.to_container(self.cfg.data, resolve=True)
+        if data["root"] is None or not Path(data["root"]).expanduser().exists():
+            return True
+        try:
+            entries = library.from_settings(data, Path(self.cfg.paths.data).expanduser()).entries
+        except (ValueError, OSError):
+            return True  # the run says what is wrong
+        return any(entry.split == "test" for entry in entries)
 
     def unlogged(self, folder: Path) -> list[str]:
         """Names of the configured loggers, among those of `LOGGED_IN`, that have not logged a run or an evaluation."""

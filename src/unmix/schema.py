@@ -114,6 +114,19 @@ class CheckSchema:
 
 
 @dataclass
+class PrepareSchema:
+    """Top-level keys of conf/prepare.yaml."""
+
+    input: Any = MISSING
+    out: Any = MISSING
+    channels: Any = None
+    licence: Any = None
+    attribution: Any = None
+    data: Any = MISSING
+    paths: Paths = MISSING
+
+
+@dataclass
 class LeaderboardSchema:
     """Top-level keys of conf/leaderboard.yaml."""
 
@@ -139,6 +152,7 @@ SCHEMAS = {
     "separate": SeparateSchema,
     "export": ExportSchema,
     "check": CheckSchema,
+    "prepare": PrepareSchema,
     "leaderboard": LeaderboardSchema,
     "dashboard": DashboardSchema,
 }

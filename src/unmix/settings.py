@@ -32,6 +32,8 @@ FILTERS = ("torch", "norbert")  # implementations of the Wiener filter
 WHOLE = "whole"
 SHORTEST_EXACT_SECONDS = 60
 ON_BUSY = ("wait", "skip", "fail")
+# Names of `data.layouts.detection.LAYOUTS`; auto is the one that fits, folders the former name of musdb.
+LAYOUTS = ("auto", "musdb", "stems", "moisesdb", "csv", "sources", "tracks", "aligned", "folders")
 STORAGES = ("auto", "disk", "gpu")
 SUBSETS = ("train", "valid", "test")
 ENGINES = ("torch", "museval")
@@ -136,8 +138,12 @@ TABLES: dict[str, dict[str, Check]] = {
         "root": optional(text),
         "name": text,
         "sources": texts,
-        "layout": text,
+        "layout": one_of(*LAYOUTS),
+        "rename": optional(groups),
+        "other": optional(one_of("rest")),
+        "absent": optional(one_of("silence", "skip")),
         "validation_tracks": optional(partial(texts, may_be_empty=True)),
+        "validation_share": optional(partial(number, above=0, below=1)),
         "sample_rate": COUNT,
         "segment_seconds": POSITIVE,
         "samples_per_track": COUNT,

@@ -144,7 +144,7 @@ def test_sources_of_a_sample_are_the_drawn_excerpts_of_the_drawn_tracks(musdb_tr
     tracks = module.splits.train
     batch = module.train_dataloader().dataset[2, 7, 3]
     lengths = np.array([track.num_samples for track in tracks])
-    draws = sampling.draw(5, 2, 7, 3, track_lengths=lengths, num_sources=4, recipe=module.recipe)
+    draws = sampling.draw(5, 2, 7, 3, track_lengths=[lengths] * 4, recipe=module.recipe)
     for sample in range(3):
         for position, source in enumerate(SOURCES):
             track, start = tracks[draws.tracks[sample, position]], draws.starts[sample, position]

@@ -53,8 +53,8 @@ def test_repeated_keys_are_those_of_the_first_epoch_whatever_epoch_is_set():
 
 
 def test_stems_of_a_key_are_gathered_from_its_draws(tracks):
-    draws = DrawDataset(tracks, Recipe(segment=100), 7, len(SOURCES))
-    on_disk = DiskStore([[track.files[source] for source in SOURCES] for track in tracks])
+    draws = DrawDataset(tracks, Recipe(segment=100), 7, SOURCES)
+    on_disk = DiskStore([[track.files[source] for track in tracks] for source in SOURCES])
     key = BatchKey(1, 4, 3)
     batch, again = StemDataset(draws, on_disk)[key], draws[key].gather(on_disk, 100)
     for values, same in zip(batch, again, strict=True):

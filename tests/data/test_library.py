@@ -4,15 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from unmix.data import layouts, library
+from unmix.data import library
+from unmix.data.layouts.naming import Naming
+from unmix.data.layouts.splits import HoldOut
+from unmix.data.layouts.tracks import Musdb
 from unmix.data.library import Library
 from unmix.data.tracks import SOURCES
 
 VALIDATION = "Actions - One Minute Smile"
 
 
-def make_library(root, tmp_path, layout="folders", prepare=None):
-    return Library(Path(root), layouts.named(layout), SOURCES, (VALIDATION,), 44100, tmp_path / "cache", prepare)
+def make_library(root, tmp_path, layout="musdb", prepare=None):
+    return Library(Path(root), layout, Naming(SOURCES), HoldOut((VALIDATION,)), 44100, tmp_path / "cache", prepare)
 
 
 def test_a_data_set_is_created_before_it_is_scanned_and_only_once(tmp_path, write_tree):
@@ -48,10 +51,10 @@ def test_a_broken_data_set_is_not_made_ready(tmp_path, write_tree):
 
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path, musdb_tree, monkeypatch):
-    def refuse(layout, root):
-        raise PermissionError(13, "Permission denied", str(root))
+    def refuse(layout, tree, naming, cache):
+        raise PermissionError(13, "Permission denied", str(tree.path))
 
-    monkeypatch.setattr(layouts.Folders, "find", refuse)
+    monkeypatch.setattr(Musdb, "find", refuse)
     with pytest.raises(OSError, match=r"data.root: .*musdb18hq cannot be read: Permission denied"):
         _ = make_library(musdb_tree, tmp_path).entries
 

@@ -21,7 +21,7 @@ recipes = st.builds(Recipe, segment=st.just(100), random_mix=st.booleans())
 
 def draw_small(indices, seed=42, epoch=0, lengths=LENGTHS, recipe=RECIPE):
     first, count = indices[0], len(indices)
-    return draw(seed, epoch, first, count, track_lengths=lengths, num_sources=4, recipe=recipe)
+    return draw(seed, epoch, first, count, track_lengths=[lengths] * 4, recipe=recipe)
 
 
 def fields(draws):
@@ -150,6 +150,24 @@ def test_gains_fill_their_range(gain):
 def test_swaps_occur_with_their_probability(probability, low, high):
     swaps = draw_small(range(500), recipe=dataclasses.replace(RECIPE, swap_probability=probability)).swaps
     assert low <= swaps.mean() <= high
+
+
+def test_draws_of_tracks_that_hold_all_sources_stay_what_they_are():
+    """Runs that were started before continue with the samples they would have had."""
+    draws = draw_small(range(7, 9), seed=42, epoch=3)
+    assert draws.tracks.tolist() == [[1, 2, 1, 0], [1, 2, 2, 1]]
+    assert draws.starts.tolist() == [[644, 0, 326, 262], [103, 0, 0, 1155]]
+    assert draws.gains[0].tolist() == [1.029556155204773, 0.8220885992050171, 1.075194239616394, 0.3590409457683563]
+    assert draws.swaps.tolist() == [[False, False, True, False], [True, True, False, True]]
+
+
+def test_each_source_is_drawn_from_the_tracks_that_hold_it():
+    lengths = [np.array([100]), np.array([300, 200]), np.array([1000] * 7)]
+    draws = draw(1, 0, 0, 500, track_lengths=lengths, recipe=RECIPE)
+    for source, own in enumerate(lengths):
+        assert set(draws.tracks[:, source]) == set(range(len(own)))
+        assert (draws.starts[:, source] + 100 <= own[draws.tracks[:, source]]).all()
+    assert draws.starts[draws.tracks[:, 1] == 0, 1].max() > 100
 
 
 def test_recipe_defaults_are_those_of_umx():

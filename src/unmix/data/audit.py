@@ -110,7 +110,7 @@ def _listen(track: Track) -> Sound:
             num_clipped[stem] += int(np.count_nonzero(loudness >= FULL_SCALE))
             energy += _energy(samples) if stem == "mixture" else 0.0
             rest += samples if stem == "mixture" else -samples
-        residual += _energy(rest)
+        residual += _energy(rest) if "mixture" in track.files else 0.0
     residual_db = _decibels(residual, energy)
     return Sound(peaks, num_clipped, residual_db, align(track) if residual_db > NOT_THE_SUM_DB else None)
 

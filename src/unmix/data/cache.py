@@ -25,6 +25,11 @@ def cache_key(files: Iterable[Path], *about: object) -> str:
     return digest.hexdigest()[:16]
 
 
+def short_name(name: str) -> str:
+    """Beginning of a name, at most 60 bytes, for names of files that go on with a hash."""
+    return name.encode(errors="surrogateescape")[:60].decode(errors="ignore")
+
+
 def build_once(path: Path, build: Callable[[Path], object]) -> Path:
     """Return `path`, a file or folder; build it first when it does not exist.
 

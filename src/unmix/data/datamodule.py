@@ -1,7 +1,7 @@
 """The LightningDataModule: random mixes for training, complete tracks for validation and tests."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from unmix import settings
-from unmix.data import layouts, sampling, statistics
+from unmix.data import library, sampling, statistics
 from unmix.data.cache import default_folder
 from unmix.data.datasets import BatchKeys, DrawBatch, DrawDataset, RepeatedKeys, StemDataset, TrackDataset
-from unmix.data.library import Library
 from unmix.data.mixing import StemBatch, render, to_float
 from unmix.data.scan import Scan
 from unmix.data.store import DeviceStore, open_store, to_int16
-from unmix.data.tracks import MUSDB_VALIDATION_TRACKS, SOURCES, Splits
+from unmix.data.tracks import SOURCES, Splits
 from unmix.dsp.stft import Stft
 from unmix.errors import counted
 
@@ -29,12 +28,13 @@ class SeparationDataModule(LightningDataModule):
     """LightningDataModule of MUSDB18-HQ, MUSDB18, or any data set in one of the layouts.
 
     Args:
-        root: folder with `train` and `test`.
+        root: folder of the data set, or a table of its files.
         name: name of the data set; part of an experiment's identity, unlike `root`.
         sources: stems of every track beside `mixture`, in the order of the axis `sources`.
-        layout: name of one of `layouts.LAYOUTS`.
+        layout: one of `settings.LAYOUTS`.
+        rename, other, absent: which files belong to which source, see `naming.Naming`.
         prepare: creates the tree at `root` when it does not exist.
-        validation_tracks: names of the training tracks to hold out for validation; None is musdb's 14.
+        validation_tracks, validation_share: training tracks to hold out for validation, see `splits.HoldOut`.
         sample_rate: Hz; required of every file.
         segment_seconds: length of a training sample.
         samples_per_track: training samples per epoch and track.
@@ -57,9 +57,13 @@ class SeparationDataModule(LightningDataModule):
         *,
         name: str,
         sources: Sequence[str] = SOURCES,
-        layout: str = "folders",
+        layout: str = "musdb",
+        rename: Mapping[str, Sequence[str]] | None = None,
+        other: str | None = None,
+        absent: str | None = None,
         prepare: Callable[[Path], object] | None = None,
         validation_tracks: Sequence[str] | None = None,
+        validation_share: float | None = None,
         sample_rate: int = 44100,
         segment_seconds: float = 6.0,
         samples_per_track: int = 64,
@@ -74,20 +78,17 @@ class SeparationDataModule(LightningDataModule):
         repeat_epoch: bool = False,
         seed: int = 42,
     ) -> None:
-        settings.check("data", {name: value for name, value in locals().items() if name != "self"})
+        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        settings.check("data", given)
         super().__init__()
-        held_out = MUSDB_VALIDATION_TRACKS if validation_tracks is None else tuple(validation_tracks)
         folder = default_folder() if cache is None else Path(cache).expanduser()
-        tree = layouts.named(layout)
-        self.library = Library(_given(root), tree, tuple(sources), held_out, sample_rate, folder, prepare)
-        segment, gains = round(segment_seconds * sample_rate), (gain[0], gain[1])
-        self.recipe = sampling.Recipe(segment, random_mix, gains, swap_probability)
+        self.library = library.from_settings(given, folder, prepare)
+        segment = round(segment_seconds * sample_rate)
+        self.recipe = sampling.Recipe(segment, random_mix, (gain[0], gain[1]), swap_probability)
         self.name = name
         self.samples_per_track, self.batch_size = samples_per_track, batch_size
         self.num_workers, self.storage = num_workers, storage
-        self.allow_changed = allow_changed
-        self.repeat_epoch = repeat_epoch
-        self.seed = seed
+        self.allow_changed, self.repeat_epoch, self.seed = allow_changed, repeat_epoch, seed
         self._start = (0, 0)
         self._device_store: DeviceStore | None = None
 
@@ -117,14 +118,21 @@ class SeparationDataModule(LightningDataModule):
         self.library.make_ready()
 
     @property
+    def samples_per_epoch(self) -> int:
+        """Number of draws: `samples_per_track` for each track, or of loose files for each of the commonest source."""
+        counts = [sum(source in track.files for track in self.splits.train) for source in self.sources]
+        return max(counts) * self.samples_per_track
+
+    @property
     def steps_per_epoch(self) -> int:
-        return -(-len(self.splits.train) * self.samples_per_track // self.batch_size)
+        return -(-self.samples_per_epoch // self.batch_size)
 
     def training_errors(self) -> list[str]:
         """List all problems that would make training fail or train a wrong model, one line each."""
         found = list(self.library.scan.errors)
         if not self.splits.train and not found:
             found.append(f"data.root: {self.root / 'train'} holds no track to train on")
+        found += self._partial_errors()
         short = [track for track in self.splits.train if track.num_samples < self.recipe.segment]
         if short:
             shortest = min(short, key=lambda track: track.num_samples)
@@ -134,6 +142,23 @@ class SeparationDataModule(LightningDataModule):
                 f"{shortest.num_samples / self.sample_rate:.2f} s: take shorter segments or remove them"
             )
         return found
+
+    def _partial_errors(self) -> list[str]:
+        """List the errors of training on tracks that lack sources."""
+        partial = [track for track in self.splits.train if track.is_partial(self.sources)]
+        lacking = [source for source in self.sources if all(source not in track.files for track in self.splits.train)]
+        if not partial:
+            return []
+        if lacking:
+            return [
+                f"data.root: no training track has {', '.join(lacking)}: add files, or leave it out of data.sources"
+            ]
+        if not self.recipe.random_mix:
+            return [
+                f"data.random_mix: got false, but {len(partial)} of {len(self.splits.train)} training tracks lack "
+                f"sources, such as {partial[0].name!r}: set data.random_mix=true"
+            ]
+        return []
 
     def check_training(self) -> None:
         """Check that there are no `training_errors`.
@@ -173,10 +198,9 @@ class SeparationDataModule(LightningDataModule):
         """Loader of training batches: stems, or only the draws if a `DeviceStore` holds the stems."""
         rank, world_size = self._ranks
         self._check_batch(world_size)
-        num_samples = len(self.splits.train) * self.samples_per_track
         kind = RepeatedKeys if self.repeat_epoch else BatchKeys
-        keys = kind(num_samples, self.batch_size, rank=rank, world_size=world_size, start=self._start)
-        draws = DrawDataset(self.splits.train, self.recipe, self.seed, len(self.sources))
+        keys = kind(self.samples_per_epoch, self.batch_size, rank=rank, world_size=world_size, start=self._start)
+        draws = DrawDataset(self.splits.train, self.recipe, self.seed, self.sources)
         store = open_store(
             to_int16(self.splits.train, self.library.cache),
             self.sources,
@@ -207,7 +231,8 @@ class SeparationDataModule(LightningDataModule):
 
     def magnitude_statistics(self, stft: Stft, device: torch.device) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of each bin over the training mixtures, cached; see `statistics.compute`."""
-        return statistics.load_or_compute(self.splits.train, stft, self.library.cache / "statistics", device)
+        tracks = statistics.mixtures(self.splits.train, self.sources)
+        return statistics.load_or_compute(tracks, stft, self.library.cache / "statistics", device)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> dict[str, Tensor]:
         """Turn a batch into float waveforms by name, (batch, channels, samples), on the device.
@@ -224,13 +249,3 @@ class SeparationDataModule(LightningDataModule):
             waveforms = {stem: to_float(samples) for stem, samples in batch.items()}
         # Lightning converted the batch before it had waveforms; `trainer.precision=64-true` needs them in double.
         return waveforms if self.trainer is None else self.trainer.precision_plugin.convert_input(waveforms)
-
-
-def _given(root: str | Path | None) -> Path:
-    """Path of a data set; raises ValueError when there is none."""
-    if root is None:
-        raise ValueError(
-            "data.root: not given; set data.root=/path/to/musdb18hq or the environment variable MUSDB_PATH, "
-            "or try experiment=demo, which makes its own data"
-        )
-    return Path(root).expanduser()

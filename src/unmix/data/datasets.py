@@ -38,16 +38,15 @@ class DrawBatch(NamedTuple):
 class DrawDataset(Dataset[DrawBatch]):
     """Map-style dataset of training batches before their segments are read: `BatchKey` -> `DrawBatch`."""
 
-    def __init__(self, tracks: Sequence[Track], recipe: sampling.Recipe, seed: int, num_sources: int) -> None:
+    def __init__(self, tracks: Sequence[Track], recipe: sampling.Recipe, seed: int, sources: Sequence[str]) -> None:
         self.recipe = recipe
         self.seed = seed
-        self.num_sources = num_sources
-        self.lengths = np.array([track.num_samples for track in tracks])
+        self.lengths = [
+            np.array([track.num_samples for track in tracks if source in track.files]) for source in sources
+        ]
 
     def __getitem__(self, key: BatchKey) -> DrawBatch:
-        draws = sampling.draw(
-            self.seed, *key, track_lengths=self.lengths, num_sources=self.num_sources, recipe=self.recipe
-        )
+        draws = sampling.draw(self.seed, *key, track_lengths=self.lengths, recipe=self.recipe)
         return DrawBatch(
             *(torch.from_numpy(values) for values in (draws.tracks, draws.starts, draws.gains, draws.swaps))
         )

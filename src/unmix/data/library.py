@@ -1,15 +1,23 @@
 """A data set on disk: created or decoded on first use, scanned once, its tracks sorted into splits."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from unmix.data import layouts
+from unmix.data import built
 from unmix.data.cache import build_once
-from unmix.data.layouts import Entry, Layout
-from unmix.data.scan import Scan, scan
-from unmix.data.store import to_int16
+from unmix.data.layouts import detection
+from unmix.data.layouts.entry import MIXTURE, Entry
+from unmix.data.layouts.layout import Layout
+from unmix.data.layouts.naming import Naming
+from unmix.data.layouts.sources import mix_in_order
+from unmix.data.layouts.splits import HoldOut
+from unmix.data.layouts.tree import Folder, read_tree
+from unmix.data.scan import Scan, memory_of, read_headers, scan, unfit
+from unmix.data.tracks import AudioFile, Splits
 
 
 @dataclass(frozen=True)
@@ -17,66 +25,123 @@ class Library:
     """A data set on disk; its files are read when a property first needs them.
 
     Args:
-        root: folder with `train` and `test`.
-        layout: arrangement of the tracks there.
-        sources: stems of every track beside `mixture`.
-        validation_tracks: names of the training tracks to hold out for validation.
+        root: folder of the data set, or a table of its files.
+        layout_name: arrangement of the tracks there, one of `settings.LAYOUTS`.
+        naming: which files belong to which source.
+        hold_out: which training tracks are for validation; None leaves them as they are.
         sample_rate: Hz; required of every file.
-        cache: folder for files derived from the data set: decoded stems, 16-bit copies, headers.
+        cache: folder for files derived from the data set: decoded and built stems, 16-bit copies, headers.
         prepare: creates the tree at `root` when it does not exist.
     """
 
     root: Path
-    layout: Layout
-    sources: tuple[str, ...]
-    validation_tracks: tuple[str, ...]
+    layout_name: str
+    naming: Naming
+    hold_out: HoldOut | None
     sample_rate: int
     cache: Path
     prepare: Callable[[Path], object] | None = None
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Stems of every track beside `mixture`."""
+        return self.naming.sources
+
     @cached_property
-    def entries(self) -> list[Entry]:
-        """Tracks found in the tree.
+    def _tree(self) -> Folder:
+        return read_tree(self.root)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The layout that is named, or that fits; raises as `detection.choose`."""
+        return detection.choose(self.layout_name, self._tree, self.naming)
+
+    @cached_property
+    def listing(self) -> "Listing":
+        """Tracks of the tree, by split, with what is wrong and what should be known about them.
 
         Raises:
             ValueError: when there is none, with what was found and a suggestion.
         """
         try:
-            entries = self.layout.find(self.root)
+            naming = self.layout.naming(replace(self.naming))  # a copy, which has not matched anything yet
+            entries = self.layout.find(self._tree, naming, self.cache)
+            naming.check_patterns()
             if not entries:
-                raise ValueError(layouts.why_empty(self.root, self.layout, self.sources))
+                raise ValueError(detection.why_empty(self._tree, self.layout, self.naming))
         except OSError as error:
             raise OSError(f"data.root: {error.filename} cannot be read: {error.strerror}") from error
-        return entries
+        errors: list[str] = []
+        warnings: list[str] = []
+        if self.hold_out is not None:
+            entries, errors, warnings = self.hold_out.apply(entries, self.root)
+        entries, left_over = mix_in_order(entries, self.sources)
+        return Listing(entries, [*errors, *_repeated(entries)], [*warnings, *left_over, *_unused(entries)])
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Tracks found in the tree; raises as `listing`."""
+        return self.listing.entries
 
     @property
     def is_prepared(self) -> bool:
         """Whether the data set can be scanned; if not, call `make` first."""
         if self.prepare is not None and not self.root.exists():
             return False
-        return self.layout.is_decoded(self.entries, self.cache)
+        return self.layout.is_decoded(self.entries) and not self._unbuilt()[0]
 
     @cached_property
     def scan(self) -> Scan:
-        """Result of `scan.scan`: the tracks without errors, and the errors of the others."""
-        return scan(
-            self.root,
-            self.layout.decoded(self.entries, self.cache),
-            cache=self.cache,
-            validation_tracks=self.validation_tracks,
-            sample_rate=self.sample_rate,
+        """Tracks without errors, by split, and the errors of the others."""
+        splits, errors = scan(
+            self.entries,
             sources=self.sources,
+            sample_rate=self.sample_rate,
+            cache=self.cache,
+            memory=memory_of(self.root, self.cache),
         )
+        return Scan(splits, (*errors, *self.listing.errors), tuple(self.listing.warnings))
 
     def make(self) -> None:
-        """Create the tree and decode its tracks, unless that is done already.
+        """Create the tree, decode its tracks and build their stems, unless that is done already.
 
         Raises:
-            ValueError, OSError: as `Layout.decode` and `prepare`.
+            ValueError, OSError: as `Layout.decode`, `built.build` and `prepare`.
         """
         if self.prepare is not None and not self.root.exists():
             self.prepare(self.root)
-        self.layout.decode(self.entries, self.cache)
+        self.layout.decode(self.entries)
+        unbuilt, files = self._unbuilt()
+        if unbuilt:
+            headers = {path: file.header for path, file in files.items() if isinstance(file, AudioFile)}
+            built.build(unbuilt, self.sources, headers, self.cache)
+
+    def _unbuilt(self) -> tuple[list[Entry], Mapping[Path, AudioFile | str]]:
+        """Tracks that have to be built, without those that the scan refuses, and the headers of all their files."""
+        unbuilt = built.missing(self.entries, self.sources, self.cache)
+        if not unbuilt:
+            return [], {}
+        files = self.headers()
+        return [entry for entry in unbuilt if not unfit(entry, files, self.sample_rate)], files
+
+    def headers(self) -> dict[Path, AudioFile | str]:
+        """Read the headers of all files that tracks consist of, or the reasons why they cannot be used."""
+        memory = memory_of(self.root, self.cache)
+        return read_headers(dict.fromkeys(part.path for part in _parts(self.entries)), memory)
+
+    def check_files(self) -> None:
+        """Check what is known before anything is decoded or built: names, splits, and the headers of the files.
+
+        Raises:
+            ValueError: with the first error, and the number of others.
+        """
+        if self.prepare is not None and not self.root.exists():
+            return
+        problems = [entry.problem for entry in self.entries if entry.problem]
+        if self.layout.is_decoded(self.entries):
+            files = self.headers()
+            problems += filter(None, (unfit(entry, files, self.sample_rate) for entry in self.entries))
+        Scan(Splits(), (*problems, *self.listing.errors)).check()
 
     def make_ready(self) -> None:
         """Make the data set ready for training: `make`, check for errors, convert files that are not 16-bit WAV.
@@ -84,9 +149,78 @@ class Library:
         Raises:
             ValueError, OSError: as `make`, `Scan.check` and `store.to_int16`.
         """
+        from unmix.data.store import to_int16  # imports torch, which those that only list tracks do without
+
         self.make()
         self.scan.check()
         to_int16((*self.scan.splits.train, *self.scan.splits.valid), self.cache)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Tracks found on disk, errors and warnings, one line each."""
+
+    entries: list[Entry]
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def from_settings(data: Mapping[str, Any], cache: Path, prepare: Callable[[Path], object] | None = None) -> Library:
+    """Make the library that the settings of `data` describe; keys that are not there have their defaults.
+
+    Raises:
+        ValueError: when `root` is None, or settings contradict each other, naming `data.<key>`.
+    """
+    if data["root"] is None:
+        raise ValueError(
+            "data.root: not given; set data.root=/path/to/musdb18hq or the environment variable MUSDB_PATH, "
+            "or try experiment=demo, which makes its own data"
+        )
+    held_out = data.get("validation_tracks")
+    return Library(
+        Path(data["root"]).expanduser(),
+        data["layout"],
+        Naming(tuple(data["sources"]), data.get("rename") or {}, data.get("other"), data.get("absent")),
+        HoldOut(None if held_out is None else tuple(held_out), data.get("validation_share")),
+        data["sample_rate"],
+        cache,
+        prepare,
+    )
+
+
+def _parts(entries: Iterable[Entry]) -> Iterable[Any]:
+    return (part for entry in entries for parts in entry.files.values() for part in parts)
+
+
+def _repeated(entries: Sequence[Entry]) -> list[str]:
+    """List an error for each name that two tracks of a split have, and for each file that two splits have."""
+    names = Counter((entry.split, entry.name) for entry in entries if not entry.is_loose)
+    errors = [
+        f"data.root: two tracks of {split} are named {name!r}: rename one"
+        for (split, name), n in names.items()
+        if n > 1
+    ]
+    split_of: dict[Path, str] = {}
+    for entry in entries:
+        for part in _parts([entry]):
+            if split_of.setdefault(part.path, entry.split) != entry.split:
+                errors.append(
+                    f"data.root: {part.path} is in {split_of[part.path]} and in {entry.split}: a file can only be in "
+                    "one split"
+                )
+    return list(dict.fromkeys(errors))
+
+
+def _unused(entries: Sequence[Entry]) -> list[str]:
+    """List a warning when files are left out of mixtures that are sums."""
+    lacking = [entry for entry in entries if entry.unused and MIXTURE not in entry.files]
+    if not lacking:
+        return []
+    count = sum(len(entry.unused) for entry in lacking)
+    return [
+        f"data.root: {counted(count, 'file belongs', 'files belong')} to no source, such as "
+        f"{lacking[0].unused[0]!r} of {lacking[0].name}: mixtures go without; data.rename names them, data.other=rest sums them"
+    ]
 
 
 def download_preview(root: Path) -> None:

@@ -4,6 +4,7 @@ Draws do not depend on the worker, the rank, the number of GPUs or interruptions
 all of these.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Draws:
-    """Origin and augmentation of every source of every sample of a batch; all arrays are (batch, sources)."""
+    """Origin and augmentation of every source of every sample of a batch; all arrays are (batch, sources).
+
+    `tracks` number the tracks that hold the source.
+    """
 
     tracks: npt.NDArray[np.int64]
     starts: npt.NDArray[np.int64]
@@ -43,8 +47,7 @@ def draw(
     first: int,
     num_samples: int,
     *,
-    track_lengths: npt.NDArray[np.int64],
-    num_sources: int,
+    track_lengths: Sequence[npt.NDArray[np.int64]],
     recipe: Recipe,
 ) -> Draws:
     """Draw the samples `first`, `first + 1`, ... of an epoch.
@@ -54,24 +57,24 @@ def draw(
     Args:
         seed, epoch: select the random stream; any non-negative integers.
         first, num_samples: which samples of the epoch.
-        track_lengths: samples per track, (tracks,).
-        num_sources: sources per sample.
+        track_lengths: for each source, samples per track that holds it, (tracks,).
         recipe: segment length and augmentation.
     Raises:
         ValueError: when a track is shorter than a segment.
     """
-    if track_lengths.min() < recipe.segment:
-        raise ValueError(
-            f"data.segment_seconds: a segment has {recipe.segment} samples, the shortest track {track_lengths.min()}"
-        )
+    shortest = min(lengths.min() for lengths in track_lengths)
+    if shortest < recipe.segment:
+        raise ValueError(f"data.segment_seconds: a segment has {recipe.segment} samples, the shortest track {shortest}")
+    num_sources = len(track_lengths)
     track, start, gain, swap = np.moveaxis(_uniforms(seed, epoch, first, num_samples, num_sources), -1, 0)
     if not recipe.random_mix:
         track, start = (np.broadcast_to(values[:, :1], values.shape) for values in (track, start))
-    tracks = (track * len(track_lengths)).astype(np.int64)
+    tracks = (track * [len(lengths) for lengths in track_lengths]).astype(np.int64)
+    drawn = np.stack([lengths[tracks[:, source]] for source, lengths in enumerate(track_lengths)], axis=1)
     low, high = recipe.gain
     return Draws(
         tracks=tracks,
-        starts=(start * (track_lengths[tracks] - recipe.segment + 1)).astype(np.int64),
+        starts=(start * (drawn - recipe.segment + 1)).astype(np.int64),
         gains=(low + gain * (high - low)).astype(np.float32),
         swaps=swap < recipe.swap_probability,
     )

@@ -1,23 +1,22 @@
 """Scan a data set: read its headers, sort its tracks into splits, and list what would spoil a training."""
 
-import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from unmix.data import pcm
+from unmix.data import building, built, pcm
 from unmix.data.cache import rebuild
-from unmix.data.layouts import AUDIO_ENDINGS, SUBSETS, Entry
+from unmix.data.layouts.entry import SPLITS, Entry, Part
 from unmix.data.pcm import Header
-from unmix.data.tracks import MUSDB_VALIDATION_TRACKS, SOURCES, AudioFile, Splits, Track
+from unmix.data.tracks import AudioFile, Splits, Track
 from unmix.errors import counted
 
-_MUSDB18_TRAINING_TRACKS = 100  # including the 14 for validation
-_THREADS = 16  # for slow or remote disks
+_THREADS, _CHUNK = 16, 32  # for slow or remote disks, files at a time
 _VERSION = 1  # of the JSON file of remembered headers
 
 
@@ -47,90 +46,114 @@ class Scan:
 
 
 def scan(
-    root: Path,
-    entries: Sequence[Entry],
-    *,
-    cache: Path,
-    validation_tracks: Sequence[str],
-    sample_rate: int,
-    sources: Sequence[str] = SOURCES,
-) -> Scan:
-    """Check all tracks by the headers of their files, and sort them into splits.
+    entries: Sequence[Entry], *, sources: Sequence[str], sample_rate: int, cache: Path, memory: Path
+) -> tuple[Splits, list[str]]:
+    """Check all tracks by the headers of their files; return those without errors, and the errors of the others.
 
     Args:
-        root: folder of the data set.
-        entries: its tracks, as folders of audio files.
-        cache: folder of prepared data, where headers are remembered.
-        validation_tracks: names of training tracks to validate on.
+        entries: tracks; what has to be decoded or built is there.
+        sources: names of the sources.
         sample_rate: required of every file, in Hz.
-        sources: stems that every track must have.
+        cache: folder of prepared data.
+        memory: see `read_headers`.
     Raises:
         OSError: when `cache` cannot be written.
     """
-    stems = ("mixture", *sources)
-    candidates = {entry: {stem: _candidates(entry.path, stem) for stem in stems} for entry in entries}
-    paths = [path for by_stem in candidates.values() for same_stem in by_stem.values() for path in same_stem]
-    files = read_headers(paths, _memory_of(root, cache))
-    errors: list[str] = []
-    tracks: dict[str, list[Track]] = {subset: [] for subset in SUBSETS}
-    for entry, by_stem in candidates.items():
-        problem = _missing(entry, by_stem) or _broken(by_stem, files, sample_rate)
+    usable = [entry for entry in entries if not entry.problem]
+    stems = {id(entry): _paths(entry, sources, cache) for entry in usable}
+    listed = [path for by_stem in stems.values() for path in by_stem.values()]
+    parts = [part.path for entry in usable for parts in entry.files.values() for part in parts]
+    files = read_headers(dict.fromkeys((*parts, *listed)), memory)
+    problems: list[str] = []
+    tracks: dict[str, list[Track]] = {split: [] for split in SPLITS}
+    for entry in entries:
+        problem = entry.problem or unfit(entry, files, sample_rate) or _unlike(stems[id(entry)], files)
         if problem:
-            errors.append(problem)
+            problems.append(problem)
             continue
-        audio = {stem: files[path] for stem, (path,) in by_stem.items()}
-        tracks[entry.subset].append(Track(entry.name, audio))  # type: ignore[arg-type]
-    errors += _other_channels([track for subset in tracks.values() for track in subset])
-    names = [entry.name for entry in entries if entry.subset == "train"]
-    misnamed, warnings = _validation_names(names, validation_tracks, root)
-    return Scan(_split(tracks, validation_tracks), (*errors, *misnamed), tuple(warnings))
+        audio = {stem: files[path] for stem, path in stems[id(entry)].items()}
+        tracks[entry.split].append(Track(entry.name, audio))  # type: ignore[arg-type]
+    splits = Splits(**{split: tuple(same) for split, same in tracks.items()})
+    return splits, [*problems, *_other_channels([*splits.train, *splits.valid, *splits.test]), *_copied(splits)]
 
 
-def _split(tracks: dict[str, list[Track]], validation_tracks: Sequence[str]) -> Splits:
-    return Splits(
-        train=tuple(track for track in tracks["train"] if track.name not in validation_tracks),
-        valid=tuple(track for track in tracks["train"] if track.name in validation_tracks),
-        test=tuple(tracks["test"]),
-    )
+def _paths(entry: Entry, sources: Sequence[str], cache: Path) -> dict[str, Path]:
+    try:
+        return built.paths(entry, sources, cache)
+    except OSError:  # a file is missing: its header is, too, which is the error
+        return {}
 
 
-def _candidates(folder: Path, stem: str) -> list[Path]:
-    return [path for ending in AUDIO_ENDINGS if (path := folder / f"{stem}{ending}").is_file()]
-
-
-def _missing(entry: Entry, by_stem: dict[str, list[Path]]) -> str | None:
-    missing = [f"{stem}.wav" for stem, paths in by_stem.items() if not paths]
-    if missing:
-        return (
-            f"data.root: track {entry.path} lacks {', '.join(missing)}; a track holds "
-            f"{', '.join(f'{stem}.wav' for stem in by_stem)}: add the files or remove the folder"
-        )
-    for paths in by_stem.values():
-        if len(paths) > 1:
-            return f"data.root: track {entry.path} holds {' and '.join(path.name for path in paths)}: remove one"
+def broken(entry: Entry, files: Mapping[Path, AudioFile | str]) -> str | None:
+    """Find the first file of a track that cannot be read, or is shorter than a span of it; or None."""
+    for part in _parts(entry):
+        file = files[part.path]
+        if isinstance(file, str):
+            return f"data.root: {file}"
+        try:
+            building.span(part, file.header)
+        except ValueError as error:
+            return f"data.root: {error}"
     return None
 
 
-def _broken(by_stem: dict[str, list[Path]], files: dict[Path, AudioFile | str], sample_rate: int) -> str | None:
-    """Find the first error in the files of a track (unreadable, wrong sample rate, unequal length), or None."""
-    mixture = files[by_stem["mixture"][0]]
-    for (path,) in by_stem.values():
+def unfit(entry: Entry, files: Mapping[Path, AudioFile | str], sample_rate: int) -> str | None:
+    """Find the first file of a track that is `broken`, or differs in rate or channels; or None."""
+    if problem := broken(entry, files):
+        return problem
+    first: AudioFile | None = None
+    for part in _parts(entry):
+        file = files[part.path]
+        assert isinstance(file, AudioFile)  # not broken
+        first = first or file
+        ours, reference = file.header, first.header
+        if ours.sample_rate != sample_rate:
+            return (
+                f"data.root: {part.path} has {ours.sample_rate} Hz, data.sample_rate is {sample_rate}: "
+                "set data.sample_rate, or resample the files: src/prepare.py does"
+            )
+        if ours.num_channels != reference.num_channels:
+            return (
+                f"data.root: {part.path} has {counted(ours.num_samples, 'sample')} in {counted(ours.num_channels, 'channel')}, "
+                f"{first.path.name} {reference.num_samples} in {reference.num_channels}: all files of a track must "
+                "have the same channels; src/prepare.py makes them so"
+            )
+    return None
+
+
+def _parts(entry: Entry) -> Iterator[Part]:
+    return (part for parts in entry.files.values() for part in parts)
+
+
+def _unlike(stems: Mapping[str, Path], files: Mapping[Path, AudioFile | str]) -> str | None:
+    """Find the first stem of a track that differs in length or channels from its first one, the mixture; or None."""
+    reference: Header | None = None
+    for path in stems.values():
         file = files[path]
         if isinstance(file, str):
             return f"data.root: {file}"
-        if file.header.sample_rate != sample_rate:
-            return (
-                f"data.root: {path} has {file.header.sample_rate} Hz, data.sample_rate is {sample_rate}: "
-                "resample the file or set data.sample_rate"
-            )
-        assert isinstance(mixture, AudioFile)  # checked first
-        ours, reference = file.header, mixture.header
+        ours, reference, name = file.header, reference or file.header, next(iter(stems))
         if (ours.num_samples, ours.num_channels) != (reference.num_samples, reference.num_channels):
             return (
-                f"data.root: {path} has {ours.num_samples} samples in {counted(ours.num_channels, 'channel')}, mixture "
-                f"{reference.num_samples} in {reference.num_channels}: all files of a track must be equally long"
+                f"data.root: {path} has {counted(ours.num_samples, 'sample')} in {counted(ours.num_channels, 'channel')}, {name} "
+                f"{reference.num_samples} in {reference.num_channels}: all files of a track must be equally long; "
+                "src/prepare.py makes them so"
             )
     return None
+
+
+def _copied(splits: Splits) -> list[str]:
+    """List an error for each track that is in two splits, under the same name and equally long."""
+    split_of: dict[tuple[str, int], str] = {}
+    errors = []
+    for split in SPLITS:
+        for track in getattr(splits, split):
+            other = split_of.setdefault((track.name, track.num_samples), split)
+            if other != split and not track.is_partial(["mixture"]):
+                errors.append(
+                    f"data.root: track {track.name!r} is in {other} and in {split}: remove it from one of them"
+                )
+    return errors
 
 
 def _other_channels(tracks: list[Track]) -> list[str]:
@@ -141,44 +164,6 @@ def _other_channels(tracks: list[Track]) -> list[str]:
         for track in tracks
         if track.num_channels != tracks[0].num_channels
     ]
-
-
-def _validation_names(names: list[str], wanted: Iterable[str], root: Path) -> tuple[list[str], list[str]]:
-    """Check that the validation tracks exist, as a renamed one would be trained on; return errors and warnings.
-
-    Args:
-        names: names of all training tracks found.
-        wanted: names of the tracks to hold out.
-        root: folder of the data set, for messages.
-    """
-    wanted = list(wanted)
-    missing = [name for name in wanted if name not in names]
-    if not names or not (missing or not wanted):
-        return [], []
-    train = root / "train"
-    if len(missing) == len(wanted):
-        is_default = wanted == list(MUSDB_VALIDATION_TRACKS)
-        given = "MUSDB18's 14, the default" if is_default else ", ".join(map(repr, wanted)) or "no name"
-        example = f"'data.validation_tracks=[\"{names[0]}\"]'"
-        return [
-            f"data.validation_tracks: got {given}, none of which is a track of {train} "
-            f"(which holds {names[0]!r}, ...): name some of them, e.g. {example}"
-        ], []
-    errors = []
-    for name in missing:
-        if near := difflib.get_close_matches(name, [one for one in names if one not in wanted], n=1, cutoff=0.8):
-            errors.append(
-                f"data.validation_tracks: {name!r} is not a track of {train}, but {near[0]!r} is, "
-                "and would be trained on: rename it, or set data.validation_tracks"
-            )
-    names_are = counted(len(wanted), "name is", "names are")
-    lacking = f"{len(missing)} of the {names_are} no track of {train} ({missing[0]!r}, ...)"
-    if len(names) == _MUSDB18_TRAINING_TRACKS and not errors:
-        errors.append(
-            f"data.validation_tracks: {lacking}, though it holds MUSDB18's {len(names)}: they were renamed and would "
-            "be trained on; rename them, or set data.validation_tracks"
-        )
-    return errors, [] if errors else [f"data.validation_tracks: {lacking}: validating on {len(wanted) - len(missing)}"]
 
 
 def read_headers(paths: Iterable[Path], memory: Path) -> dict[Path, AudioFile | str]:
@@ -193,8 +178,11 @@ def read_headers(paths: Iterable[Path], memory: Path) -> dict[Path, AudioFile | 
         OSError: naming `paths.data` when `memory` cannot be written.
     """
     before = _load(memory)
+    listed = list(paths)
     with ThreadPoolExecutor(_THREADS) as pool:
-        rows = dict(zip(paths, pool.map(lambda path: _look_up(path, before), paths), strict=True))
+        chunks = [listed[first : first + _CHUNK] for first in range(0, len(listed), _CHUNK)]
+        looked_up = pool.map(lambda chunk: [_look_up(path, before) for path in chunk], chunks)
+        rows = dict(zip(listed, chain.from_iterable(looked_up), strict=True))
     now = {str(path): row for path, row in rows.items() if not isinstance(row, str)}
     if now != before:
         text = json.dumps({"version": _VERSION, "files": now})
@@ -202,7 +190,7 @@ def read_headers(paths: Iterable[Path], memory: Path) -> dict[Path, AudioFile | 
     return {path: row if isinstance(row, str) else _file(path, row) for path, row in rows.items()}
 
 
-def _memory_of(root: Path, cache: Path) -> Path:
+def memory_of(root: Path, cache: Path) -> Path:
     """Path of the JSON file that remembers the headers of a tree."""
     return cache / "scans" / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]}.json"
 

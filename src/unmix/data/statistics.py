@@ -4,13 +4,15 @@ import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from unmix.data import pcm
 from unmix.data.cache import build_once, cache_key
 from unmix.data.mixing import to_float
-from unmix.data.tracks import Track
+from unmix.data.tracks import AudioFile, Track
 from unmix.dsp.stft import Stft
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,31 @@ def _blocks(track: Track, stft: Stft) -> Iterator[Tensor]:
     last = track.num_samples - stft.fft_size  # last sample at which a frame can start
     for start in range(0, last + 1, _FRAMES * stft.hop_size):
         end = min(start + (_FRAMES - 1) * stft.hop_size, last) + stft.fft_size
-        yield torch.from_numpy(pcm.read_int16(track.path("mixture"), start=start, num_samples=end - start))
+        yield torch.from_numpy(_mixture(track, start, end - start))
+
+
+def _mixture(track: Track, start: int, num_samples: int) -> npt.NDArray[np.int16]:
+    """Read a span of the mixture, or the sum of all files of a track without one, clipped at full scale."""
+    samples = [pcm.read_int16(file.path, start=start, num_samples=num_samples) for file in _summed(track)]
+    if len(samples) == 1:
+        return samples[0]
+    return np.sum(samples, axis=0, dtype=np.int32).clip(-32768, 32767).astype(np.int16)
+
+
+def mixtures(tracks: Sequence[Track], sources: Sequence[str]) -> list[Track]:
+    """Tracks whose files sum to mixtures: the tracks themselves, or of loose files the n-th of every source.
+
+    Shorter lists start again, and each mixture ends with its shortest file.
+    """
+    if not any(track.is_partial(("mixture", *sources)) for track in tracks):
+        return list(tracks)
+    files = {source: [track.files[source] for track in tracks if source in track.files] for source in sources}
+    joined = []
+    for number in range(max(map(len, files.values()))):
+        chosen = {source: same[number % len(same)] for source, same in files.items()}
+        shortest = min(chosen, key=lambda source: chosen[source].header.num_samples)
+        joined.append(Track(f"{number}", {shortest: chosen.pop(shortest), **chosen}))
+    return joined
 
 
 def load_or_compute(tracks: Sequence[Track], stft: Stft, cache: Path, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -59,6 +85,13 @@ def load_or_compute(tracks: Sequence[Track], stft: Stft, cache: Path, device: to
         log.info("statistics of %d training mixtures", len(tracks))
         torch.save(compute(tracks, stft, device), path)
 
-    name = cache_key((track.path("mixture") for track in tracks), "statistics 1", stft.fft_size, stft.hop_size)
+    name = cache_key(
+        (file.path for track in tracks for file in _summed(track)), "statistics 1", stft.fft_size, stft.hop_size
+    )
     mean, std = torch.load(build_once(cache / f"{name}.pt", build), weights_only=True)
     return mean, std
+
+
+def _summed(track: Track) -> list[AudioFile]:
+    """Files whose sum is the mixture of a track."""
+    return [track.files["mixture"]] if "mixture" in track.files else list(track.files.values())

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unmix import settings
 from unmix.data import pcm
-from unmix.data.cache import build_once, cache_key
+from unmix.data.cache import build_once, cache_key, short_name
 from unmix.data.tracks import AudioFile, Track
 from unmix.errors import counted
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 # Largest share of a GPU's free memory for training data, with `auto` and with `gpu`.
 _AUTO_SHARE, _GPU_SHARE = 0.5, 0.9
 
-Files = Sequence[Sequence[AudioFile]]  # 16-bit, by track and source
+Files = Sequence[Sequence[AudioFile]]  # 16-bit, of each source, in the order that `sampling.draw` numbers them
 
 
 class Store(Protocol):
@@ -53,7 +53,7 @@ class DiskStore:
         bytes_per_frame = out.element_size() * self.num_channels
         for sample, (row, begins) in enumerate(zip(tracks.tolist(), starts.tolist(), strict=True)):
             for source, (track, start) in enumerate(zip(row, begins, strict=True)):
-                file = self.files[track][source]
+                file = self.files[source][track]
                 assert file.header.offset is not None  # see `open_store`
                 pcm.read_into(file.path, file.header.offset + start * bytes_per_frame, out[sample, source].numpy())
         return out.transpose(2, 3)  # a view: the following code reads either order at the same speed
@@ -92,7 +92,7 @@ def open_store(tracks: Sequence[Track], sources: Sequence[str], storage: str, de
     Raises:
         ValueError: as `choose`.
     """
-    files = [[track.files[source] for source in sources] for track in tracks]
+    files = [[track.files[source] for track in tracks if source in track.files] for source in sources]
     kind, reason = choose(storage, files, device)
     log.info("training data: %.2f GB on %s (%s)", _num_bytes(files) / 1e9, kind, reason)
     return DeviceStore(files, device) if kind == "gpu" else DiskStore(files)
@@ -148,7 +148,7 @@ def _copy(cache: Path, file: AudioFile) -> AudioFile:
 
 def _copy_of(file: AudioFile, cache: Path) -> Path:
     """Path of the 16-bit copy of a file in the cache; it changes when the file does."""
-    return cache / "pcm" / f"{file.path.stem}-{cache_key([file.path])}.wav"
+    return cache / "pcm" / f"{short_name(file.path.stem)}-{cache_key([file.path])}.wav"
 
 
 def _free_bytes(device: torch.device) -> int:
@@ -161,8 +161,13 @@ def _num_bytes(files: Files) -> int:
 
 def _firsts(files: Files) -> npt.NDArray[np.int64]:
     """Index of every file's first sample in the concatenation of all files, (tracks, sources)."""
-    lengths = np.array([[file.header.num_samples for file in row] for row in files])
-    return (lengths.cumsum() - lengths.ravel()).reshape(lengths.shape)
+    firsts = np.zeros((max(map(len, files)), len(files)), dtype=np.int64)
+    position = 0
+    for source, row in enumerate(files):
+        for track, file in enumerate(row):
+            firsts[track, source] = position
+            position += file.header.num_samples
+    return firsts
 
 
 def _read(file: AudioFile) -> npt.NDArray[np.int16]:

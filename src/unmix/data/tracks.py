@@ -1,7 +1,7 @@
 """Tracks of a data set, their files, and the splits they are sorted into."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,22 +40,29 @@ class AudioFile:
 
 @dataclass(frozen=True)
 class Track:
-    """A song: `mixture` and its sources, all of the same rate, length and number of channels."""
+    """A song: `mixture` and its sources, all of the same rate, length and number of channels.
+
+    A training track may lack the mixture and some sources, see `is_partial`.
+    """
 
     name: str
     files: Mapping[str, AudioFile]
 
     @property
+    def _header(self) -> Header:
+        return next(iter(self.files.values())).header
+
+    @property
     def sample_rate(self) -> int:
-        return self.files["mixture"].header.sample_rate
+        return self._header.sample_rate
 
     @property
     def num_samples(self) -> int:
-        return self.files["mixture"].header.num_samples
+        return self._header.num_samples
 
     @property
     def num_channels(self) -> int:
-        return self.files["mixture"].header.num_channels
+        return self._header.num_channels
 
     @property
     def bytes_on_disk(self) -> int:
@@ -63,11 +70,15 @@ class Track:
 
     @property
     def folder(self) -> Path:
-        return self.path("mixture").parent
+        return next(iter(self.files.values())).path.parent
 
     def path(self, stem: str) -> Path:
         """Path of `mixture` or of a source."""
         return self.files[stem].path
+
+    def is_partial(self, sources: Iterable[str]) -> bool:
+        """Whether the track lacks sources, so that it can only be mixed with others."""
+        return any(source not in self.files for source in sources)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def _report(datamodule: SeparationDataModule, experiment: str, *, listen: bool) 
     warnings += [
         f"{track.name}: {audit.ERRATA[track.name]} (MUSDB18's errata)" for track in tracks if track.name in audit.ERRATA
     ]
-    if not errors and not any(entry.subset == "test" for entry in library.entries):
+    if not errors and not any(entry.split == "test" for entry in library.entries):
         warnings.append(no_test(datamodule.root, f"ckpt={experiment}"))
     for line in warnings:
         console.print(f"note   {line}", markup=False)
@@ -116,11 +116,11 @@ def _error(track: Track, sound: Sound) -> str:
 
 def _heard(tracks: Sequence[Track], sounds: Sequence[Sound]) -> Iterator[str]:
     pairs = list(zip(tracks, sounds, strict=True))
-    for stem in sounds[0].peaks:
+    for stem in dict.fromkeys(stem for sound in sounds for stem in sound.peaks):
         if silent := [track.name for track, sound in pairs if stem in sound.silent()]:
             yield f"{stem} is silent in {_names(silent)}"
-        if clipped := [track.name for track, sound in pairs if sound.num_clipped[stem]]:
-            most = max(sound.num_clipped[stem] for sound in sounds)
+        if clipped := [track.name for track, sound in pairs if sound.num_clipped.get(stem)]:
+            most = max(sound.num_clipped.get(stem, 0) for sound in sounds)
             yield f"{stem} reaches full scale in {_names(clipped)}; at most {counted(most, 'sample')} of a track"
     residuals = [sound.residual_db for sound in sounds]
     middle, worst = statistics.median(residuals), max(residuals)
@@ -142,8 +142,8 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _epoch(datamodule: SeparationDataModule) -> str:
-    num_tracks = len(datamodule.splits.train)
-    samples = counted(num_tracks * datamodule.samples_per_track, "sample")
+    num_tracks = datamodule.samples_per_epoch // datamodule.samples_per_track
+    samples = counted(datamodule.samples_per_epoch, "sample")
     steps = counted(datamodule.steps_per_epoch, "step")
     return (
         f"an epoch is {counted(num_tracks, 'track')} x {datamodule.samples_per_track} = {samples} "

@@ -190,6 +190,8 @@ def prepare(cfg: DictConfig) -> TrainJob:
         datamodule.check_ranks(num_processes(arguments), key)
         if not cfg.fresh and (start := find_resumable(planned.run / "checkpoints")):
             _check_same_data(start, datamodule)
+    else:
+        datamodule.library.check_files()
     return TrainJob(planned, datamodule, initial, callbacks)
 
 

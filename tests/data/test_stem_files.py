@@ -1,6 +1,5 @@
-"""Every layout finds its tracks; `.stem.mp4` files are decoded once to the samples that musdb reads."""
+"""`.stem.mp4` files are decoded once to the samples that musdb reads."""
 
-import dataclasses
 import os
 import shutil
 import time
@@ -11,9 +10,12 @@ import stempeg
 
 from unmix.data import pcm
 from unmix.data.datamodule import SeparationDataModule
-from unmix.data.layouts import LAYOUTS, Layout
+from unmix.data.layouts.naming import Naming
+from unmix.data.layouts.stem_files import StemFiles
+from unmix.data.layouts.tree import read_tree
+from unmix.data.tracks import SOURCES
 
-STEMS = LAYOUTS["stems"]
+STEMS = StemFiles()
 TRAIN, VALID = "The Easton Ellises - Falcon 69", "Leaf - Summerghost"
 
 
@@ -24,6 +26,10 @@ def root(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(stempeg.example_stem_path(), path)
     return tmp_path / "musdb18"
+
+
+def find(root, cache):
+    return STEMS.find(read_tree(root), Naming(SOURCES), cache)
 
 
 def make_module(root, tmp_path, **changes):
@@ -47,19 +53,19 @@ def test_decoded_samples_are_those_that_musdb_reads(root, tmp_path):
 
 def test_a_second_look_decodes_only_what_is_new_or_changed(root, tmp_path):
     cache = tmp_path / "cache"
-    STEMS.decode(STEMS.find(root), cache)
+    STEMS.decode(find(root, cache))
     before = {path: path.stat().st_mtime_ns for path in cache.glob("stems/*/*.wav")}
     assert len(before) == 15
     os.utime(root / "train" / f"{VALID}.stem.mp4", ns=(1, time.time_ns()))
-    STEMS.decode(STEMS.find(root), cache)
+    STEMS.decode(find(root, cache))
     after = {path: path.stat().st_mtime_ns for path in cache.glob("stems/*/*.wav")}
     assert len(after) == 20
     assert {path: after[path] for path in before} == before
 
 
 def test_a_tree_that_moved_is_not_decoded_again(root, tmp_path):
-    STEMS.decode(STEMS.find(root), tmp_path / "cache")
-    assert STEMS.is_decoded(STEMS.find(root.rename(tmp_path / "elsewhere")), tmp_path / "cache")
+    STEMS.decode(find(root, tmp_path / "cache"))
+    assert STEMS.is_decoded(find(root.rename(tmp_path / "elsewhere"), tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("content", [b"", b"no video", None])
@@ -85,51 +91,3 @@ def test_without_ffmpeg_the_message_says_how_to_get_it(root, tmp_path, monkeypat
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ValueError, match=r"needs FFmpeg, which is not installed: run `make ffmpeg`"):
         make_module(root, tmp_path).prepare_data()
-
-
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_a_layout_finds_the_tracks_of_a_tree_of_its_shape_and_no_others(tmp_path, name):
-    shape = LAYOUTS[name].shape(["vocals", "rest"]).replace("{mixture,vocals,rest}", "mixture")
-    for subset, track in (("train", "B"), ("train", "A"), ("test", "C"), ("valid", "D")):
-        path = tmp_path / shape.replace("{train,test}", subset).replace("<track>", track)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    (tmp_path / "train" / "notes.txt").touch()
-    (tmp_path / "train" / "empty").mkdir()
-    found = LAYOUTS[name].find(tmp_path)
-    assert [(entry.subset, entry.name) for entry in found] == [("train", "A"), ("train", "B"), ("test", "C")]
-    assert all(other.find(tmp_path) == [] for other in LAYOUTS.values() if other.name != name)
-
-
-def test_a_new_layout_is_one_class_in_one_list(tmp_path, write_tree, monkeypatch):
-    """A layout of loose files that are linked into folders, which training then reads."""
-
-    class Loose(Layout):
-        name = "loose"
-        hint = "loose files: data=loose fits"
-
-        def shape(self, sources):
-            return "{train,test}/<track>@<stem>.wav"
-
-        def track_name(self, path):
-            return path.name.removesuffix("@mixture.wav") if path.name.endswith("@mixture.wav") else None
-
-        def decoded(self, entries, cache):
-            return [dataclasses.replace(entry, path=cache / entry.name) for entry in entries]
-
-        def decode(self, entries, cache):
-            for entry in entries:
-                (cache / entry.name).mkdir(parents=True, exist_ok=True)
-                for file in entry.path.parent.glob(f"{entry.name}@*.wav"):
-                    file.rename(cache / entry.name / file.name.partition("@")[2])
-
-    monkeypatch.setitem(LAYOUTS, "loose", Loose())
-    tree, root = write_tree(tmp_path / "tree", (TRAIN, VALID), num_samples=500), tmp_path / "loose"
-    (root / "train").mkdir(parents=True)
-    for file in tree.glob("train/*/*.wav"):
-        file.rename(root / "train" / f"{file.parent.name}@{file.name}")
-    with pytest.raises(ValueError, match=r"it holds loose files: data=loose fits"):
-        make_module(root, tmp_path, layout="folders").prepare_data()
-    module = make_module(root, tmp_path, layout="loose", segment_seconds=0.01)
-    module.prepare_data()
-    assert next(iter(module.train_dataloader())).stems.shape == (16, 4, 2, 441)

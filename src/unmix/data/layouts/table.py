@@ -1,0 +1,176 @@
+"""A table of files, as CSV or Parquet: paths, sources, and optionally tracks, spans and splits."""
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from unmix import errors
+from unmix.data.layouts.entry import LONGEST_NAME, MIXTURE, SPLITS, Entry, Part
+from unmix.data.layouts.layout import Fit, Layout
+from unmix.data.layouts.naming import Naming
+from unmix.data.layouts.sources import loose
+from unmix.data.layouts.tree import Folder
+
+ENDINGS = (".csv", ".parquet")
+NEEDED, OPTIONAL = ("path", "source"), ("track", "start", "end", "split")
+SYNONYMS = {"instrum": "source", "type": "source", "stem": "source", "stop": "end"}  # of other projects' tables
+
+
+class Table(Layout):
+    """One row per file. Rows with the same `track` belong together; without that column, files are loose.
+
+    Paths are relative to the folder of the table; start and end are seconds, split is `train` unless it is given.
+    """
+
+    name = "csv"
+    hint = "a table of files"
+
+    def shape(self, sources: Sequence[str]) -> str:
+        return f"a .csv or .parquet file with the columns {', '.join(NEEDED)} and optionally {', '.join(OPTIONAL)}"
+
+    def fit(self, tree: Folder, naming: Naming) -> Fit:
+        tables = _tables(tree)
+        if len(tables) != 1:
+            return Fit(0, f"one .csv or .parquet file, but {len(tables)} are there")
+        try:
+            lacking = [column for column in NEEDED if column not in _columns(tables[0])]
+        except ValueError as error:
+            return Fit(0.4, str(error))
+        return Fit(0.4, f"the columns {', '.join(lacking)} in {tables[0].name}") if lacking else Fit()
+
+    def find(self, tree: Folder, naming: Naming, cache: Path) -> list[Entry]:
+        """Find the tracks of a table; raises ValueError with the number of the line that is wrong."""
+        tables = _tables(tree)
+        if len(tables) != 1:
+            raise ValueError(
+                f"data.root: {tree.path} holds {len(tables)} tables ({', '.join(path.name for path in tables)}): "
+                "name one as data.root"
+            )
+        tracks: dict[tuple[str, str], list[_Row]] = {}
+        entries = []
+        for row in _rows(tables[0], naming):
+            if row.track:
+                tracks.setdefault((row.split, row.track), []).append(row)
+            elif row.stem != MIXTURE:
+                entries.append(loose(row.split, row.stem, row.part.path, row.part))
+        entries += [_entry(split, track, rows, tables[0], naming) for (split, track), rows in tracks.items()]
+        return sorted(entries, key=lambda entry: (SPLITS.index(entry.split), entry.name))
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of a table, checked."""
+
+    split: str
+    track: str
+    stem: str
+    part: Part
+
+
+def _entry(split: str, name: str, rows: Sequence[_Row], table: Path, naming: Naming) -> Entry:
+    parts: dict[str, tuple[Part, ...]] = {}
+    for row in rows:
+        parts[row.stem] = (*parts.get(row.stem, ()), row.part)
+    return naming.completed(split, name, table, parts, [row.part.path.name for row in rows])
+
+
+def _tables(tree: Folder) -> list[Path]:
+    if tree.path.suffix.lower() in ENDINGS:
+        return [tree.path] if tree.path.is_file() else []
+    return [tree.path / name for name in tree.files if name.lower().endswith(ENDINGS)]
+
+
+def _columns(path: Path) -> dict[str, str]:
+    """Names of the columns of a table, by our names; reads only the first line of a CSV file."""
+    if path.suffix.lower() == ".parquet":
+        names = _parquet(path).schema_arrow.names
+    else:
+        with _opened(path) as file:
+            names = next(csv.reader(file), [])
+    plain = {name: name.strip().lower() for name in names}
+    return {SYNONYMS.get(name, name): original for original, name in plain.items()}
+
+
+def _opened(path: Path) -> Any:
+    return path.open(encoding="utf-8-sig", newline="", errors="surrogateescape")
+
+
+def _parquet(path: Path) -> Any:
+    if find_spec("pyarrow") is None:
+        raise ValueError(
+            f"data.root: {path.name} needs the package pyarrow, which is not installed: pip install 'unmix[parquet]'"
+        )
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        return parquet.ParquetFile(path)
+    except pyarrow.ArrowInvalid as error:
+        raise ValueError(f"data.root: {path} is not a readable Parquet file: {errors.one_line(error)}") from error
+
+
+def _records(path: Path) -> Iterator[Mapping[str, Any]]:
+    if path.suffix.lower() == ".parquet":
+        for batch in _parquet(path).iter_batches():
+            yield from batch.to_pylist()
+        return
+    with _opened(path) as file:
+        yield from csv.DictReader(file)
+
+
+def _rows(path: Path, naming: Naming) -> Iterator[_Row]:
+    columns = _columns(path)
+    lacking = [column for column in NEEDED if column not in columns]
+    if lacking:
+        raise ValueError(
+            f"data.root: {path} lacks the columns {', '.join(lacking)}; it has "
+            f"{', '.join(columns.values()) or 'none'}, needed are {', '.join(NEEDED)}, allowed {', '.join(OPTIONAL)}"
+        )
+    for number, record in enumerate(_records(path), start=2):
+        values = {column: record.get(original) for column, original in columns.items()}
+        try:
+            row = _row(path.parent, values, naming)
+        except ValueError as error:
+            raise ValueError(f"data.root: {path}, line {number}: {error}") from error
+        if row is not None:
+            yield row
+
+
+def _row(folder: Path, values: Mapping[str, Any], naming: Naming) -> _Row | None:
+    """Check a row; None for a source that is not asked for."""
+    source, split = str(values["source"] or "").strip(), str(values.get("split") or "train").strip()
+    name, track = str(values["path"] or ""), str(values.get("track") or "").strip()
+    if not source or not name:
+        raise ValueError("path and source are needed")
+    if split not in SPLITS:
+        raise ValueError(errors.unknown("split", split, SPLITS))
+    if "/" in track or "\0" in track or track.startswith(".") or len(track.encode()) > LONGEST_NAME:
+        raise ValueError(f"track: got {track[:60]!r}, a name of a file, without /, is needed")
+    start, stop = _seconds("start", values.get("start")), _seconds("end", values.get("end"))
+    if stop is not None and stop <= (start or 0):
+        raise ValueError(f"end: got {stop:g}, which is not after start={start or 0:g}")
+    stems = dict.fromkeys(stem for stem, _ in naming.matcher(source))
+    if not stems:
+        return None
+    if len(stems) > 1:
+        raise ValueError(f"source: {source!r} is {' and '.join(stems)}: make data.rename distinct")
+    path = folder / name
+    if not path.is_file():
+        raise ValueError(f"path: {path} is no file")
+    return _Row(split, track, next(iter(stems)), Part(path, start or 0.0, stop))
+
+
+def _seconds(name: str, value: Any) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ValueError(f"{name}: got {value!r}, seconds from 0 on are needed")
+    return seconds

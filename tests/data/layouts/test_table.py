@@ -1,0 +1,152 @@
+"""Tables of files: rows become parts of tracks; a wrong row is named by its line."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import trees
+from unmix.data import library, pcm
+from unmix.data.layouts import table
+
+SOURCES = ("vocals", "drums")
+
+
+@pytest.fixture
+def audio(tmp_path):
+    """Two files of a second each."""
+    songs = trees.stems(1, sources=SOURCES)
+    return {source: trees.write(tmp_path / f"{source}.wav", samples) for source, samples in songs.items()}
+
+
+def make(root, tmp_path, **options):
+    given = {"root": root, "layout": "auto", "sources": SOURCES, "sample_rate": 44100, "validation_share": 0.5}
+    return library.from_settings({**given, **options}, tmp_path / "cache")
+
+
+def rows(tmp_path, *lines):
+    path = tmp_path / "files.csv"
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.mark.usefixtures("audio")
+def test_rows_of_a_track_are_read_from_their_start_to_their_end(tmp_path):
+    lines = ("vocals.wav,vocals,A,0.25,0.75,test", "drums.wav,drums,A,0.5,1,test")
+    path = rows(tmp_path, "path,source,track,start,end,split", *lines)
+    for root in (path, tmp_path):
+        data = make(root, tmp_path)
+        data.make()
+        (track,) = data.scan.splits.test
+        assert (data.layout.name, track.name, track.num_samples) == ("csv", "A", 22050)
+        whole = pcm.read_int16(tmp_path / "vocals.wav")
+        np.testing.assert_array_equal(pcm.read_int16(track.path("vocals")), whole[:, 11025:33075])
+
+
+@pytest.mark.usefixtures("audio")
+def test_rows_of_the_same_source_are_summed(tmp_path):
+    path = rows(tmp_path, "path,source,track,split", *["vocals.wav,vocals,A,test"] * 2, "drums.wav,drums,A,test")
+    data = make(path, tmp_path)
+    data.make()
+    (track,) = data.scan.splits.test
+    np.testing.assert_array_equal(
+        pcm.read_int16(track.path("vocals")), 2 * pcm.read_int16(tmp_path / "vocals.wav").astype(int)
+    )
+
+
+@pytest.mark.parametrize("column", ["instrum", "type", "Source"])
+@pytest.mark.usefixtures("audio")
+def test_without_tracks_the_files_are_loose_as_in_other_projects_tables(tmp_path, column):
+    path = rows(tmp_path, f"{column},path", f"vocals,{tmp_path / 'vocals.wav'}", "drums,drums.wav", "organ,drums.wav")
+    entries = make(path, tmp_path, validation_share=None, validation_tracks=["vocals"]).entries
+    assert [(entry.name, list(entry.files), entry.is_loose) for entry in entries if entry.split == "train"] == [
+        ("drums", ["drums"], True)
+    ]
+
+
+@pytest.mark.usefixtures("audio")
+def test_a_table_may_be_parquet(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = {"path": ["vocals.wav", "drums.wav"], "source": list(SOURCES), "track": ["A", "A"]}
+    parquet.write_table(pyarrow.table({**columns, "split": ["test"] * 2, "start": [0.5, None]}), tmp_path / "t.parquet")
+    data = make(tmp_path / "t.parquet", tmp_path)
+    (entry,) = data.entries
+    assert (entry.split, entry.files["vocals"][0].start, entry.files["drums"][0].start) == ("test", 0.5, 0.0)
+
+
+def test_parquet_without_its_package_says_how_to_install_it(tmp_path, monkeypatch):
+    (tmp_path / "t.parquet").touch()
+    monkeypatch.setattr(table, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"t.parquet needs the package pyarrow, .*pip install 'unmix\[parquet\]'"):
+        _ = make(tmp_path / "t.parquet", tmp_path, layout="csv").entries
+    assert sys.modules
+
+
+def test_parquet_that_is_none_is_refused(tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "t.parquet").write_text("text")
+    with pytest.raises(ValueError, match=r"t.parquet is not a readable Parquet file"):
+        _ = make(tmp_path / "t.parquet", tmp_path, layout="csv").entries
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("nowhere.wav,vocals,A,,,", r"line 3: path: .*nowhere.wav is no file"),
+        (",vocals,A,,,", r"line 3: path and source are needed"),
+        ("vocals.wav,vocals,A,2,1,", r"line 3: end: got 1, which is not after start=2"),
+        ("vocals.wav,vocals,A,1,1,", r"line 3: end: got 1, which is not after start=1"),
+        ("vocals.wav,vocals,A,-1,,", r"line 3: start: got '-1', seconds from 0 on are needed"),
+        ("vocals.wav,vocals,A,,soon,", r"line 3: end: got 'soon', seconds from 0 on are needed"),
+        ("vocals.wav,vocals,A,,nan,", r"line 3: end: got 'nan', seconds"),
+        (
+            "vocals.wav,vocals,A,,,vlaid",
+            r"line 3: split: got 'vlaid', allowed train, valid, test; did you mean 'valid'\?",
+        ),
+        ("vocals.wav,vocals,a/b,,,", r"line 3: track: got 'a/b', a name of a file, without /, is needed"),
+        ("vocals.wav,vocals,.a,,,", r"line 3: track: got '.a'"),
+    ],
+)
+@pytest.mark.usefixtures("audio")
+def test_a_wrong_row_is_named_by_its_line(tmp_path, row, message):
+    path = rows(tmp_path, "path,source,track,start,end,split", "drums.wav,drums,A,0,1,train", row)
+    with pytest.raises(ValueError, match=rf"data.root: .*files.csv, {message}"):
+        _ = make(path, tmp_path).entries
+
+
+@pytest.mark.usefixtures("audio")
+def test_a_span_beyond_the_end_of_its_file_is_an_error_of_the_track(tmp_path):
+    path = rows(tmp_path, "path,source,track,end", "vocals.wav,vocals,A,1.005", "drums.wav,drums,A,3")
+    data = make(path, tmp_path, validation_share=None, validation_tracks=["A"])
+    data.make()
+    (error,) = data.scan.errors
+    assert "drums.wav has 1.000 s, but a span of it reaches 3 s: correct the table" in error
+
+
+def test_wrong_columns_are_shown_with_the_right_ones(tmp_path):
+    path = rows(tmp_path, "file,instrument", "a.wav,vocals")
+    message = (
+        r"files.csv lacks the columns path, source; it has file, instrument, needed are path, source, allowed track"
+    )
+    with pytest.raises(ValueError, match=message):
+        _ = make(path, tmp_path, layout="csv").entries
+    with pytest.raises(
+        ValueError, match=r"the nearest layout is csv .*which lacks the columns path, source in files.csv"
+    ):
+        _ = make(tmp_path, tmp_path).layout
+
+
+def test_two_tables_in_a_folder_are_refused(tmp_path):
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("path,source\n")
+    with pytest.raises(ValueError, match=r"holds 2 tables \(a.csv, b.csv\): name one as data.root"):
+        _ = make(tmp_path, tmp_path, layout="csv").entries
+
+
+@pytest.mark.usefixtures("audio")
+def test_a_file_in_two_splits_is_an_error(tmp_path):
+    lines = [f"{source}.wav,{source},{track},{track}" for track in ("train", "test") for source in SOURCES]
+    data = make(rows(tmp_path, "path,source,track,split", *lines), tmp_path, validation_share=0.999)
+    assert any("vocals.wav is in valid and in test" in error for error in data.listing.errors)
