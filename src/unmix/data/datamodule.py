@@ -15,7 +15,7 @@ from unmix.data import library, sampling, statistics
 from unmix.data.cache import default_folder
 from unmix.data.datasets import BatchKeys, DrawBatch, DrawDataset, RepeatedKeys, StemDataset, TrackDataset
 from unmix.data.mixing import StemBatch, render, to_float
-from unmix.data.scan import Scan
+from unmix.data.scan import Scan, partial_errors
 from unmix.data.store import DeviceStore, open_store, to_int16
 from unmix.data.tracks import SOURCES, Splits
 from unmix.dsp.stft import Stft
@@ -132,7 +132,7 @@ class SeparationDataModule(LightningDataModule):
         found = list(self.library.scan.errors)
         if not self.splits.train and not found:
             found.append(f"data.root: {self.root / 'train'} holds no track to train on")
-        found += self._partial_errors()
+        found += partial_errors(self.splits.train, self.sources, random_mix=self.recipe.random_mix)
         short = [track for track in self.splits.train if track.num_samples < self.recipe.segment]
         if short:
             shortest = min(short, key=lambda track: track.num_samples)
@@ -142,23 +142,6 @@ class SeparationDataModule(LightningDataModule):
                 f"{shortest.num_samples / self.sample_rate:.2f} s: take shorter segments or remove them"
             )
         return found
-
-    def _partial_errors(self) -> list[str]:
-        """List the errors of training on tracks that lack sources."""
-        partial = [track for track in self.splits.train if track.is_partial(self.sources)]
-        lacking = [source for source in self.sources if all(source not in track.files for track in self.splits.train)]
-        if not partial:
-            return []
-        if lacking:
-            return [
-                f"data.root: no training track has {', '.join(lacking)}: add files, or leave it out of data.sources"
-            ]
-        if not self.recipe.random_mix:
-            return [
-                f"data.random_mix: got false, but {len(partial)} of {len(self.splits.train)} training tracks lack "
-                f"sources, such as {partial[0].name!r}: set data.random_mix=true"
-            ]
-        return []
 
     def check_training(self) -> None:
         """Check that there are no `training_errors`.

@@ -18,6 +18,7 @@ from unmix.data.layouts.splits import HoldOut
 from unmix.data.layouts.tree import Folder, read_tree
 from unmix.data.scan import Scan, memory_of, read_headers, scan, unfit
 from unmix.data.tracks import AudioFile, Splits
+from unmix.errors import counted
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,8 @@ def _unused(entries: Sequence[Entry]) -> list[str]:
     count = sum(len(entry.unused) for entry in lacking)
     return [
         f"data.root: {counted(count, 'file belongs', 'files belong')} to no source, such as "
-        f"{lacking[0].unused[0]!r} of {lacking[0].name}: mixtures go without; data.rename names them, data.other=rest sums them"
+        f"{lacking[0].unused[0]!r} of {lacking[0].name}: mixtures go without; data.rename names them, "
+        "data.other=rest sums them"
     ]
 
 

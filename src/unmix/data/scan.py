@@ -114,9 +114,9 @@ def unfit(entry: Entry, files: Mapping[Path, AudioFile | str], sample_rate: int)
             )
         if ours.num_channels != reference.num_channels:
             return (
-                f"data.root: {part.path} has {counted(ours.num_samples, 'sample')} in {counted(ours.num_channels, 'channel')}, "
-                f"{first.path.name} {reference.num_samples} in {reference.num_channels}: all files of a track must "
-                "have the same channels; src/prepare.py makes them so"
+                f"data.root: {part.path} has {_size(ours)}, {first.path.name} {reference.num_samples} in "
+                f"{reference.num_channels}: all files of a track must have the same channels; src/prepare.py "
+                "makes them so"
             )
     return None
 
@@ -135,7 +135,7 @@ def _unlike(stems: Mapping[str, Path], files: Mapping[Path, AudioFile | str]) ->
         ours, reference, name = file.header, reference or file.header, next(iter(stems))
         if (ours.num_samples, ours.num_channels) != (reference.num_samples, reference.num_channels):
             return (
-                f"data.root: {path} has {counted(ours.num_samples, 'sample')} in {counted(ours.num_channels, 'channel')}, {name} "
+                f"data.root: {path} has {_size(ours)}, {name} "
                 f"{reference.num_samples} in {reference.num_channels}: all files of a track must be equally long; "
                 "src/prepare.py makes them so"
             )
@@ -154,6 +154,24 @@ def _copied(splits: Splits) -> list[str]:
                     f"data.root: track {track.name!r} is in {other} and in {split}: remove it from one of them"
                 )
     return errors
+
+
+def _size(header: Header) -> str:
+    return f"{counted(header.num_samples, 'sample')} in {counted(header.num_channels, 'channel')}"
+
+
+def partial_errors(tracks: Sequence[Track], sources: Sequence[str], *, random_mix: bool) -> list[str]:
+    """List the errors of training on tracks that lack sources."""
+    partial = [track for track in tracks if track.is_partial(sources)]
+    lacking = [source for source in sources if all(source not in track.files for track in tracks)]
+    if partial and lacking:
+        return [f"data.root: no training track has {', '.join(lacking)}: add files, or set data.sources"]
+    if partial and not random_mix:
+        return [
+            f"data.random_mix: got false, but {len(partial)} of {counted(len(tracks), 'training track')} lack sources, "
+            f"such as {partial[0].name!r}: set data.random_mix=true"
+        ]
+    return []
 
 
 def _other_channels(tracks: list[Track]) -> list[str]:
