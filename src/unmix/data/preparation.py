@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unmix.data import building
-from unmix.data.building import Target
+from unmix.data import building, pcm
+from unmix.data.building import Target, Written
 from unmix.data.cache import cache_key, short_name
-from unmix.data.layouts.entry import LONGEST_NAME, SPLITS, Entry, Part
+from unmix.data.layouts.entry import LONGEST_NAME, MIXTURE, SPLITS, Entry, Part
 from unmix.data.manifest import Manifest, Record
 from unmix.data.pcm import Header
 from unmix.files import remove, replacing
@@ -91,9 +91,11 @@ class Preparation:
         with replacing(folder, is_durable=True) as partial:
             partial.mkdir(parents=True)
             num_samples = building.length(entry, self.headers, self.sample_rate)
-            files = [
-                self._write_stem(partial, stem, parts, num_samples) for stem, parts in entry.stems(self.sources).items()
-            ]
+            stems = entry.stems(self.sources)
+            is_sum = MIXTURE in stems and MIXTURE not in entry.files
+            given = {stem: parts for stem, parts in stems.items() if not is_sum or stem != MIXTURE}
+            files = [self._write_stem(partial, stem, parts, num_samples) for stem, parts in given.items()]
+            files += [self._write_sum([partial / file["file"] for file in files], num_samples)] if is_sum else []
             key = self._key(entry)
             record: Record = {"split": entry.split, "track": folder.name, "key": key, "files": files, **self.about}
             manifest.add(record if entry.name == folder.name else {**record, "name": entry.name})
@@ -110,10 +112,18 @@ class Preparation:
             target = Target(self.sample_rate, self.num_channels, num_samples, kind)
             written = building.write_stem(path, parts, self.headers, target)
             sha256, subtype = written.sha256, written.subtype
-            if subtype != kind:
-                steps.append(f"kept as float, as the peak is {written.peak:.3f} of full scale")
+            steps += _as_float(written, kind)
         origin = [_origin(part) for part in parts]
         return {"file": path.name, "sha256": sha256, "format": subtype, "done": steps or ["copied"], "origin": origin}
+
+    def _write_sum(self, sources: Sequence[Path], num_samples: int) -> Record:
+        """Write the mixture as the exact sum of the sources that were written; return its entry in the manifest."""
+        headers = {path: pcm.read_header(path) for path in sources}
+        target = Target(self.sample_rate, self.num_channels, num_samples, building.subtype(sources))
+        path = sources[0].with_name(f"{MIXTURE}.wav")
+        written = building.write_stem(path, [Part(source) for source in sources], headers, target)
+        steps = ["sum of the sources", *_as_float(written, target.subtype)]
+        return {"file": path.name, "sha256": written.sha256, "format": written.subtype, "done": steps, "origin": []}
 
     def _steps(self, parts: Sequence[Part], num_samples: int) -> list[str]:
         """List what has to be done to files to make a stem; empty when a file is the stem."""
@@ -147,6 +157,12 @@ def folder_name(entry: Entry) -> str:
     if len(encoded) <= LONGEST_NAME:
         return name
     return f"{short_name(name)}-{hashlib.sha256(encoded).hexdigest()[:12]}"
+
+
+def _as_float(written: Written, subtype: str) -> list[str]:
+    """Say that a file became float because it exceeds full scale, as a list; empty when it does not."""
+    is_as_asked = written.subtype == subtype
+    return [] if is_as_asked else [f"kept as float, as the peak is {written.peak:.3f} of full scale"]
 
 
 def _origin(part: Part) -> Record:
