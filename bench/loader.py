@@ -1,6 +1,7 @@
 """Compare loading of training batches with openunmix's loader, on the same tree in the same run: `make bench-loader`.
 
-Six-second stereo segments of four sources, gain and channel swap, batches of 16, page cache warm.
+Six-second stereo segments of four sources, gain and channel swap, batches of 16, page cache warm; then each
+augmentation beside a training step.
 """
 
 import itertools
@@ -30,6 +31,10 @@ from unmix.data.tracks import MUSDB_VALIDATION_TRACKS, SOURCES
 from unmix.runs.build import build_module, make_datamodule
 
 NUM_TRACKS, TRACK_SECONDS, SEGMENT_SECONDS, BATCH, RATE = 8, 60, 6.0, 16, 44100
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+# The default, each effect on waveforms, and all augmentations.
+LISTS = ["gain,swap", "gain,swap,speed", "gain,swap,mixup", "gain,swap,tilt", "gain,swap,band_limit"]
+LISTS.append("gain,swap,polarity,shift,activity,same_track,speed,mixup,tilt,band_limit")
 
 
 def write_tree(root: Path, num_tracks: int, seconds: float) -> Path:
@@ -85,41 +90,60 @@ def scan_seconds(root: Path, cache: Path) -> float:
     return time.perf_counter() - started
 
 
-def gpu_milliseconds(function: Callable[[int], object]) -> float:
-    """Milliseconds of a call: median of 50 after a warm-up of 10."""
-    timings = []
-    for index in range(60):
+def milliseconds(function: Callable[[int], object], index: int) -> float:
+    """Milliseconds of a call, once the device has finished its work."""
+    if DEVICE.type == "cuda":
         torch.cuda.synchronize()
-        started = time.perf_counter()
-        function(index)
+    started = time.perf_counter()
+    function(index)
+    if DEVICE.type == "cuda":
         torch.cuda.synchronize()
-        timings.append(1000 * (time.perf_counter() - started))
-    return statistics.median(timings[10:])
+    return 1000 * (time.perf_counter() - started)
 
 
-def print_gpu(root: Path, cache: Path) -> None:
-    """Compare rendering a batch with storage=gpu to a training step of experiment=umxhq on it."""
-    cfg = compose("train", ["experiment=umxhq", f"data.root={root}", "data.storage=gpu", f"paths.data={cache}"])
-    data, module, device = make_datamodule(cfg.data), build_module(cfg).cuda(), torch.device("cuda")
-    data.trainer = SimpleNamespace(global_rank=0, world_size=1, strategy=SimpleNamespace(root_device=device))
-    draws = data.train_dataloader().dataset
+def renderer(root: Path, cache: Path, augmentations: str) -> Callable[[int], dict[str, torch.Tensor]]:
+    """Make a function that draws, reads and renders the batch of an index."""
+    options = ["experiment=umxhq", f"data.root={root}", f"paths.data={cache}", f"data.augmentations={augmentations}"]
+    data = make_datamodule(compose("train", options).data)
+    data.trainer = SimpleNamespace(
+        global_rank=0,
+        world_size=1,
+        strategy=SimpleNamespace(root_device=DEVICE),
+        precision_plugin=SimpleNamespace(convert_input=lambda batch: batch),
+    )
+    dataset = data.train_dataloader().dataset
 
     def rendered(index: int) -> dict[str, torch.Tensor]:
-        batch = data.transfer_batch_to_device(draws[BatchKey(0, BATCH * index, BATCH)], device, 0)
+        batch = data.transfer_batch_to_device(dataset[BatchKey(0, BATCH * index, BATCH)], DEVICE, 0)
         return data.on_after_batch_transfer(batch, 0)
 
-    batch, optimizer = rendered(0), torch.optim.Adam(module.parameters())
+    return rendered
+
+
+def print_augmentations(root: Path, cache: Path) -> None:
+    """Compare batches of several lists of augmentations, which take turns, to a training step of experiment=umxhq."""
+    module = build_module(compose("train", ["experiment=umxhq", f"data.root={root}"])).to(DEVICE)
+    module.log = module.log_dict = lambda *_, **__: None  # there is no trainer to log to
+    optimizer = torch.optim.Adam(module.parameters())
+    functions = {f"a batch, [{names}]": renderer(root, cache, f"[{names}]") for names in LISTS}
+    batch = next(iter(functions.values()))(0)
 
     def step(_: int) -> None:
         optimizer.zero_grad()
         module.training_step(batch, 0).backward()
         optimizer.step()
 
-    module.log = module.log_dict = lambda *_, **__: None  # there is no trainer to log to
-    one, whole = gpu_milliseconds(rendered), gpu_milliseconds(step)
-    print(f"\n{torch.cuda.get_device_name()}\n\n| | ms |\n|---|---|")
-    print(f"| a rendered batch of {BATCH} x {SEGMENT_SECONDS:g} s, gpu tier | {one:.2f} |")
-    print(f"| a training step on it (experiment=umxhq) | {whole:.2f} |\n\nshare of the step: {one / (one + whole):.1%}")
+    functions["a training step, without its batch"] = step
+    turns = 50 if DEVICE.type == "cuda" else 10
+    timings = [
+        {name: milliseconds(function, index) for name, function in functions.items()} for index in range(turns + 2)
+    ]
+    medians = {name: statistics.median(timing[name] for timing in timings[2:]) for name in functions}
+    first, whole = (list(medians.values())[index] for index in (0, -1))
+    print(f"\n{torch.cuda.get_device_name() if DEVICE.type == 'cuda' else 'CPU'}, {BATCH} x {SEGMENT_SECONDS:g} s\n")
+    print("| | ms | more than the default, of a step |\n|---|---|---|")
+    for name, median in medians.items():
+        print(f"| {name} | {median:.1f} | {(median - first) / (first + whole):.1%} |")
 
 
 def main() -> None:
@@ -148,8 +172,7 @@ def main() -> None:
             small = write_tree(Path(folder, f"tree{num_tracks}"), num_tracks, 0.1)
             first, again = scan_seconds(small, cache), scan_seconds(small, cache)
             print(f"| {num_tracks} tracks x 5 files | {first:.2f} s | {again:.3f} s |")
-        if torch.cuda.is_available():
-            print_gpu(root, cache)
+        print_augmentations(root, cache)
 
 
 if __name__ == "__main__":

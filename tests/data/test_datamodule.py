@@ -9,6 +9,7 @@ import soundfile
 import torch
 
 from unmix.data import library, pcm, sampling, store
+from unmix.data.augmentations.selections import Gain, Swap
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.datasets import DrawBatch
 from unmix.data.mixing import StemBatch, render
@@ -39,7 +40,7 @@ def epoch_of(loader, epoch=0):
 def assert_equal(batches, others):
     assert len(batches) == len(others) > 0
     for batch, other in zip(batches, others, strict=True):
-        for values, same in zip(batch, other, strict=True):
+        for values, same in zip(batch[:3], other[:3], strict=True):  # there are no effects by default
             assert torch.equal(values, same)
 
 
@@ -68,7 +69,8 @@ def fake_trainer(rank, world_size, **trained):
 
 
 def test_training_batch_is_int16_stems_with_gains_and_swaps(module):
-    stems, gains, swaps = next(iter(module.train_dataloader()))
+    stems, gains, swaps, effects = next(iter(module.train_dataloader()))
+    assert not effects
     assert (stems.shape, stems.dtype) == ((4, 4, 2, SEGMENT), torch.int16)
     assert (gains.shape, gains.dtype) == ((4, 4), torch.float32)
     assert (swaps.shape, swaps.dtype) == ((4, 4), torch.bool)
@@ -98,7 +100,7 @@ def test_a_batch_of_draws_is_gathered_where_the_stems_are(module, musdb_tree, mo
     for draws, batch in zip(epoch_of(loader, 1), epoch_of(module.train_dataloader(), 1), strict=True):
         assert isinstance(draws, DrawBatch)
         ours, theirs = on_device.on_after_batch_transfer(draws, 0), module.on_after_batch_transfer(batch, 0)
-        assert_equal([list(ours.values())], [list(theirs.values())])
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 @pytest.mark.parametrize("world_size", [2, 4])
@@ -108,7 +110,10 @@ def test_batches_of_all_ranks_together_are_those_of_one(module, world_size):
     for rank in range(world_size):
         module.trainer = fake_trainer(rank, world_size)
         shares.append(epoch_of(module.train_dataloader(), 3))
-    joined = [[torch.cat(parts) for parts in zip(*batches, strict=True)] for batches in zip(*shares, strict=True)]
+    joined = [
+        [torch.cat(parts) for parts in zip(*(batch[:3] for batch in batches), strict=True)]
+        for batches in zip(*shares, strict=True)
+    ]
     assert_equal(whole, joined)
 
 
@@ -158,7 +163,7 @@ def test_settings_of_the_module_reach_the_draws(musdb_tree):
     settings = {"random_mix": False, "gain": [0.5, 0.75], "swap_probability": 1.0}
     dataset = make_module(musdb_tree, segment_seconds=0.02, seed=7, **settings).train_dataloader().dataset
     assert dataset.draws.seed == 7
-    assert dataset.draws.recipe == sampling.Recipe(882, random_mix=False, gain=(0.5, 0.75), swap_probability=1.0)
+    assert dataset.draws.recipe == sampling.Recipe(882, False, {"gain": Gain((0.5, 0.75)), "swap": Swap(1.0)})
 
 
 def test_training_never_sees_a_validation_or_test_track(module):

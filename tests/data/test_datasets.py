@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from unmix.data import pcm
+from unmix.data.augmentations.selections import Gain
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.datasets import BatchKey, BatchKeys, DrawDataset, RepeatedKeys, StemDataset, TrackDataset
 from unmix.data.sampling import Recipe
@@ -53,11 +54,11 @@ def test_repeated_keys_are_those_of_the_first_epoch_whatever_epoch_is_set():
 
 
 def test_stems_of_a_key_are_gathered_from_its_draws(tracks):
-    draws = DrawDataset(tracks, Recipe(segment=100), 7, SOURCES)
+    draws = DrawDataset(tracks, Recipe(100, augmentations={"gain": Gain()}), 7, SOURCES)
     on_disk = DiskStore([[track.files[source] for track in tracks] for source in SOURCES])
     key = BatchKey(1, 4, 3)
-    batch, again = StemDataset(draws, on_disk)[key], draws[key].gather(on_disk, 100)
-    for values, same in zip(batch, again, strict=True):
+    batch, again = StemDataset(draws, on_disk)[key], draws[key].gather(on_disk)
+    for values, same in zip(batch[:3], again[:3], strict=True):
         assert torch.equal(values, same)
     assert torch.equal(batch.gains, draws[key].gains)
     assert not torch.equal(batch.gains, draws[BatchKey(2, 4, 3)].gains)

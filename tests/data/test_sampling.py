@@ -8,15 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unmix.data import sampling
+from unmix.data.augmentations.selections import Gain, Swap
 from unmix.data.sampling import Recipe, draw
 
 LENGTHS = np.array([1000, 1500, 100])  # the last is exactly one segment long
-RECIPE = Recipe(segment=100)
+UMX = {"gain": Gain(), "swap": Swap()}
+RECIPE = Recipe(segment=100, augmentations=UMX)
 ALMOST_ONE = np.nextafter(1.0, 0.0)
 
 indices = st.builds(lambda first, count: range(first, first + count), st.integers(0, 10**6), st.integers(1, 6))
 counters = st.integers(0, 2**64 - 1)
-recipes = st.builds(Recipe, segment=st.just(100), random_mix=st.booleans())
+recipes = st.builds(Recipe, segment=st.just(100), random_mix=st.booleans(), augmentations=st.just(UMX))
 
 
 def draw_small(indices, seed=42, epoch=0, lengths=LENGTHS, recipe=RECIPE):
@@ -38,6 +40,18 @@ def test_draws_are_arrays_of_batch_by_sources():
     assert {values.shape for values in draws.values()} == {(5, 4)}
     dtypes = {"tracks": np.int64, "starts": np.int64, "gains": np.float32, "swaps": np.bool_}
     assert {name: values.dtype for name, values in draws.items()} == dtypes
+
+
+def test_umx_draws_are_four_numbers_of_a_philox_generator_that_counts_sources_of_samples():
+    draws = draw_small(range(5, 9), seed=7, epoch=3)
+    for sample in range(4):
+        for source in range(4):
+            generator = np.random.Philox(key=np.array([7, 3], dtype=np.uint64), counter=4 * (5 + sample) + source)
+            track, start, gain, swap = np.random.Generator(generator).random(4)
+            assert draws.tracks[sample, source] == int(3 * track)
+            assert draws.starts[sample, source] == int(start * (LENGTHS[int(3 * track)] - 99))
+            assert draws.gains[sample, source] == np.float32(0.25 + gain)
+            assert draws.swaps[sample, source] == (swap < 0.5)
 
 
 @settings(max_examples=30, deadline=None)
@@ -139,7 +153,7 @@ def test_sources_that_share_a_track_keep_their_own_gain_and_swap():
 
 @pytest.mark.parametrize("gain", [(0.25, 1.25), (1.0, 1.0), (0.0, 2.0)])
 def test_gains_fill_their_range(gain):
-    gains = draw_small(range(500), recipe=dataclasses.replace(RECIPE, gain=gain)).gains
+    gains = draw_small(range(500), recipe=dataclasses.replace(RECIPE, augmentations={"gain": Gain(gain)})).gains
     assert gain[0] <= gains.min()
     assert gains.max() <= gain[1]
     assert gains.mean() == pytest.approx(sum(gain) / 2, abs=0.05 * (gain[1] - gain[0]))
@@ -148,7 +162,7 @@ def test_gains_fill_their_range(gain):
 
 @pytest.mark.parametrize(("probability", "low", "high"), [(0.0, 0.0, 0.0), (0.5, 0.45, 0.55), (1.0, 1.0, 1.0)])
 def test_swaps_occur_with_their_probability(probability, low, high):
-    swaps = draw_small(range(500), recipe=dataclasses.replace(RECIPE, swap_probability=probability)).swaps
+    swaps = draw_small(range(500), recipe=dataclasses.replace(RECIPE, augmentations={"swap": Swap(probability)})).swaps
     assert low <= swaps.mean() <= high
 
 
@@ -171,4 +185,5 @@ def test_each_source_is_drawn_from_the_tracks_that_hold_it():
 
 
 def test_recipe_defaults_are_those_of_umx():
-    assert Recipe(segment=1) == Recipe(1, random_mix=True, gain=(0.25, 1.25), swap_probability=0.5)
+    assert Recipe(segment=1) == Recipe(1, random_mix=True, augmentations={})
+    assert {"gain": Gain((0.25, 1.25)), "swap": Swap(0.5)} == UMX

@@ -144,6 +144,21 @@ def test_a_run_cut_by_max_steps_or_max_time_resumes_as_if_uninterrupted(
     assert_same(result_of(run), uninterrupted)
 
 
+AUGMENTATIONS = "[gain,swap,polarity,shift,activity,same_track,speed,{mixup:{probability:0.5}},tilt,band_limit]"
+
+
+def test_a_killed_and_resumed_run_with_all_augmentations_ends_as_if_uninterrupted(arguments, cli, tmp_path, send_at):
+    options = [*arguments, f"data.augmentations={AUGMENTATIONS}", "data.track_weights=activity", "trainer.max_epochs=2"]
+    assert cli("train", *options, f"paths.out={tmp_path / 'straight'}") == 0
+    send_at(2, signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        cli("train", *options, f"paths.out={tmp_path / 'resumed'}")
+    send_at(-1, signal.SIGTERM)
+    assert cli("train", *options, f"paths.out={tmp_path / 'resumed'}") == 0
+    straight, resumed = (result_of(folder_of(tmp_path / name)) for name in ("straight", "resumed"))
+    assert_same(resumed, straight)
+
+
 def test_a_resumed_run_reports_a_changed_number_of_threads(arguments, cli, tmp_path, capfd):
     assert cli("train", *arguments, f"paths.out={tmp_path}", "trainer.max_epochs=1") == 0
     path = folder_of(tmp_path) / "env.json"

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from unmix import settings
-from unmix.data import library, sampling, statistics
+from unmix.data import library, statistics, training_set
+from unmix.data.augmentations import registry
 from unmix.data.cache import default_folder
 from unmix.data.datasets import BatchKeys, DrawBatch, DrawDataset, RepeatedKeys, StemDataset, TrackDataset
 from unmix.data.mixing import StemBatch, render, to_float
@@ -39,7 +40,10 @@ class SeparationDataModule(LightningDataModule):
         segment_seconds: length of a training sample.
         samples_per_track: training samples per epoch and track.
         batch_size: over all ranks together; a multiple of their number.
-        random_mix, gain, swap_probability: see `sampling.Recipe`.
+        random_mix: see `sampling.Recipe`.
+        augmentations: names, mappings of a name to settings, or objects: see `registry.make_recipe`.
+        gain, swap_probability: settings of the augmentations `gain` and `swap`.
+        track_weights: how often each track is drawn, see `augmentation_settings.check_track_weights`.
         num_workers: loader processes per rank; changes no sample.
         storage: where training segments come from, see `settings.STORAGES`; changes no sample.
         cache: folder of files made from the data set; None is `cache.default_folder()`.
@@ -71,6 +75,8 @@ class SeparationDataModule(LightningDataModule):
         random_mix: bool = True,
         gain: Sequence[float] = (0.25, 1.25),
         swap_probability: float = 0.5,
+        augmentations: Sequence[Any] = ("gain", "swap"),
+        track_weights: training_set.TrackWeights = "uniform",
         num_workers: int = 0,
         storage: str = "auto",
         cache: str | Path | None = None,
@@ -83,11 +89,9 @@ class SeparationDataModule(LightningDataModule):
         super().__init__()
         folder = default_folder() if cache is None else Path(cache).expanduser()
         self.library = library.from_settings(given, folder, prepare)
-        segment = round(segment_seconds * sample_rate)
-        self.recipe = sampling.Recipe(segment, random_mix, (gain[0], gain[1]), swap_probability)
-        self.name = name
+        self.recipe, self.track_weights = registry.make_recipe(given), track_weights
+        self.name, self.num_workers, self.storage = name, num_workers, storage
         self.samples_per_track, self.batch_size = samples_per_track, batch_size
-        self.num_workers, self.storage = num_workers, storage
         self.allow_changed, self.repeat_epoch, self.seed = allow_changed, repeat_epoch, seed
         self._start = (0, 0)
         self._device_store: DeviceStore | None = None
@@ -133,14 +137,7 @@ class SeparationDataModule(LightningDataModule):
         if not self.splits.train and not found:
             found.append(f"data.root: {self.root / 'train'} holds no track to train on")
         found += partial_errors(self.splits.train, self.sources, random_mix=self.recipe.random_mix)
-        short = [track for track in self.splits.train if track.num_samples < self.recipe.segment]
-        if short:
-            shortest = min(short, key=lambda track: track.num_samples)
-            found.append(
-                f"data.segment_seconds: got {self.recipe.segment / self.sample_rate:g} s, but {len(short)} of "
-                f"{counted(len(self.splits.train), 'track is', 'tracks are')} shorter, {shortest.folder} has "
-                f"{shortest.num_samples / self.sample_rate:.2f} s: take shorter segments or remove them"
-            )
+        found += training_set.find_errors(self.splits.train, self.sources, self.recipe, self.track_weights)
         return found
 
     def check_training(self) -> None:
@@ -183,9 +180,11 @@ class SeparationDataModule(LightningDataModule):
         self._check_batch(world_size)
         kind = RepeatedKeys if self.repeat_epoch else BatchKeys
         keys = kind(self.samples_per_epoch, self.batch_size, rank=rank, world_size=world_size, start=self._start)
-        draws = DrawDataset(self.splits.train, self.recipe, self.seed, self.sources)
+        cache, tracks = self.library.cache, self.splits.train
+        recipe = training_set.completed(self.recipe, self.track_weights, tracks, self.sources, cache)
+        draws = DrawDataset(tracks, recipe, self.seed, self.sources)
         store = open_store(
-            to_int16(self.splits.train, self.library.cache),
+            to_int16(tracks, cache),
             self.sources,
             self.storage,
             torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device,
@@ -225,9 +224,9 @@ class SeparationDataModule(LightningDataModule):
         """
         if isinstance(batch, DrawBatch):
             assert self._device_store is not None  # only the loader of a device store yields DrawBatch
-            batch = batch.gather(self._device_store, self.recipe.segment)
+            batch = batch.gather(self._device_store)
         if isinstance(batch, StemBatch):
-            waveforms = render(batch, self.sources)
+            waveforms = render(batch, self.sources, self.recipe.augmentations)
         else:
             waveforms = {stem: to_float(samples) for stem, samples in batch.items()}
         # Lightning converted the batch before it had waveforms; `trainer.precision=64-true` needs them in double.

@@ -1,7 +1,7 @@
 """Datasets and samplers: training batches, addressed by `BatchKey`, and complete tracks."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch.utils.data import Dataset, Sampler
 
 from unmix.data import pcm, sampling
 from unmix.data.mixing import StemBatch
+from unmix.data.sampling import Draws
 from unmix.data.store import Store
 from unmix.data.tracks import Track
 
@@ -23,16 +24,37 @@ class BatchKey(NamedTuple):
 
 
 class DrawBatch(NamedTuple):
-    """Draws of a batch as tensors, before its segments are read; all are (batch, sources), see `sampling.Draws`."""
+    """Draws of a batch as tensors, before its segments are read, see `sampling.Draws`."""
 
     tracks: Tensor
     starts: Tensor
     gains: Tensor
     swaps: Tensor
+    num_samples: int
+    effects: Mapping[str, tuple[Any, ...]]
 
-    def gather(self, store: Store, segment: int) -> StemBatch:
-        """Read the drawn segments, of `segment` samples each, from a store."""
-        return StemBatch(store.gather(self.tracks, self.starts, segment), self.gains, self.swaps)
+    @classmethod
+    def of(cls, draws: Draws) -> Self:
+        """Convert draws, and those within them, to tensors; numbers become as precise as the waveforms."""
+
+        def converted(value: Any) -> Any:
+            if isinstance(value, Draws):
+                return cls.of(value)
+            return torch.from_numpy(value.astype(np.float32) if value.dtype == np.float64 else value)
+
+        tracks, starts, gains, swaps = map(converted, (draws.tracks, draws.starts, draws.gains, draws.swaps))
+        effects = {name: tuple(map(converted, values)) for name, values in draws.effects.items()}
+        return cls(tracks, starts, gains, swaps, draws.num_samples, effects)
+
+    def gather(self, store: Store) -> StemBatch:
+        """Read the drawn segments from a store."""
+
+        def read(value: Any) -> Any:
+            return value.gather(store) if isinstance(value, DrawBatch) else value
+
+        stems = store.gather(self.tracks, self.starts, self.num_samples)
+        effects = {name: tuple(map(read, values)) for name, values in self.effects.items()}
+        return StemBatch(stems, self.gains, self.swaps, effects)
 
 
 class DrawDataset(Dataset[DrawBatch]):
@@ -47,9 +69,7 @@ class DrawDataset(Dataset[DrawBatch]):
 
     def __getitem__(self, key: BatchKey) -> DrawBatch:
         draws = sampling.draw(self.seed, *key, track_lengths=self.lengths, recipe=self.recipe)
-        return DrawBatch(
-            *(torch.from_numpy(values) for values in (draws.tracks, draws.starts, draws.gains, draws.swaps))
-        )
+        return DrawBatch.of(draws)
 
 
 class StemDataset(Dataset[StemBatch]):
@@ -60,7 +80,7 @@ class StemDataset(Dataset[StemBatch]):
         self.store = store
 
     def __getitem__(self, key: BatchKey) -> StemBatch:
-        return self.draws[key].gather(self.store, self.draws.recipe.segment)
+        return self.draws[key].gather(self.store)
 
 
 class BatchKeys(Sampler[BatchKey]):

@@ -114,7 +114,10 @@ def make(node: Any, key: str, **arguments: Any) -> Any:
     except InstantiationException as error:
         _, _, path = str(error).rpartition("full_key: ")
         for part in path.split(".")[1:]:
-            node = node[part]
+            name = part if part in node else part.rstrip("0123456789")  # Hydra writes item 2 of the list a as a2
+            index = part.removeprefix(name)
+            path = path.replace(part, f"{name}[{index}]", 1) if index else path
+            node = node[name][int(index)] if index else node[name]
         raise ValueError(name_error(error.__cause__ or error, path or key, node)) from error
 
 

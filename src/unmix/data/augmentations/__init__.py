@@ -1,0 +1,1 @@
+"""Augmentations of training samples: those that change what is read, those of waveforms, and their registry."""
