@@ -89,8 +89,7 @@ class SeparationDataModule(LightningDataModule):
         self.library = library.from_settings(given, folder, prepare)
         segment = round(segment_seconds * sample_rate)
         self.recipe = sampling.Recipe(segment, random_mix, (gain[0], gain[1]), swap_probability)
-        self.name = name
-        self.samples_per_track, self.batch_size = samples_per_track, batch_size
+        self.name, self.samples_per_track, self.batch_size = name, samples_per_track, batch_size
         self.num_workers, self.storage = num_workers, storage
         self.allow_changed, self.repeat_epoch, self.seed = allow_changed, repeat_epoch, seed
         self._start = (0, 0)

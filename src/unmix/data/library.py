@@ -191,7 +191,7 @@ def from_settings(data: Mapping[str, Any], cache: Path, prepare: Callable[[Path]
     Raises:
         ValueError: when `root` is None without `download`, or settings contradict each other, naming `data.<key>`.
     """
-    name, root, may_download = data["name"], data["root"], bool(data.get("download"))
+    name, root, may_download = data.get("name", ""), data["root"], bool(data.get("download"))
     archive = published(name) if may_download else ARCHIVES.get(name)
     if root is None and not may_download:
         raise ValueError(
