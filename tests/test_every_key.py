@@ -89,6 +89,7 @@ VALID = {
     "checkpoint.every_minutes": NUMBER_FROM_ZERO,
     "evaluate data": {"null"},
     "data.root": PATH_OR_NULL,  # null is refused when the data are needed
+    "data.download": {"true"},
     "data.validation_tracks": {"null"},
     "data.validation_share": {"null"},
     "data.rename": {"null"},

@@ -13,7 +13,6 @@ PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
 NEEDED = [
     ("evaluate", ["ckpt=x", "evaluation.engine=museval"], "museval", "museval"),
     ("separate", ["ckpt=x", "input=y", "separator.wiener=norbert"], "norbert", "norbert"),
-    ("train", ["data=musdb18_preview"], "musdb", "musdb"),
     ("train", ["logger=tensorboard"], "tensorboard", "tensorboard"),
     ("dashboard", [], "wandb_workspaces", "dashboard"),
 ]

@@ -10,6 +10,7 @@ SAME = [
     "target=bass",
     "seed=7",
     "data.root=/somewhere/else",
+    "data.download=true",
     "data.num_workers=3",
     "trainer.gpus=0",
     "trainer.max_epochs=3",
@@ -116,6 +117,11 @@ def test_run_folder_is_found_from_the_configuration_alone():
 def test_identities_of_the_shipped_experiments_stay_what_they_are(experiment):
     needed = ["data.validation_tracks=[a]"] if experiment in ("umxl", "umxse") else []
     assert identity(f"experiment={experiment}", *needed) == GOLDEN[experiment]
+
+
+def test_the_identity_of_the_preview_stays_what_it_was_before_data_download():
+    assert identity("data=musdb18_preview") == "umx-2a9ebc46"
+    assert identity("data=musdb18_preview", "data.download=false") == "umx-2a9ebc46"
 
 
 @pytest.mark.slow

@@ -49,3 +49,11 @@ def one_line(error: BaseException) -> str:
     while not str(error) and error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def human_size(num_bytes: int) -> str:
+    """Format a number of bytes for a message: `22.7 GB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if num_bytes >= factor:
+            return f"{num_bytes / factor:.1f} {unit}"
+    return f"{num_bytes} bytes"

@@ -9,7 +9,6 @@ from omegaconf import DictConfig, OmegaConf
 SETTINGS = (
     ("evaluation.engine=museval", "evaluation.engine", "museval", "museval"),
     ("separator.wiener=norbert", "separator.wiener", "norbert", "norbert"),
-    ("data=musdb18_preview", "data.prepare._target_", "unmix.data.library.download_preview", "musdb"),
     ("logger=tensorboard", "logger.tensorboard._target_", "unmix.training.loggers.TensorBoardRun", "tensorboard"),
 )
 COMMANDS = {"dashboard": ("wandb_workspaces", "dashboard")}

@@ -110,7 +110,7 @@ def _holds(path: Path, read: Mapping[str, Any], method: str, cfg: DictConfig) ->
     if cfg.data:
         trained = set(data)
         data = OmegaConf.to_container(cfg.data, resolve=True)
-        if not set(data) <= trained | {"prepare"}:
+        if not set(data) <= trained | {"prepare", "download"}:
             return False  # a key that the data module may not take
     summary = _read(path / "summary.json")
     splits = _scan(data, Path(cfg.paths.data).expanduser())
@@ -126,7 +126,7 @@ def _holds(path: Path, read: Mapping[str, Any], method: str, cfg: DictConfig) ->
 def _scan(data: Mapping[str, Any], cache: Path) -> Splits | None:
     """Scan a data set as its data module does; None when it is not prepared, has errors, or is of another class."""
     needed = ("root", "name", "layout", "validation_tracks", "sample_rate", "sources")
-    if data.get("_target_") != DATA_MODULE or any(name not in data for name in needed) or data["root"] is None:
+    if data.get("_target_") != DATA_MODULE or any(name not in data for name in needed):
         return None
     try:
         data_set = library.from_settings(data, cache)

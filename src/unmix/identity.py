@@ -34,6 +34,7 @@ IGNORED = (
     "separator",
     "evaluation",
     "data.root",
+    "data.download",
     "data.cache",
     "data.layout",
     "data.allow_changed",
@@ -54,6 +55,8 @@ IGNORED_IF_DEFAULT: dict[str, Any] = {
     "model.trainable_statistics": True,
     "trainer.matmul_precision": "highest",
 }
+# Data set -> value of `data.prepare` that it had until it got `data.download`: it stays in the ids of its experiments.
+FORMER_PREPARE = {"musdb18_preview": {"_target_": "unmix.data.library.download_preview", "_partial_": True}}
 # A longer run of the same experiment continues it. These are left out after interpolation, as a learning rate schedule
 # that depends on the length does change the result.
 LENGTHS = ("trainer.max_epochs", "trainer.max_steps", "trainer.max_time")
@@ -81,6 +84,8 @@ def included(cfg: DictConfig) -> dict[str, Any]:
         _change(content, key, lambda _: None)
     for key, default in IGNORED_IF_DEFAULT.items():
         _change(content, key, lambda value, default=default: None if value == default else value)
+    if content["data"]["name"] in FORMER_PREPARE:
+        content["data"]["prepare"] = FORMER_PREPARE[content["data"]["name"]]
     normalised: dict[str, Any] = _normalised(content)
     return normalised
 

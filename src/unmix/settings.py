@@ -137,6 +137,7 @@ TABLES: dict[str, dict[str, Check]] = {
     },
     "data": {
         "root": optional(text),
+        "download": flag,
         "name": text,
         "sources": texts,
         "layout": one_of(*LAYOUTS),

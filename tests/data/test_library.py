@@ -57,33 +57,3 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path, musdb_tree, monkeypatch
     monkeypatch.setattr(Musdb, "find", refuse)
     with pytest.raises(OSError, match=r"data.root: .*musdb18hq cannot be read: Permission denied"):
         _ = make_library(musdb_tree, tmp_path).entries
-
-
-def test_the_preview_is_downloaded_once_by_musdb(tmp_path, monkeypatch):
-    import musdb
-
-    calls = []
-
-    def fetch(root, download):
-        calls.append((root, download))
-        (tmp_path / root / "train").mkdir(parents=True)
-
-    monkeypatch.setattr(musdb, "DB", fetch)
-    for _ in range(2):
-        library.download_preview(tmp_path / "preview")
-    assert len(calls) == 1
-    assert calls[0][1] is True
-    assert (tmp_path / "preview" / "train").is_dir()
-
-
-def test_a_preview_that_cannot_be_downloaded_leaves_nothing(tmp_path, monkeypatch):
-    import musdb
-
-    def fail(root, download):
-        (tmp_path / root).mkdir(parents=True)
-        raise OSError("no network")
-
-    monkeypatch.setattr(musdb, "DB", fail)
-    with pytest.raises(OSError, match=r"data.root: musdb cannot fetch its sample data set \(no network\)"):
-        library.download_preview(tmp_path / "preview")
-    assert not (tmp_path / "preview").exists()

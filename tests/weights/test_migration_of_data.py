@@ -6,7 +6,6 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from unmix.data import library
 from unmix.demo import tree
 from unmix.weights import checkpoint
 from unmix.weights.migration import migrated_data
@@ -22,6 +21,9 @@ DATA = {"_target_": "unmix.data.datamodule.SeparationDataModule", "root": "/nowh
         ({"storage": "gpu"}, {"storage": "gpu"}),
         ({"prepare": None}, {"prepare": None}),
         ({"prepare": {"_target_": "mine.make", "seed": 1}}, {"prepare": {"_target_": "mine.make", "seed": 1}}),
+        ({"prepare": {"_target_": "unmix.data.preview.download", "_partial_": True}}, {}),
+        ({"prepare": {"_target_": "unmix.data.library.download_preview", "_partial_": True}}, {}),
+        ({"download": True}, {}),
     ],
 )
 def test_removed_arguments_and_values_are_dropped_or_replaced_and_others_kept(old, new):
@@ -30,18 +32,12 @@ def test_removed_arguments_and_values_are_dropped_or_replaced_and_others_kept(ol
     assert old == before
 
 
-@pytest.mark.parametrize(
-    ("old", "function"),
-    [
-        ("unmix.data.demo.write_tree", tree.write_tree),
-        ("unmix.data.preview.download", library.download_preview),
-    ],
-)
-def test_a_function_that_moved_is_found_under_its_new_name(old, function):
-    data = migrated_data({**DATA, "target": "bass", "storage": "ram", "prepare": {"_target_": old, "_partial_": True}})
+def test_a_function_that_moved_is_found_under_its_new_name():
+    prepare = {"_target_": "unmix.data.demo.write_tree", "_partial_": True}
+    data = migrated_data({**DATA, "target": "bass", "storage": "ram", "prepare": prepare})
     module = instantiate(data)
     assert isinstance(module.library.prepare, partial)
-    assert module.library.prepare.func is function
+    assert module.library.prepare.func is tree.write_tree
 
 
 @pytest.mark.parametrize("schema", [1, 2])

@@ -1,14 +1,17 @@
 """Cache of files that are expensive to make: built once, shared by all processes, never incomplete."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from unmix.files import replacing
+
+log = logging.getLogger(__name__)
 
 
 def default_folder() -> Path:
@@ -43,7 +46,7 @@ def build_once(path: Path, build: Callable[[Path], object]) -> Path:
     """
     if path.exists():
         return path
-    with _locked(path):
+    with locked(path):
         if not path.exists():
             with replacing(path, is_durable=True) as partial:
                 build(partial)
@@ -52,21 +55,40 @@ def build_once(path: Path, build: Callable[[Path], object]) -> Path:
 
 def rebuild(path: Path, build: Callable[[Path], object]) -> None:
     """Build a file or folder, replacing an existing one; the last process wins. Raises as `build_once`."""
-    with _locked(path), replacing(path, is_durable=True) as partial:
+    with locked(path), replacing(path, is_durable=True) as partial:
         build(partial)
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock file of a path; raises OSError naming the setting to change when its folder is not writable."""
+def locked(
+    path: Path, *, key: str = "paths.data", instead: str = "UNMIX_DATA", when_waiting: str | None = None
+) -> Iterator[None]:
+    """Hold the lock file of a path.
+
+    Args:
+        path: file or folder that is to be written.
+        key: setting that it follows from.
+        instead: setting, or environment variable, that names another folder.
+        when_waiting: line to log when another process holds the lock.
+    Raises:
+        OSError: naming the setting to change when the folder of `path` cannot be written, within the block, too.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock")):
+        lock = FileLock(path.with_name(f".{path.name}.lock"))
+        try:
+            lock.acquire(blocking=when_waiting is None)
+        except Timeout:
+            log.info(when_waiting)
+            lock.acquire()
+        try:
             yield
+        finally:
+            lock.release()
     except OSError as error:
         if error.errno is None:
             raise  # raised by this project, with a message that names the setting already
         raise OSError(
-            f"paths.data: {path} cannot be written ({error.strerror}); "
-            "make room there, or set UNMIX_DATA to a folder that can be written"
+            f"{key}: {path} cannot be written ({error.strerror}); "
+            f"make room there, or set {instead} to a folder that can be written"
         ) from error

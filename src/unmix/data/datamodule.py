@@ -35,6 +35,8 @@ class SeparationDataModule(LightningDataModule):
         layout: one of `settings.LAYOUTS`.
         rename, other, absent: which files belong to which source, see `naming.Naming`.
         prepare: creates the tree at `root` when it does not exist.
+        download: whether to fetch the data set of this `name` when there is nothing at `root`; without `root`, it is
+            the folder `name` in `cache`.
         validation_tracks, validation_share: training tracks to hold out for validation, see `splits.HoldOut`.
         sample_rate: Hz; required of every file.
         segment_seconds: length of a training sample.
@@ -52,7 +54,8 @@ class SeparationDataModule(LightningDataModule):
         seed: seed of the draws.
 
     Raises:
-        ValueError: when `root` is None, or on a value of the wrong type or out of range, naming `data.<key>`.
+        ValueError: when `root` is None without `download`, when no data set of this name can be fetched, or on a value
+            of the wrong type or out of range, naming `data.<key>`.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class SeparationDataModule(LightningDataModule):
         other: str | None = None,
         absent: str | None = None,
         prepare: Callable[[Path], object] | None = None,
+        download: bool = False,
         validation_tracks: Sequence[str] | None = None,
         validation_share: float | None = None,
         sample_rate: int = 44100,

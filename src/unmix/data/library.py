@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from unmix.data import built
-from unmix.data.cache import build_once
+from unmix.data import built, download
+from unmix.data.download import ARCHIVES, Archive, published
 from unmix.data.layouts import detection
 from unmix.data.layouts.entry import MIXTURE, Entry
 from unmix.data.layouts.layout import Layout
@@ -33,6 +33,8 @@ class Library:
         sample_rate: Hz; required of every file.
         cache: folder for files derived from the data set: decoded and built stems, 16-bit copies, headers.
         prepare: creates the tree at `root` when it does not exist.
+        archive: where the data set is published, if it is.
+        may_download: whether `archive` is fetched when there is nothing at `root`.
     """
 
     root: Path
@@ -42,6 +44,18 @@ class Library:
     sample_rate: int
     cache: Path
     prepare: Callable[[Path], object] | None = None
+    archive: Archive | None = None
+    may_download: bool = False
+
+    @property
+    def to_fetch(self) -> Archive | None:
+        """Archive that `fetch` downloads; None when there is none, it is not wanted, or something is at `root`."""
+        return self.archive if self.may_download and download.is_absent(self.root) else None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether `make` has to fetch or create the tree first."""
+        return self.to_fetch is not None or (self.prepare is not None and not self.root.exists())
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -69,7 +83,8 @@ class Library:
             entries = self.layout.find(self._tree, naming, self.cache)
             naming.check_patterns()
             if not entries:
-                raise ValueError(detection.why_empty(self._tree, self.layout, self.naming))
+                offer = f"; {self.archive.offer}" if self.archive and download.is_absent(self.root) else ""
+                raise ValueError(detection.why_empty(self._tree, self.layout, self.naming) + offer)
         except OSError as error:
             raise OSError(f"data.root: {error.filename} cannot be read: {error.strerror}") from error
         errors: list[str] = []
@@ -87,9 +102,7 @@ class Library:
     @property
     def is_prepared(self) -> bool:
         """Whether the data set can be scanned; if not, call `make` first."""
-        if self.prepare is not None and not self.root.exists():
-            return False
-        return self.layout.is_decoded(self.entries) and not self._unbuilt()[0]
+        return not self.is_missing and self.layout.is_decoded(self.entries) and not self._unbuilt()[0]
 
     @cached_property
     def scan(self) -> Scan:
@@ -103,12 +116,18 @@ class Library:
         )
         return Scan(splits, (*errors, *self.listing.errors), tuple(self.listing.warnings))
 
+    def fetch(self) -> None:
+        """Download the data set if `to_fetch`; raises as `Archive.fetch`."""
+        if self.to_fetch is not None:
+            self.to_fetch.fetch(self.root)
+
     def make(self) -> None:
-        """Create the tree, decode its tracks and build their stems, unless that is done already.
+        """Fetch or create the tree, decode its tracks and build their stems, unless that is done already.
 
         Raises:
-            ValueError, OSError: as `Layout.decode`, `built.build` and `prepare`.
+            ValueError, OSError: as `fetch`, `Layout.decode`, `built.build` and `prepare`.
         """
+        self.fetch()
         if self.prepare is not None and not self.root.exists():
             self.prepare(self.root)
         self.layout.decode(self.entries)
@@ -136,7 +155,7 @@ class Library:
         Raises:
             ValueError: with the first error, and the number of others.
         """
-        if self.prepare is not None and not self.root.exists():
+        if self.is_missing:
             return
         problems = [entry.problem for entry in self.entries if entry.problem]
         if self.layout.is_decoded(self.entries):
@@ -170,22 +189,26 @@ def from_settings(data: Mapping[str, Any], cache: Path, prepare: Callable[[Path]
     """Make the library that the settings of `data` describe; keys that are not there have their defaults.
 
     Raises:
-        ValueError: when `root` is None, or settings contradict each other, naming `data.<key>`.
+        ValueError: when `root` is None without `download`, or settings contradict each other, naming `data.<key>`.
     """
-    if data["root"] is None:
+    name, root, may_download = data.get("name", ""), data["root"], bool(data.get("download"))
+    archive = published(name) if may_download else ARCHIVES.get(name)
+    if root is None and not may_download:
         raise ValueError(
             "data.root: not given; set data.root=/path/to/musdb18hq or the environment variable MUSDB_PATH, "
-            "or try experiment=demo, which makes its own data"
+            f"{'' if archive is None else f'{archive.offer}, '}or try experiment=demo, which makes its own data"
         )
     held_out = data.get("validation_tracks")
     return Library(
-        Path(data["root"]).expanduser(),
+        cache / name if root is None else Path(root).expanduser(),
         data["layout"],
         Naming(tuple(data["sources"]), data.get("rename") or {}, data.get("other"), data.get("absent")),
         HoldOut(None if held_out is None else tuple(held_out), data.get("validation_share")),
         data["sample_rate"],
         cache,
         prepare,
+        archive,
+        may_download,
     )
 
 
@@ -223,21 +246,3 @@ def _unused(entries: Sequence[Entry]) -> list[str]:
         f"{lacking[0].unused[0]!r} of {lacking[0].name}: mixtures go without; data.rename names them, "
         "data.other=rest sums them"
     ]
-
-
-def download_preview(root: Path) -> None:
-    """Download MUSDB18's 7-second previews (about 150 MB of `.stem.mp4` files) with musdb, and put them at `root`.
-
-    Raises:
-        OSError: when they cannot be downloaded or stored; no incomplete tree is left.
-    """
-    build_once(Path(root), _download)
-
-
-def _download(folder: Path) -> None:
-    import musdb  # at its import it looks for FFmpeg, which only this function needs
-
-    try:
-        musdb.DB(root=str(folder), download=True)
-    except (OSError, RuntimeError) as error:
-        raise OSError(f"data.root: musdb cannot fetch its sample data set ({error}); fetch it by hand") from error

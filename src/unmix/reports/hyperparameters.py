@@ -17,6 +17,7 @@ UNINTERESTING_NESTED = (
     "trainer.log_every_n_steps",
     "trainer.num_nodes",
     "data.root",
+    "data.download",
     "data.cache",
     "data.seed",
     "data.prepare",

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from unmix import errors
 from unmix.data.datamodule import SeparationDataModule
 from unmix.identity import targets_of
+from unmix.processes import signals
 from unmix.training.loggers import Job
 from unmix.training.module import SeparationModule
 from unmix.training.trainer import check_arguments
@@ -30,6 +31,18 @@ def make_datamodule(data: Any, **overrides: Any) -> SeparationDataModule:
     """
     datamodule: SeparationDataModule = make(data, "data", **overrides)
     return datamodule
+
+
+def fetch(datamodule: SeparationDataModule) -> None:
+    """Download the data set if that is asked for and it is not there; say how to go on when a signal ends it.
+
+    Called before a folder of results is held, so that a download that fails leaves none behind.
+
+    Raises:
+        ValueError, OSError: as `Archive.fetch`.
+    """
+    with signals.explained(lambda: "the same command goes on with the download"):
+        datamodule.library.fetch()
 
 
 def make_module(cfg: DictConfig, datamodule: SeparationDataModule) -> SeparationModule:

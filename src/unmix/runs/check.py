@@ -15,7 +15,7 @@ from unmix.data.datamodule import SeparationDataModule
 from unmix.data.tracks import Track
 from unmix.errors import Reported, counted
 from unmix.plans import no_test
-from unmix.runs.build import make_datamodule
+from unmix.runs.build import fetch, make_datamodule
 
 _LISTED = 5  # names of tracks per line of the report
 
@@ -44,6 +44,7 @@ def prepare(cfg: DictConfig) -> CheckJob:
 
 def _report(datamodule: SeparationDataModule, experiment: str, *, listen: bool) -> None:
     library = datamodule.library
+    fetch(datamodule)
     library.make()
     console = Console(highlight=False, soft_wrap=True)
     shape = library.layout.shape(library.sources)

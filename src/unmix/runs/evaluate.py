@@ -28,7 +28,7 @@ from unmix.plans import Plan
 from unmix.reports import comparison, report
 from unmix.reports.tables import print_comparison, print_methods, print_table
 from unmix.runs.boards import mark_logged, show_scores
-from unmix.runs.build import leave_process_group, make_datamodule, make_loggers, quiet_lightning, rank
+from unmix.runs.build import fetch, leave_process_group, make_datamodule, make_loggers, quiet_lightning, rank
 from unmix.runs.candidates import Candidate, candidate, candidates
 from unmix.training.loggers import Job
 from unmix.training.trainer import check_arguments, make_trainer
@@ -115,6 +115,7 @@ def _datas(found: Sequence[Candidate], data: Any) -> list[Any]:
 
 def _prepared(data: Any, cfg: DictConfig) -> SeparationDataModule:
     datamodule = make_datamodule(data, cache=cfg.paths.data)  # the cache of this machine
+    fetch(datamodule)
     datamodule.prepare_data()
     return datamodule
 

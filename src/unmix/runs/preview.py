@@ -8,13 +8,13 @@ from rich.table import Table
 
 from unmix.errors import counted
 from unmix.plans import plan_all, print_evaluations, warn_of_no_test
-from unmix.runs.build import trainer_arguments
+from unmix.runs.build import make_datamodule, trainer_arguments
 from unmix.runs.inspection import count_parameters
 from unmix.training.trainer import num_processes
 
 
 def show(cfgs: Sequence[DictConfig]) -> None:
-    """Print one line per job: folder, number of parameters, batch size, devices and state; then what is warned of."""
+    """Print a line per job: folder, parameters, batch size, devices and state; then what is to fetch, and warnings."""
     plans = plan_all(cfgs)
     table = Table(title=f"{counted(len(plans), 'job')}, none started (dry_run=true)", title_justify="left")
     for name in ("run", "parameters", "batch", "devices", "state"):
@@ -25,5 +25,8 @@ def show(cfgs: Sequence[DictConfig]) -> None:
         state = str(one).removeprefix(f"{one.run}: ")
         table.add_row(str(one.run), f"{count_parameters(one.cfg):,}", str(one.cfg.data.batch_size), devices, state)
     Console().print(table)
+    libraries = [make_datamodule(cfg.data).library for cfg in cfgs]
+    for root, archive in {library.root: library.to_fetch for library in libraries if library.to_fetch}.items():
+        Console(soft_wrap=True, highlight=False).print(f"to fetch first, to {root}: {archive}", markup=False)
     print_evaluations(plans)
     warn_of_no_test(plans)

@@ -16,7 +16,7 @@ from unmix.errors import JobFailed, counted, failed_jobs
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled, warn_of_no_test
 from unmix.processes import pool
 from unmix.reports.progress import INTERRUPTED, Line, Progress
-from unmix.runs.build import trainer_arguments
+from unmix.runs.build import fetch, make_datamodule, trainer_arguments
 from unmix.runs.inspection import count_parameters
 from unmix.training.trainer import num_processes
 
@@ -84,6 +84,9 @@ def run(
         Interrupted: on a signal; the same command continues.
     """
     devices = Devices(plans, slots)
+    for one in plans:
+        if not one.is_finished:
+            fetch(make_datamodule(one.cfg.data))  # here, where its progress is seen, and once
     warn_of_no_test(plans)
     rows = [
         Line(number, label(given, job_arguments), one.run, _num_epochs(one.cfg), count_parameters(one.cfg))

@@ -22,6 +22,7 @@ from unmix.runs import boards, evaluate
 from unmix.runs.build import (
     build_module,
     configure_loggers,
+    fetch,
     find_initial,
     leave_process_group,
     load_weights,
@@ -85,6 +86,7 @@ class TrainJob:
         if rank() != 0:  # rank 0 holds the folder, and started this process
             self._fit(lambda **_: None)
             return None
+        fetch(self.datamodule)
         warn_of_no_test([self.plan])
         if cfg.fresh and (aside := move_aside(run)):
             log.info("fresh: moved the old run to %s", aside)
@@ -183,7 +185,9 @@ def prepare(cfg: DictConfig) -> TrainJob:
         initial = find_initial(cfg)
         load_weights(build_module(cfg), initial)
     datamodule = make_datamodule(cfg.data)
-    if datamodule.library.is_prepared:
+    if datamodule.library.to_fetch:
+        datamodule.library.to_fetch.check_room(datamodule.root)
+    elif datamodule.library.is_prepared:
         datamodule.check_training()
         check_channels(module, datamodule)
         key = "trainer.cpu_processes" if arguments["accelerator"] == "cpu" else "trainer.gpus"

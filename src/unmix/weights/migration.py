@@ -14,10 +14,12 @@ UMX = "unmix.models.open_unmix.UMX"
 STFT = "unmix.dsp.stft.Stft"
 MOVED = {
     "unmix.data.demo.write_tree": "unmix.demo.tree.write_tree",
-    "unmix.data.preview.download": "unmix.data.library.download_preview",
 }
-# Removed arguments of the data module, and removed values with replacements that give the same samples.
-DROPPED_OF_DATA = ("target",)
+# Functions that `data.download` replaces.
+REMOVED = ("unmix.data.preview.download", "unmix.data.library.download_preview")
+# Removed arguments of the data module, one that would download data wherever a checkpoint is read, and removed values
+# with replacements that give the same samples.
+DROPPED_OF_DATA = ("target", "download")
 REPLACED_IN_DATA = {("storage", "ram"): "disk"}
 
 
@@ -42,6 +44,8 @@ def migrated_data(config: Mapping[str, Any]) -> dict[str, Any]:
     prepare = data.get("prepare")
     if isinstance(prepare, dict) and prepare.get("_target_") in MOVED:
         data["prepare"] = {**prepare, "_target_": MOVED[prepare["_target_"]]}
+    if isinstance(prepare, dict) and prepare.get("_target_") in REMOVED:
+        del data["prepare"]
     return data
 
 
