@@ -251,3 +251,23 @@ def test_same_track_is_refused_when_a_track_lacks_a_source():
     assert not list(find_errors([whole], SOURCES, recipe, "uniform"))
     (message,) = find_errors([whole, part], SOURCES, recipe, "uniform")
     assert message == "data.augmentations: got same_track, but Part lacks sources: leave same_track out"
+
+
+def test_loose_files_have_weights_and_activity_of_their_own(tmp_path):
+    """Layout `sources`: two files of vocals, of which one is silent, and one file of each other source."""
+    root = tmp_path / "tree"
+    for split in ("train", "valid"):
+        for source in SOURCES:
+            (root / split / source).mkdir(parents=True)
+            samples = np.random.default_rng(1).uniform(-0.3, 0.3, (2 * RATE, 2))
+            soundfile.write(root / split / source / "a.wav", samples, RATE, subtype="PCM_16")
+    soundfile.write(root / "train" / "vocals" / "silent.wav", np.zeros((4 * RATE, 2)), RATE, subtype="PCM_16")
+    options = {"layout": "sources", "validation_tracks": None, "track_weights": "duration"}
+    plain = make_module(root, [], **options)
+    silent = [track.name for track in plain.splits.train if "vocals" in track.files].index("silent")
+    drawn = plain.train_dataloader().dataset.draws[0, 0, 3000].tracks[:, 0]
+    assert (drawn == silent).float().mean() == pytest.approx(2 / 3, abs=0.04)
+    augmented = make_module(root, [item for item in ALL if item != "same_track"], **options)
+    assert (sources_of(augmented)[:, 1:].square().mean(dim=(2, 3)) > 0).all()
+    errors = make_module(root, ["same_track"], **options).training_errors()
+    assert "data.augmentations: got same_track, but a lacks sources: leave same_track out" in errors, errors
