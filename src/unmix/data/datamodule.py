@@ -58,6 +58,8 @@ class SeparationDataModule(LightningDataModule):
             of the wrong type or out of range, naming `data.<key>`.
     """
 
+    _device_store: DeviceStore | None = None  # what `train_dataloader` opened, if its draws are gathered on the device
+
     def __init__(
         self,
         root: str | Path | None,
@@ -98,7 +100,6 @@ class SeparationDataModule(LightningDataModule):
         self.samples_per_track, self.batch_size = samples_per_track, batch_size
         self.allow_changed, self.repeat_epoch, self.seed = allow_changed, repeat_epoch, seed
         self._start = (0, 0)
-        self._device_store: DeviceStore | None = None
 
     def start_at(self, epoch: int, batch: int) -> None:
         """Make the training data start at a batch within an epoch, for a run that resumes."""
