@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from command_process import wait_until
 from unmix.data import cache
 
 
@@ -66,6 +67,16 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"paths.data: .*deep cannot be written \(File exists"):
         cache.build_once(tmp_path / "file" / "deep", lambda path: path.touch())
+
+
+def test_a_process_that_waits_for_another_one_says_so(tmp_path, caplog):
+    with ThreadPoolExecutor(1) as pool, caplog.at_level("INFO"):
+        with cache.locked(tmp_path / "tree", when_waiting="waiting"):
+            second = pool.submit(lambda: cache.locked(tmp_path / "tree", when_waiting="waiting").__enter__())
+            wait_until(lambda: caplog.messages)
+            assert not second.done()
+        second.result()
+    assert caplog.messages == ["waiting"]
 
 
 def test_rebuilding_keeps_the_last_one_built(tmp_path):

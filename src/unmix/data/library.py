@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from unmix.data import built, download
-from unmix.data.download import ARCHIVES, Archive, published
 from unmix.data.layouts import detection
 from unmix.data.layouts.entry import MIXTURE, Entry
 from unmix.data.layouts.layout import Layout
@@ -44,11 +43,11 @@ class Library:
     sample_rate: int
     cache: Path
     prepare: Callable[[Path], object] | None = None
-    archive: Archive | None = None
+    archive: download.Archive | None = None
     may_download: bool = False
 
     @property
-    def to_fetch(self) -> Archive | None:
+    def to_fetch(self) -> download.Archive | None:
         """Archive that `fetch` downloads; None when there is none, it is not wanted, or something is at `root`."""
         return self.archive if self.may_download and download.is_absent(self.root) else None
 
@@ -150,11 +149,14 @@ class Library:
         return read_headers(dict.fromkeys(part.path for part in _parts(self.entries)), memory)
 
     def check_files(self) -> None:
-        """Check what is known before anything is decoded or built: names, splits, and the headers of the files.
+        """Check what is known before anything is decoded or built: names, splits, headers, and room for a download.
 
         Raises:
             ValueError: with the first error, and the number of others.
+            OSError: as `Archive.check_room`.
         """
+        if self.to_fetch is not None:
+            self.to_fetch.check_room(self.root)
         if self.is_missing:
             return
         problems = [entry.problem for entry in self.entries if entry.problem]
@@ -192,7 +194,7 @@ def from_settings(data: Mapping[str, Any], cache: Path, prepare: Callable[[Path]
         ValueError: when `root` is None without `download`, or settings contradict each other, naming `data.<key>`.
     """
     name, root, may_download = data.get("name", ""), data["root"], bool(data.get("download"))
-    archive = published(name) if may_download else ARCHIVES.get(name)
+    archive = download.published(name) if may_download else download.ARCHIVES.get(name)
     if root is None and not may_download:
         raise ValueError(
             "data.root: not given; set data.root=/path/to/musdb18hq or the environment variable MUSDB_PATH, "

@@ -185,9 +185,7 @@ def prepare(cfg: DictConfig) -> TrainJob:
         initial = find_initial(cfg)
         load_weights(build_module(cfg), initial)
     datamodule = make_datamodule(cfg.data)
-    if datamodule.library.to_fetch:
-        datamodule.library.to_fetch.check_room(datamodule.root)
-    elif datamodule.library.is_prepared:
+    if datamodule.library.is_prepared:
         datamodule.check_training()
         check_channels(module, datamodule)
         key = "trainer.cpu_processes" if arguments["accelerator"] == "cpu" else "trainer.gpus"
