@@ -90,6 +90,25 @@ def scan_seconds(root: Path, cache: Path) -> float:
     return time.perf_counter() - started
 
 
+def write_linked_tree(root: Path, num_tracks: int) -> Path:
+    """Write tracks without splits, whose files are links to those of one of them: a large tree in little room."""
+    first = write_tree(root.with_name("first"), 1, 0.1) / "train" / MUSDB_VALIDATION_TRACKS[0]
+    for number in range(num_tracks):
+        folder = root / f"Song {number}"
+        folder.mkdir(parents=True)
+        for file in first.iterdir():
+            os.link(file, folder / file.name)
+    return root
+
+
+def detection_seconds(root: Path, cache: Path) -> float:
+    """Seconds until the layout of a tree is detected, and its tracks are split and checked."""
+    started = time.perf_counter()
+    settings = {"layout": "auto", "validation_share": 0.1, "segment_seconds": 0.05}
+    SeparationDataModule(root, name="bench", cache=cache, **settings).check_training()
+    return time.perf_counter() - started
+
+
 def milliseconds(function: Callable[[int], object], index: int) -> float:
     """Milliseconds of a call, once the device has finished its work."""
     if DEVICE.type == "cuda":
@@ -172,6 +191,9 @@ def main() -> None:
             small = write_tree(Path(folder, f"tree{num_tracks}"), num_tracks, 0.1)
             first, again = scan_seconds(small, cache), scan_seconds(small, cache)
             print(f"| {num_tracks} tracks x 5 files | {first:.2f} s | {again:.3f} s |")
+        large = write_linked_tree(Path(folder, "large"), 5000)
+        first, again = detection_seconds(large, cache), detection_seconds(large, cache)
+        print(f"| 5000 tracks x 5 files, data.layout=auto | {first:.2f} s | {again:.3f} s |")
         print_augmentations(root, cache)
 
 

@@ -1,23 +1,23 @@
 """A data set on disk: created or decoded on first use, scanned once, its tracks sorted into splits."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from unmix.data import built, download
 from unmix.data.layouts import detection
-from unmix.data.layouts.entry import MIXTURE, Entry
+from unmix.data.layouts.entry import Entry
 from unmix.data.layouts.layout import Layout
+from unmix.data.layouts.listing import Listing, repeated, unused
 from unmix.data.layouts.naming import Naming
 from unmix.data.layouts.sources import mix_in_order
 from unmix.data.layouts.splits import HoldOut
 from unmix.data.layouts.tree import Folder, read_tree
 from unmix.data.scan import Scan, memory_of, read_headers, scan, unfit
 from unmix.data.tracks import AudioFile, Splits
-from unmix.errors import counted
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class Library:
 
     @cached_property
     def _tree(self) -> Folder:
-        return read_tree(self.root)
+        with _readable():
+            return read_tree(self.root)
 
     @cached_property
     def layout(self) -> Layout:
@@ -71,27 +72,25 @@ class Library:
         return detection.choose(self.layout_name, self._tree, self.naming)
 
     @cached_property
-    def listing(self) -> "Listing":
+    def listing(self) -> Listing:
         """Tracks of the tree, by split, with what is wrong and what should be known about them.
 
         Raises:
             ValueError: when there is none, with what was found and a suggestion.
         """
-        try:
-            naming = self.layout.naming(replace(self.naming))  # a copy, which has not matched anything yet
+        naming = self.layout.naming(replace(self.naming))  # a copy, which has not matched anything yet
+        with _readable():
             entries = self.layout.find(self._tree, naming, self.cache)
-            naming.check_patterns()
-            if not entries:
-                offer = f"; {self.archive.offer}" if self.archive and download.is_absent(self.root) else ""
-                raise ValueError(detection.why_empty(self._tree, self.layout, self.naming) + offer)
-        except OSError as error:
-            raise OSError(f"data.root: {error.filename} cannot be read: {error.strerror}") from error
+        naming.check_patterns()
+        if not entries:
+            offer = f"; {self.archive.offer}" if self.archive and download.is_absent(self.root) else ""
+            raise ValueError(detection.why_empty(self._tree, self.layout, self.naming) + offer)
         errors: list[str] = []
         warnings: list[str] = []
         if self.hold_out is not None:
             entries, errors, warnings = self.hold_out.apply(entries, self.root)
         entries, left_over = mix_in_order(entries, self.sources)
-        return Listing(entries, [*errors, *_repeated(entries)], [*warnings, *left_over, *_unused(entries)])
+        return Listing(entries, [*errors, *repeated(entries)], [*warnings, *left_over, *unused(entries)])
 
     @property
     def entries(self) -> list[Entry]:
@@ -146,7 +145,7 @@ class Library:
     def headers(self) -> dict[Path, AudioFile | str]:
         """Read the headers of all files that tracks consist of, or the reasons why they cannot be used."""
         memory = memory_of(self.root, self.cache)
-        return read_headers(dict.fromkeys(part.path for part in _parts(self.entries)), memory)
+        return read_headers(dict.fromkeys(path for entry in self.entries for path in entry.paths()), memory)
 
     def check_files(self) -> None:
         """Check what is known before anything is decoded or built: names, splits, headers, and room for a download.
@@ -178,15 +177,6 @@ class Library:
         to_int16((*self.scan.splits.train, *self.scan.splits.valid), self.cache)
 
 
-@dataclass(frozen=True)
-class Listing:
-    """Tracks found on disk, errors and warnings, one line each."""
-
-    entries: list[Entry]
-    errors: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-
 def from_settings(data: Mapping[str, Any], cache: Path, prepare: Callable[[Path], object] | None = None) -> Library:
     """Make the library that the settings of `data` describe; keys that are not there have their defaults.
 
@@ -214,37 +204,10 @@ def from_settings(data: Mapping[str, Any], cache: Path, prepare: Callable[[Path]
     )
 
 
-def _parts(entries: Iterable[Entry]) -> Iterable[Any]:
-    return (part for entry in entries for parts in entry.files.values() for part in parts)
-
-
-def _repeated(entries: Sequence[Entry]) -> list[str]:
-    """List an error for each name that two tracks of a split have, and for each file that two splits have."""
-    names = Counter((entry.split, entry.name) for entry in entries if not entry.is_loose)
-    errors = [
-        f"data.root: two tracks of {split} are named {name!r}: rename one"
-        for (split, name), n in names.items()
-        if n > 1
-    ]
-    split_of: dict[Path, str] = {}
-    for entry in entries:
-        for part in _parts([entry]):
-            if split_of.setdefault(part.path, entry.split) != entry.split:
-                errors.append(
-                    f"data.root: {part.path} is in {split_of[part.path]} and in {entry.split}: a file can only be in "
-                    "one split"
-                )
-    return list(dict.fromkeys(errors))
-
-
-def _unused(entries: Sequence[Entry]) -> list[str]:
-    """List a warning when files are left out of mixtures that are sums."""
-    lacking = [entry for entry in entries if entry.unused and MIXTURE not in entry.files]
-    if not lacking:
-        return []
-    count = sum(len(entry.unused) for entry in lacking)
-    return [
-        f"data.root: {counted(count, 'file belongs', 'files belong')} to no source, such as "
-        f"{lacking[0].unused[0]!r} of {lacking[0].name}: mixtures go without; data.rename names them, "
-        "data.other=rest sums them"
-    ]
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Name the setting in errors of the system."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"data.root: {error.filename} cannot be read: {error.strerror}") from error

@@ -62,7 +62,7 @@ def scan(
     usable = [entry for entry in entries if not entry.problem]
     stems = {id(entry): _paths(entry, sources, cache) for entry in usable}
     listed = [path for by_stem in stems.values() for path in by_stem.values()]
-    parts = [part.path for entry in usable for parts in entry.files.values() for part in parts]
+    parts = [path for entry in usable for path in entry.paths()]
     files = read_headers(dict.fromkeys((*parts, *listed)), memory)
     problems: list[str] = []
     tracks: dict[str, list[Track]] = {split: [] for split in SPLITS}

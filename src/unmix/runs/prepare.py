@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 
 from unmix.data import library
+from unmix.data.layouts.entry import SPLITS
 from unmix.data.library import Library
 from unmix.data.manifest import Manifest
 from unmix.data.pcm import Header
@@ -24,6 +25,7 @@ from unmix.data.scan import Scan, broken
 from unmix.data.tracks import SOURCES, AudioFile, Splits
 from unmix.errors import counted
 from unmix.experiments.hold import Busy
+from unmix.processes import signals
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,8 @@ class PrepareJob:
             Busy: when another command writes there.
         """
         out = self.preparation.out
-        with _explained(out), _held(out):
+        again = "tracks that are finished stay; the same command goes on"
+        with signals.explained(lambda: again), _explained(out), _held(out):
             manifest = Manifest(out)
             manifest.rewrite()
             unwritten = self.preparation.unwritten(manifest)
@@ -154,7 +157,9 @@ def _summarise(preparation: Preparation, manifest: Manifest) -> None:
     done = Counter(step for record in manifest.records.values() for file in record["files"] for step in file["done"])
     tracks = Counter(record["split"] for record in manifest.records.values())
     log.info(
-        "%s: %s", preparation.out, ", ".join(f"{counted(count, 'track')} in {split}" for split, count in tracks.items())
+        "%s: %s",
+        preparation.out,
+        ", ".join(f"{counted(tracks[split], 'track')} in {split}" for split in SPLITS if tracks[split]),
     )
     for step, count in done.most_common(_LISTED):
         log.info("  %s: %s", counted(count, "file"), step)

@@ -1,6 +1,8 @@
 """Every layout is found in a tree of its own and in no other; what fits none, or two, is said with the way out."""
 
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -130,6 +132,19 @@ def test_a_folder_named_almost_as_a_split_is_refused(tmp_path, name, near):
     (tmp_path / "tree" / "train").mkdir(exist_ok=True)
     with pytest.raises(ValueError, match=rf"{name} would not be read: splits are .*; rename it to {near}"):
         _ = make(tmp_path / "tree", tmp_path).layout
+
+
+def test_a_folder_that_cannot_be_read_is_named(roots, tmp_path, monkeypatch):
+    scan = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "Song B":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(OSError, match=r"^data.root: .*musdb/train/Song B cannot be read: Permission denied$"):
+        _ = make(roots / "musdb", tmp_path).layout
 
 
 def test_hidden_files_and_folders_are_not_read(tmp_path):

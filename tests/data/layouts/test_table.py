@@ -4,6 +4,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import trees
 from unmix.data import library, pcm
@@ -136,6 +138,15 @@ def test_wrong_columns_are_shown_with_the_right_ones(tmp_path):
         ValueError, match=r"the nearest layout is csv .*which lacks the columns path, source in files.csv"
     ):
         _ = make(tmp_path, tmp_path).layout
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.one_of(st.text(max_size=60), st.text("path,source\n\"';0.\0 ab", max_size=60)))
+def test_any_other_text_is_refused_in_words(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    path.write_bytes(f"path,source,track\n{content}".encode(errors="surrogatepass"))
+    with pytest.raises(ValueError, match=r"^data\."):
+        _ = make(path, path.parent, layout="csv").entries
 
 
 def test_two_tables_in_a_folder_are_refused(tmp_path):

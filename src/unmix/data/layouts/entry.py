@@ -1,6 +1,6 @@
 """Tracks as they are found on disk, before any file is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,6 +57,10 @@ class Entry:
     problem: str = ""
     lacking: str = ""
     unused: tuple[str, ...] = ()
+
+    def paths(self) -> Iterator[Path]:
+        """Yield the path of every part of every stem."""
+        return (part.path for parts in self.files.values() for part in parts)
 
     def stems(self, sources: Sequence[str]) -> dict[str, tuple[Part, ...]]:
         """Parts of every stem of the track: without a mixture of its own, that is the sum of the sources."""

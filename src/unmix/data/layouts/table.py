@@ -17,6 +17,7 @@ from unmix.data.layouts.tree import Folder
 
 ENDINGS = (".csv", ".parquet")
 NEEDED, OPTIONAL = ("path", "source"), ("track", "start", "end", "split")
+_LONGEST_LINE = 10_000  # characters of the line with the names of the columns
 SYNONYMS = {"instrum": "source", "type": "source", "stem": "source", "stop": "end"}  # of other projects' tables
 
 
@@ -90,7 +91,7 @@ def _columns(path: Path) -> dict[str, str]:
         names = _parquet(path).schema_arrow.names
     else:
         with _opened(path) as file:
-            names = next(csv.reader(file), [])
+            names = next(csv.reader([file.readline(_LONGEST_LINE)]), [])
     plain = {name: name.strip().lower() for name in names}
     return {SYNONYMS.get(name, name): original for original, name in plain.items()}
 
@@ -119,7 +120,10 @@ def _records(path: Path) -> Iterator[Mapping[str, Any]]:
             yield from batch.to_pylist()
         return
     with _opened(path) as file:
-        yield from csv.DictReader(file)
+        try:
+            yield from csv.DictReader(file)
+        except csv.Error as error:
+            raise ValueError(f"data.root: {path} is not a readable CSV file: {error}") from error
 
 
 def _rows(path: Path, naming: Naming) -> Iterator[_Row]:
