@@ -76,6 +76,7 @@ VALID = {
     "duration": {"fraction", "null"},
     "overwrite": {"true"},
     "listen": {"true"},
+    "report": PATH_OR_NULL,
     "save": {"true"},
     "sort": PATH_OR_NULL,
     "group": PATH_OR_NULL,

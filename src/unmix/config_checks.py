@@ -14,6 +14,7 @@ def _bits(name: str, value: Any) -> str:
 
 # Keys of the top level that mean something else, or are optional, in one command.
 COMMANDS: dict[str, dict[str, Check]] = {
+    "check": {"format": one_of("text", "json")},
     "separate": {"format": one_of("wav", "flac"), "bits": _bits},
     "export": {"format": one_of("umx", "safetensors")},
     "prepare": {

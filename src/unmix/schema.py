@@ -110,6 +110,8 @@ class CheckSchema:
     data: Any = MISSING
     seed: Any = 0
     listen: Any = True
+    report: Any = None
+    format: Any = "text"
     paths: Paths = MISSING
 
 

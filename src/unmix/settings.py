@@ -107,6 +107,7 @@ TABLES: dict[str, dict[str, Check]] = {
         "gpus": optional(device_indices),
         "overwrite": flag,
         "listen": flag,
+        "report": optional(text),
         "sort": optional(text),
         "group": optional(text),
         "entity": optional(text),

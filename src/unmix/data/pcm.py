@@ -1,4 +1,4 @@
-"""Read and write audio files; no other module opens them, but `ffmpeg` for those that libsndfile does not know."""
+"""Read and write audio files; no other module opens them, but `ffmpeg` and `doctor.files`."""
 
 import warnings
 import wave
@@ -98,13 +98,13 @@ def read_int16(path: Path, *, start: int = 0, num_samples: int = -1) -> npt.NDAr
     """
     with soundfile.SoundFile(str(path)) as file:
         file.seek(min(start, file.frames))  # beyond the end, libsndfile raises without a message
-        samples = _next_int16(file, num_samples)
+        samples = next_int16(file, num_samples)
     if num_samples >= 0 and len(samples) != num_samples:
         raise ValueError(f"{path}: {num_samples} samples from {start} asked for, {len(samples)} are there")
     return np.ascontiguousarray(samples.T)
 
 
-def _next_int16(file: soundfile.SoundFile, num_samples: int) -> npt.NDArray[np.int16]:
+def next_int16(file: soundfile.SoundFile, num_samples: int) -> npt.NDArray[np.int16]:
     """Read the next samples of an open file as 16-bit integers, (samples, channels)."""
     if file.subtype == "PCM_16":
         integers: npt.NDArray[np.int16] = file.read(num_samples, dtype="int16", always_2d=True)
@@ -202,7 +202,7 @@ def convert(path: Path, out: Path) -> None:
         sink.setsampwidth(2)
         sink.setframerate(source.samplerate)
         sink.setnframes(source.frames)
-        while len(samples := _next_int16(source, BLOCK)):
+        while len(samples := next_int16(source, BLOCK)):
             sink.writeframesraw(samples.astype("<i2").tobytes())
         if sink.tell() != source.frames:
             raise ValueError(f"{path} is truncated: {source.frames} samples promised, {sink.tell()} are there")

@@ -1,23 +1,29 @@
-"""python src/check.py: reports the content and the errors of a data set, and the size of an epoch."""
+"""python src/check.py: names the defects of a data set, describes it, and gives the size of an epoch."""
 
-import math
-import statistics
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
 
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from unmix.data import audit
-from unmix.data.audit import Sound
 from unmix.data.datamodule import SeparationDataModule
+from unmix.data.doctor import names
+from unmix.data.doctor.errata import known, without_known
+from unmix.data.doctor.examination import Examined, examine
+from unmix.data.doctor.finding import Finding, order
+from unmix.data.doctor.headers import refused
 from unmix.data.tracks import Track
 from unmix.errors import Reported, counted
 from unmix.plans import no_test
+from unmix.reports import diagnosis
 from unmix.runs.build import fetch, make_datamodule
 
-_LISTED = 5  # names of tracks per line of the report
+SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -28,55 +34,107 @@ class CheckJob:
     datamodule: SeparationDataModule
 
     def run(self) -> None:
-        """Print tracks, warnings and errors of the data set, and the size of an epoch.
+        """Print tracks and findings of the data set, and the size of an epoch; write a page if `report` is given.
 
         Raises:
-            Reported: when the data set has errors.
+            Reported: when training or scores would be wrong.
             ValueError: when there is no data set.
+            OSError: when the page or the cache cannot be written.
         """
-        _report(self.datamodule, f"{self.cfg.paths.out}/runs/<experiment>", listen=self.cfg.listen)
+        fetch(self.datamodule)
+        self.datamodule.library.make()
+        findings, examined = _diagnose(self.datamodule, f"{self.cfg.paths.out}/runs/<experiment>", self.cfg.listen)
+        if self.cfg.report is not None:
+            from unmix.reports import diagnosis_page  # matplotlib takes a while to import
+
+            page = diagnosis_page.write(findings, examined, str(self.datamodule.name), _folder(self.cfg.report))
+            Console(stderr=True, soft_wrap=True, highlight=False).print(f"report: {page}", markup=False)
+        if self.cfg.format == "json":
+            content = _content(self.datamodule, findings)
+            print(json.dumps(content, indent=2))  # noqa: T201 - for machines, without rich's wrapping
+        else:
+            _print(self.datamodule, findings, examined)
+        if result := _result(self.datamodule, findings):
+            raise Reported(result)
 
 
 def prepare(cfg: DictConfig) -> CheckJob:
-    """Build the data module; raises ValueError when `data.root` is not given."""
+    """Build the data module, and check that the report can be written.
+
+    Raises:
+        ValueError: when `data.root` is not given.
+        OSError: when the folder of the report cannot be written.
+    """
+    if cfg.report is not None:
+        _check_writable(_folder(cfg.report))
     return CheckJob(cfg, make_datamodule(cfg.data))
 
 
-def _report(datamodule: SeparationDataModule, experiment: str, *, listen: bool) -> None:
+def _folder(report: str) -> Path:
+    return Path(report).expanduser()
+
+
+def _check_writable(folder: Path) -> None:
+    """Check that a folder can be written to, creating it; raises OSError naming `report`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(f"report: {folder} cannot be written ({error.strerror}); name another folder") from error
+
+
+def _diagnose(datamodule: SeparationDataModule, experiment: str, listen: bool) -> tuple[list[Finding], list[Examined]]:
+    """Findings in order of severity, and the tracks that were listened to."""
     library = datamodule.library
-    fetch(datamodule)
-    library.make()
+    tracks = [track for _, split in _splits(datamodule) for track in split]
+    errors, warnings = datamodule.training_errors(), list(library.scan.warnings)
+    if not errors and not any(entry.split == "test" for entry in library.entries):
+        warnings.append(no_test(datamodule.root, f"ckpt={experiment}"))
+    findings = list(refused(library.entries, errors, ("mixture", *library.sources)))
+    findings += [Finding("note", "scan", "", "", warning) for warning in warnings]
+    findings += [*names.collisions(library.entries), *known(tracks)]
+    examined: list[Examined] = []
+    if listen:
+        of_sound, examined = examine(datamodule.splits, library.cache)
+        findings += [*without_known(of_sound), *names.tags(tracks)]
+    return sorted(findings, key=order), examined
+
+
+def _content(datamodule: SeparationDataModule, findings: Sequence[Finding]) -> dict[str, Any]:
+    """All findings, for machines."""
+    return {
+        "data": datamodule.name,
+        "root": str(datamodule.root),
+        "tracks": {name: len(tracks) for name, tracks in _splits(datamodule)},
+        "fingerprint": datamodule.splits.fingerprint(),
+        "findings": [finding.content() for finding in findings],
+    }
+
+
+def _print(datamodule: SeparationDataModule, findings: Sequence[Finding], examined: Sequence[Examined]) -> None:
+    library = datamodule.library
     console = Console(highlight=False, soft_wrap=True)
     shape = library.layout.shape(library.sources)
     console.print(
         f"{datamodule.name} in {datamodule.root}: {counted(len(library.entries), 'track')} of the shape {shape}\n"
     )
     console.print(_table(datamodule))
-    tracks = [track for _, split in _splits(datamodule) for track in split]
-    errors, warnings = datamodule.training_errors(), list(library.scan.warnings)
-    consequence = "training is refused"
-    if listen and not errors:
-        sounds = audit.listen(tracks, library.cache)
-        errors, warnings = _wrong(tracks, sounds), [*warnings, *_heard(tracks, sounds)]
-        consequence = "training or its scores would be wrong"
-    warnings += [
-        f"{track.name}: {audit.ERRATA[track.name]} (MUSDB18's errata)" for track in tracks if track.name in audit.ERRATA
-    ]
-    if not errors and not any(entry.split == "test" for entry in library.entries):
-        warnings.append(no_test(datamodule.root, f"ckpt={experiment}"))
-    for line in warnings:
-        console.print(f"note   {line}", markup=False)
-    for line in errors:
-        console.print(f"error  {line}", markup=False)
-    if errors:
-        result = f"{counted(len(errors), 'error')}: {consequence}"
-        console.print(f"\n{result}")
-        raise Reported(result)
-    console.print(f"\n{_epoch(datamodule)}")
+    for line in [*diagnosis.lines(findings), *diagnosis.sums(examined)]:
+        console.print(line, markup=False)
+    console.print(f"\n{_result(datamodule, findings) or _epoch(datamodule)}")
+
+
+def _result(datamodule: SeparationDataModule, findings: Sequence[Finding]) -> str:
+    """Say what the errors lead to; empty when there are none."""
+    errors = sum(finding.severity == "error" for finding in findings)
+    is_refused = bool(datamodule.training_errors())
+    consequence = "training is refused" if is_refused else "training or its scores would be wrong"
+    return f"{counted(errors, 'error')}: {consequence}" if errors else ""
 
 
 def _splits(datamodule: SeparationDataModule) -> list[tuple[str, Sequence[Track]]]:
-    return [(name, getattr(datamodule.splits, name)) for name in ("train", "valid", "test")]
+    return [(name, getattr(datamodule.splits, name)) for name in SPLITS]
 
 
 def _table(datamodule: SeparationDataModule) -> Table:
@@ -99,47 +157,6 @@ def _time(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def _wrong(tracks: Sequence[Track], sounds: Sequence[Sound]) -> list[str]:
-    """List an error for every track whose mixture trains a wrong model or gives wrong scores."""
-    return [
-        f"{track.name}: {reason}; write its mixture as the sum of its sources, or remove the track"
-        for track, sound in zip(tracks, sounds, strict=True)
-        if (reason := _error(track, sound))
-    ]
-
-
-def _error(track: Track, sound: Sound) -> str:
-    """Say what is wrong with the mixture of a track; empty when nothing is, or it is a known erratum of MUSDB18."""
-    return "" if audit.ERRATA.get(track.name) == audit.WRONG_MIXTURE else sound.error()
-
-
-def _heard(tracks: Sequence[Track], sounds: Sequence[Sound]) -> Iterator[str]:
-    pairs = list(zip(tracks, sounds, strict=True))
-    for stem in dict.fromkeys(stem for sound in sounds for stem in sound.peaks):
-        if silent := [track.name for track, sound in pairs if stem in sound.silent()]:
-            yield f"{stem} is silent in {_names(silent)}"
-        if clipped := [track.name for track, sound in pairs if sound.num_clipped.get(stem)]:
-            most = max(sound.num_clipped.get(stem, 0) for sound in sounds)
-            yield f"{stem} reaches full scale in {_names(clipped)}; at most {counted(most, 'sample')} of a track"
-    residuals = [sound.residual_db for sound in sounds]
-    middle, worst = statistics.median(residuals), max(residuals)
-    if worst == -math.inf:
-        yield "mixture is exactly the sum of its sources in every track"
-        return
-    yield f"mixture minus sum of sources: median {middle:.1f} dB of the mixture, worst {worst:.1f} dB"
-    if far := [
-        f"{track.name} ({sound.residual_db:.1f} dB)"
-        for track, sound in pairs
-        if sound.residual_db > audit.NOT_THE_SUM_DB and not _error(track, sound)
-    ]:
-        yield f"mixture is not the sum of its sources (above {audit.NOT_THE_SUM_DB:.0f} dB) in {_names(far)}"
-
-
-def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return f"{counted(len(names), 'track')}: {', '.join(names[:_LISTED])}{more}"
 
 
 def _epoch(datamodule: SeparationDataModule) -> str:

@@ -1,13 +1,13 @@
 """Alignment of a mixture with its sources: the delay and the gains with which their sum comes closest to it."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import scipy.fft
 
-from unmix.data import pcm
+from unmix.data.doctor.excerpt import read
 from unmix.data.tracks import Track
 from unmix.errors import counted
 
@@ -20,7 +20,15 @@ _AUDIBLE_DB = -30.0  # sources that differ by less than this, relative to the mi
 _FLOOR = 1e-12  # of relative energies, which rounding can make zero
 _BLOCK = 2**17  # samples read at a time
 
-Samples = npt.NDArray[np.float64]
+
+@dataclass(frozen=True)
+class Defect:
+    """A difference between the mixture and the sum of its sources, attributed to the mixture or to a source."""
+
+    stem: str
+    kind: str
+    what: str
+    values: Mapping[str, float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,38 +50,52 @@ class Alignment:
     own_residual_db: float
 
     @property
+    def left_db(self) -> float:
+        """Energy that the better of both explanations leaves, relative to the mixture."""
+        return min(self.residual_db, self.own_residual_db)
+
+    @property
     def is_exact(self) -> bool:
         """Whether delay and gains explain the mixture, so that it was not mastered or replaced."""
-        return min(self.residual_db, self.own_residual_db) <= EXPLAINED_DB
+        return self.left_db <= EXPLAINED_DB
 
-    def describe(self) -> str:
-        """Say how the mixture differs from the sum of its sources; empty when delay and gains do not explain it."""
-        than, inverted, of_sources = [], "", []
+    def defects(self) -> list[Defect]:
+        """How the mixture differs from the sum of its sources; empty when delay and gains do not explain it."""
+        than, values = [], dict[str, float | str]()
         if self.shift:
-            count, side = abs(self.shift), "later" if self.shift > 0 else "earlier"
-            than.append(f"{counted(count, 'sample')} {side}")
+            than.append(f"{counted(abs(self.shift), 'sample')} {'later' if self.shift > 0 else 'earlier'}")
+            values["samples"] = self.shift
+        of_sources, inverted = [], []
         if self.own_residual_db <= min(_MOSTLY_EXPLAINED_DB, self.residual_db - _BETTER_DB):
-            of_sources = [text for stem, gain in self.gains.items() if (text := _of_source(stem, gain))]
+            of_sources = [defect for stem, gain in self.gains.items() if (defect := of_source(stem, gain))]
         elif self.residual_db <= _MOSTLY_EXPLAINED_DB:
-            than += [_level(self.gain)] if _level(self.gain) else []
-            inverted = "mixture is inverted" if self.gain < 0 else ""
-        differs = f"mixture is {' and '.join(than)} than the sum of its sources" if than else ""
-        return ", ".join(filter(None, (differs, inverted, *of_sources)))
+            if level := _level(self.gain):
+                than.append(level)
+                values["gain_db"] = _gain_db(self.gain)
+            inverted = [Defect("mixture", "inverted", "mixture is inverted")] if self.gain < 0 else []
+        what = f"mixture is {' and '.join(than)} than the sum of its sources"
+        differs = [Defect("mixture", "shifted" if self.shift else "gain", what, values)] if than else []
+        return [*differs, *inverted, *of_sources]
 
 
-def _level(gain: float) -> str:
-    """Format a gain as `3.0 dB louder` or `3.0 dB quieter`; empty below 1 dB."""
-    decibels = 20 * math.log10(max(abs(gain), 1e-6))
-    return "" if abs(decibels) < _LEVEL_DB else f"{abs(decibels):.1f} dB {'louder' if decibels > 0 else 'quieter'}"
+def _gain_db(gain: float) -> float:
+    return 20 * math.log10(max(abs(gain), 1e-6))
 
 
-def _of_source(stem: str, gain: float) -> str:
-    """Say how a source is contained in the mixture; empty when it is contained as it should be."""
+def _level(gain: float, least_db: float = _LEVEL_DB) -> str:
+    """Format a gain as `3.0 dB louder` or `3.0 dB quieter`; empty below `least_db`."""
+    decibels = _gain_db(gain)
+    return "" if abs(decibels) < least_db else f"{abs(decibels):.1f} dB {'louder' if decibels > 0 else 'quieter'}"
+
+
+def of_source(stem: str, gain: float, least_db: float = _LEVEL_DB) -> Defect | None:
+    """How a source is contained in the mixture; None when it is contained as it should be, within `least_db`."""
     if abs(gain) < 0.1:
-        return f"{stem} is missing from the mixture"
+        return Defect(stem, "missing", f"{stem} is missing from the mixture")
     if gain < 0:
-        return f"{stem} is inverted in the mixture"
-    return f"{stem} is {_level(gain)} in the mixture" if _level(gain) else ""
+        return Defect(stem, "inverted", f"{stem} is inverted in the mixture")
+    level = _level(gain, least_db)
+    return Defect(stem, "gain", f"{stem} is {level} in the mixture", {"gain_db": _gain_db(gain)}) if level else None
 
 
 def align(track: Track) -> Alignment | None:
@@ -94,8 +116,8 @@ def _most_similar_shift(track: Track) -> int:
     correlation = np.zeros(2 * most + 1)
     for start in range(0, track.num_samples, _BLOCK):
         stop = min(start + _BLOCK, track.num_samples)
-        sources = sum((_read(track, stem, start, stop) for stem in _sources(track)), np.zeros(()))
-        mixture = _read(track, "mixture", start - most, stop + most)
+        sources = sum((read(track, stem, start, stop) for stem in _sources(track)), np.zeros(()))
+        mixture = read(track, "mixture", start - most, stop + most)
         size = scipy.fft.next_fast_len(mixture.shape[-1], real=True)
         products = scipy.fft.rfft(mixture, size) * scipy.fft.rfft(sources, size).conj()
         correlation += scipy.fft.irfft(products.sum(axis=0), size)[: 2 * most + 1]
@@ -109,8 +131,8 @@ def _align_at(track: Track, shift: int) -> Alignment | None:
     gram = np.zeros((1 + len(sources), 1 + len(sources)))
     for start in range(first, last, _BLOCK):
         stop = min(start + _BLOCK, last)
-        rows = [_read(track, "mixture", start + shift, stop + shift)]
-        rows += [_read(track, stem, start, stop) for stem in sources]
+        rows = [read(track, "mixture", start + shift, stop + shift)]
+        rows += [read(track, stem, start, stop) for stem in sources]
         matrix = np.stack(rows).reshape(len(rows), -1)
         gram += matrix @ matrix.T
     energy, between, among = gram[0, 0], gram[0, 1:], gram[1:, 1:]
@@ -131,13 +153,6 @@ def _align_at(track: Track, shift: int) -> Alignment | None:
 
 def _sources(track: Track) -> list[str]:
     return [stem for stem in track.files if stem != "mixture"]
-
-
-def _read(track: Track, stem: str, start: int, stop: int) -> Samples:
-    """Read samples `start` to `stop` of a file, (channels, samples), with zeros before its start and after its end."""
-    first, last = max(0, start), min(stop, track.num_samples)
-    samples = pcm.read_int16(track.path(stem), start=first, num_samples=last - first).astype(np.float64)
-    return np.pad(samples, ((0, 0), (first - start, stop - last)))
 
 
 def _decibels(energy: float) -> float:

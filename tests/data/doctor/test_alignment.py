@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from unmix.data import alignment, audit, pcm
+from unmix.data import pcm
 from unmix.data.datamodule import SeparationDataModule
+from unmix.data.doctor import alignment
+from unmix.data.doctor.examination import examine_track
 
 SOURCES = ("vocals", "drums", "bass", "other")
 
 
 @pytest.fixture
 def error(tmp_path, write_tree):
-    """The error of a track whose mixture was changed: (mixture, sources by name) -> mixture, all of floats."""
+    """The errors of a track whose mixture was changed: (mixture, sources by name) -> mixture, all of floats."""
 
     def measure(change, *, num_samples=20_000, level=1.0):
         root = write_tree(tmp_path / "tree", ("A - B", "Actions - One Minute Smile"), num_samples=num_samples)
@@ -25,9 +27,10 @@ def error(tmp_path, write_tree):
         mixture = np.rint(change(sum(sources.values()), sources)).astype(np.int16)
         soundfile.write(folder / "mixture.wav", mixture, 44100, subtype="PCM_16")
         (track,) = SeparationDataModule(root, name="t", cache=tmp_path / "cache").splits.train
-        (sound,) = audit.listen([track], tmp_path / "cache")
-        assert audit.listen([track], tmp_path / "cache") == [sound], "read from the cache"
-        return sound.error()
+        examined = examine_track(track, tmp_path / "cache")
+        assert examine_track(track, tmp_path / "cache").findings == examined.findings, "read from the cache"
+        errors = [finding for finding in examined.findings if finding.severity == "error"]
+        return ", ".join(f"{error.what} ({error.detail})" if error.detail else error.what for error in errors)
 
     return measure
 
