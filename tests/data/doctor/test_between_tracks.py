@@ -7,8 +7,10 @@ import pytest
 import scipy.signal
 import soundfile
 
+from unmix.data import pcm
 from unmix.data.datamodule import SeparationDataModule
-from unmix.data.doctor import headers, names
+from unmix.data.doctor import examination, headers, names
+from unmix.data.tracks import AudioFile, Splits, Track
 
 RATE = 44100
 STEMS = ("mixture", "vocals", "drums", "bass", "other")
@@ -107,9 +109,23 @@ def test_a_file_that_is_tagged_as_another_song_is_named(library):
 
 
 def test_a_second_examination_reads_the_first(library, monkeypatch):
-    from unmix.data.doctor import examination
-
     data = library(lambda folder: None)
     first = examination.examine(data.scan.splits, data.cache)[0]
     monkeypatch.setattr(examination, "_examine", None)
     assert examination.examine(data.scan.splits, data.cache)[0] == first
+
+
+def test_a_track_without_a_mixture_is_examined_file_by_file(tmp_path, music):
+    for index, song in enumerate(music):
+        folder = tmp_path / "tree" / f"{index}"
+        folder.mkdir(parents=True)
+        for stem in ("vocals", "drums"):
+            samples = np.zeros_like(song[stem]) if (index, stem) == (1, "drums") else song[stem]
+            soundfile.write(folder / f"{stem}.wav", np.rint(samples).astype(np.int16), RATE, subtype="PCM_16")
+    tracks = [
+        Track(path.name, {file.stem: AudioFile(file, pcm.read_header(file), 0) for file in sorted(path.iterdir())})
+        for path in sorted((tmp_path / "tree").iterdir())
+    ]
+    found, examined = examination.examine(Splits(train=tuple(tracks)), tmp_path / "cache")
+    assert [finding.what for finding in found] == ["drums is silent"]
+    assert [one.examination.residual_db for one in examined] == [-np.inf, -np.inf]

@@ -10,8 +10,9 @@ from unmix.data.tracks import Track
 
 LOWEST_HZ = 2000  # below, instruments have cut-offs of their own
 HIGHEST = 0.93  # of the Nyquist frequency; the filters of converters lie above
-# An instrument's filter falls by up to 48 dB per octave, 16 in a third of one; that of a codec falls by hundreds.
-DROP_DB = 33.0
+# An instrument's filter falls by up to 48 dB per octave, 16 in a third of one, on top of what the sound loses itself;
+# that of a codec falls by hundreds.
+DROP_DB = 40.0
 THIRD = 2 ** (1 / 3)
 SIXTH = 2 ** (1 / 6)
 EDGE_DB = 10.0  # the cut-off is where the spectrum has fallen by this
