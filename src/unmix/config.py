@@ -30,8 +30,9 @@ from unmix.processes.pool import LAUNCHER, SWEEP
 
 log = logging.getLogger(__name__)
 
-# Keys whose values are file names, which Hydra's grammar would otherwise parse.
-LITERAL_KEYS = ("input", "ckpt", "data.root", "paths.out", "paths.data", "data.cache", "init_from", "out", "licence")
+# Keys whose values are free text or file names, which Hydra's grammar would otherwise parse.
+TEXT_KEYS = ("licence", "attribution")
+LITERAL_KEYS = ("input", "ckpt", "data.root", "paths.out", "paths.data", "data.cache", "init_from", "out", *TEXT_KEYS)
 OPEN_GROUPS = ("aggregate.", "data.rename.")  # where the user invents the keys, which Hydra allows only with a +
 # 75 is EX_TEMPFAIL of sysexits, "run the command again"; signals other than Ctrl-C exit with it too.
 FAILED, USAGE_ERROR, BUSY = 1, 2, signals.TEMPORARY_FAILURE
@@ -246,5 +247,4 @@ def quote_literal(argument: str) -> str:
         return f"++{argument}"
     if key.lstrip("+") not in LITERAL_KEYS or not value or value[0] in "['\"" or "${" in value or value == "null":
         return argument
-    expanded = os.path.expanduser(value)  # noqa: PTH111 - a Path would change `./a` and `a/`
-    return f"{key}{equals}{quoted(expanded)}"
+    return f"{key}{equals}{quoted(os.path.expanduser(value))}"  # noqa: PTH111 - a Path would change `./a` and `a/`

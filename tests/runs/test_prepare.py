@@ -39,11 +39,11 @@ def content(folder):
 
 def test_files_of_any_name_and_rate_become_a_tree_with_equal_rates_and_channels(prepare, tmp_path):
     trees.write_tracks(tmp_path / "in", trees.songs(SONGS, seconds=0.2, rate=48000, channels=1), 48000)
-    assert prepare(*RULES, "channels=2", "licence=CC BY 4.0 (me)", 'attribution="A band"') == 0
+    assert prepare(*RULES, "channels=2", "licence=CC BY 4.0 (me)", "attribution=A (band)") == 0
     for split, names in SONGS.items():
         for name in names:
             folder, record = tmp_path / "out" / split / name, records(tmp_path)[split, name]
-            assert (record["licence"], record["attribution"]) == ("CC BY 4.0 (me)", "A band")
+            assert (record["licence"], record["attribution"]) == ("CC BY 4.0 (me)", "A (band)")
             assert sorted(path.name for path in folder.iterdir()) == sorted(file["file"] for file in record["files"])
             for file in record["files"]:
                 path = folder / file["file"]

@@ -100,6 +100,14 @@ def test_tracks_that_lack_a_source_are_trained_on_where_that_is_asked_for(tmp_pa
     assert "no training track has bass" in error
 
 
+def test_a_track_that_lacks_a_source_cannot_be_held_out(tmp_path):
+    root = tmp_path / "tree"
+    trees.write_musdb(root, trees.songs({"train": ["A", "B"]}, seconds=0.1))
+    (root / "train" / "A" / "bass.wav").unlink()
+    module = make_module(root, tmp_path, absent="skip", validation_tracks=["A"])
+    assert "A lacks bass.wav" in module.training_errors()[0]
+
+
 def test_silence_is_as_long_as_its_track(tmp_path):
     root = tmp_path / "tree"
     trees.write_musdb(root, trees.songs({"train": ["A", "B"], "valid": ["C"]}, seconds=0.1))
