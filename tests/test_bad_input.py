@@ -221,6 +221,12 @@ def test_missing_checkpoint_says_what_may_be_given(refused, tmp_path):
     assert "does not exist; give an experiment folder" in refused("evaluate", f"ckpt={tmp_path / 'nothing'}")
 
 
+def test_a_pattern_that_matches_nothing_is_named(refused, tmp_path):
+    for command in (["evaluate"], ["separate", "input=song.wav"]):
+        message = refused(*command, f'ckpt="{tmp_path}/nothing*"')
+        assert f"ckpt: {tmp_path}/nothing* does not exist; give an experiment folder" in message
+
+
 def test_devices_and_data_that_are_not_there_are_named(refused, trained):
     assert "evaluation.gpus: got 77, but this machine has" in refused(
         "evaluate", f"ckpt={trained}", "evaluation.gpus=77"

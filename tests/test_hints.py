@@ -156,3 +156,51 @@ def test_a_leaderboard_of_nothing_names_what_there_is(cli, capfd, tmp_path):
     table = (tmp_path / "leaderboard-demo.csv").read_text()
     assert "demo-0123abcd" in table
     assert "umx" not in table
+
+
+@pytest.mark.parametrize(
+    ("command", "argument", "expected"),
+    [
+        ("check", "experiment=demo", "experiment: got 'experiment', allowed data, "),
+        ("evaluate", "model=umx", "model: got 'model', allowed ckpt, "),
+        ("train", "experiment=demo", None),
+    ],
+)
+def test_a_group_of_another_command_is_an_unknown_key(refused, command, argument, expected):
+    if expected is None:
+        assert "target: got 'no'" in refused(command, argument, "target=no")
+    else:
+        assert refused(command, argument).startswith(f"{command}: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("flag", "expected"),
+    [
+        ("--target=drums", "--target=drums: no such flag; write target=drums, --help lists keys and flags"),
+        ("--experiment=demo", "--experiment=demo: no such flag; write experiment=demo, "),
+        ("-x", "-x: no such flag; settings are written key=value, without dashes, "),
+        ("--config-dir", "argument --config-dir/-cd: expected one argument"),
+        ("=3", "=3: no key before =; settings are written key=value"),
+    ],
+)
+def test_a_word_that_is_neither_flag_nor_setting_is_answered_in_one_line(refused, flag, expected):
+    assert refused("train", "target=vocals", flag).startswith(f"train: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("target=[vocals", "target: got [vocals, which cannot be read: a bracket or quote is left open, "),
+        ("target=vocals,", "target: got vocals,, which cannot be read"),
+        ("seed = 3", "seed = 3: got spaces around =; write seed=3"),
+        (
+            "target=vocals,drums",
+            "target: got vocals,drums; several jobs need -m, a list is written target=[vocals,",
+        ),
+        ("paths=here", "paths: got here, a mapping is needed, written paths.<key>=<value>"),
+        ("logger=null", "logger: got null, allowed none, "),
+        ("logger={a:1}", "logger: it is empty here; choose what it is first, as logger=..."),
+    ],
+)
+def test_what_hydra_cannot_read_is_explained_in_our_words(refused, argument, expected):
+    assert refused("train", argument).startswith(f"train: {expected}")

@@ -20,8 +20,12 @@ def check(command: str, arguments: Sequence[str], folders: Sequence[Path]) -> No
         arguments: overrides of its command line.
         folders: folders of configuration groups.
     Raises:
-        ValueError: on words that are neither `key=value` nor `~key`, with the arguments to write in their place.
+        ValueError: on a value without a key, and on words that are neither `key=value` nor `~key`, with the arguments
+            to write in their place.
     """
+    for argument in arguments:
+        if argument.lstrip("+~ ").startswith("="):
+            raise ValueError(f"{argument}: no key before =; settings are written key=value, --help lists the keys")
     words = [argument for argument in arguments if "=" not in argument and not argument.startswith("~")]
     if not words:
         return

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra._internal.utils import get_args_parser  # Hydra has no public parser of its own flags
 from hydra.core.utils import configure_log
 from hydra.errors import HydraException
 from omegaconf import DictConfig
@@ -91,7 +90,7 @@ def _die_with_parent() -> None:
 
 def _run(config_name: str) -> int:
     """Prepare all jobs of the command line, then run them; return the exit code."""
-    arguments = get_args_parser().parse_intermixed_args()  # --config-dir may stand anywhere
+    arguments = hints.arguments_of()  # --config-dir may stand anywhere
     if arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion:
         _answer(config_name, arguments)
         return 0
@@ -225,7 +224,7 @@ def _through_hydra(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         config_name: name of the command.
         task: function that Hydra calls with the configuration of each job.
     """
-    overrides = get_args_parser().parse_intermixed_args().overrides
+    overrides = hints.arguments_of().overrides
     flags = [argument for argument in sys.argv[1:] if argument not in overrides]
     sys.argv[1:] = [*flags, *overrides]  # Hydra refuses flags among overrides
 

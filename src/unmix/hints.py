@@ -2,12 +2,18 @@
 
 import argparse
 import difflib
+import shlex
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra._internal.utils import get_args_parser  # Hydra has no public parser of its own flags
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import ConfigCompositionException, InstantiationException, MissingConfigException
+from hydra.errors import (
+    ConfigCompositionException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from omegaconf import DictConfig, OmegaConf
 
 from unmix import errors
@@ -26,6 +32,29 @@ GPUS = {
 # Names of files that other projects have -> what to write here.
 FOREIGN_FILES = {"logger/csv": "metrics.csv is written in any case: leave csv out"}
 MOST_SUGGESTIONS = 3
+AMBIGUOUS, UNMERGED = "Ambiguous value for argument '", "Error merging override "  # how messages of Hydra begin
+
+
+def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse Hydra's flags and the overrides of a command line, which may be mixed; None is this process's.
+
+    Raises:
+        ValueError: on an unknown flag, such as `--target=vocals`; flags cannot be abbreviated.
+    """
+    parser = get_args_parser()
+    parser.allow_abbrev = False  # --experiment=umxhq would be --experimental-rerun
+    parser.error = _unknown_flag  # type: ignore[method-assign]  # argparse prints its usage
+    return parser.parse_intermixed_args(words if words is None else list(words))
+
+
+def _unknown_flag(message: str) -> NoReturn:
+    """Raise the ValueError for flags that argparse refuses."""
+    flags = message.removeprefix("unrecognized arguments: ")
+    if flags == message:
+        raise ValueError(message)
+    word = flags.lstrip("-")
+    instead = f"write {word}" if "=" in word and " " not in word else "settings are written key=value, without dashes"
+    raise ValueError(f"{flags}: no such flag; {instead}, --help lists keys and flags")
 
 
 def check(config_name: str, overrides: Sequence[str], config_dir: str | None = None) -> None:
@@ -89,6 +118,13 @@ def explain(error: BaseException, config_name: str, arguments: Sequence[str] = (
         return _unknown_file(str(error.missing_cfg_file), arguments)
     if text.startswith("Config group override must be"):
         return _nothing_chosen(arguments)
+    if isinstance(error, OverrideParseException):
+        return _unreadable(str(error.override))
+    if text.startswith(AMBIGUOUS):
+        return _commas(text.removeprefix(AMBIGUOUS).partition("'\n")[0])
+    if text.startswith(UNMERGED):
+        key, _, value = text.removeprefix(UNMERGED).partition("=")
+        return f"{key.lstrip('+')}: got {value}, a mapping is needed, written {key.lstrip('+')}.<key>=<value>"
     if isinstance(error, ConfigCompositionException):
         for beginning in ("Could not override '", "Could not append to config. ", "Could not delete from config. '"):
             if text.startswith(beginning) and "'" in text:
@@ -96,10 +132,29 @@ def explain(error: BaseException, config_name: str, arguments: Sequence[str] = (
     return errors.one_line(error)
 
 
+def _unreadable(override: str) -> str:
+    """Format the message for an argument that Hydra's grammar does not know."""
+    key, _, value = override.partition("=")
+    if key != key.strip():
+        return f"{override}: got spaces around =; write {key.strip()}={value.strip()}"
+    quoted = shlex.quote(f'{key}="{value.strip(chr(39) + chr(34))}"')
+    return (
+        f"{key}: got {value}, which cannot be read: a bracket or quote is left open, or a value is missing beside a "
+        f"comma; a text with such characters is written {quoted}"
+    )
+
+
+def _commas(override: str) -> str:
+    """Format the message for a list of values without -m."""
+    key, _, value = override.partition("=")
+    text = shlex.quote(f'{key}="{value}"')
+    return f"{key}: got {value}; several jobs need -m, a list is written {key}=[{value}], a text with a comma {text}"
+
+
 def _unknown_file(name: str, arguments: Sequence[str]) -> str:
     """Format the message for a choice such as `model/umy` that is no file of its group."""
     group, _, file = name.rpartition("/")
-    config_dir = get_args_parser().parse_intermixed_args(list(arguments)).config_dir
+    config_dir = arguments_of(arguments).config_dir
     files = options(group, config_dir)
     message = errors.unknown(group, file, files)
     if name in FOREIGN_FILES:
@@ -113,7 +168,7 @@ def _unknown_file(name: str, arguments: Sequence[str]) -> str:
 
 def _nothing_chosen(arguments: Sequence[str]) -> str:
     """Format the message for a group set to null, such as `logger=null`, which Hydra does not allow."""
-    given = get_args_parser().parse_intermixed_args(list(arguments))
+    given = arguments_of(arguments)
     group = next(group for group, value in _choices(given) if value == "null")
     files = ", ".join(options(group, given.config_dir))
     return f"{group}: got null, allowed {files}; one entry of a group is left out as {group}.<entry>=null"
@@ -121,8 +176,10 @@ def _nothing_chosen(arguments: Sequence[str]) -> str:
 
 def base(config_name: str, arguments: Sequence[str]) -> DictConfig:
     """Compose the configuration with the groups that a command line chooses (the first of a sweep), nothing else."""
-    given = get_args_parser().parse_intermixed_args(list(arguments))
-    choices = [f"{group}={value.partition(',')[0]}" for group, value in _choices(given) if value != "null"]
+    given = arguments_of(arguments)
+    groups = compose(config_name, [], with_hydra=True, config_dir=given.config_dir).hydra.runtime.choices
+    chosen = [(group, value) for group, value in _choices(given) if group in groups]
+    choices = [f"{group}={value.partition(',')[0]}" for group, value in chosen if value != "null" and value[:1] != "{"]
     return compose(config_name, choices, with_hydra=True, config_dir=given.config_dir)
 
 
@@ -145,7 +202,7 @@ def _unknown_key(key: str, base: DictConfig) -> str:
             names = [name for name in names if not name.startswith("_")]
             return _elsewhere(key, base, names, part) or errors.unknown(key, part, names)
         node = node[part]
-    return f"{key}: no such key in this configuration"
+    return f"{key}: it is empty here; choose what it is first, as {key}=..., then its keys"
 
 
 def _elsewhere(key: str, base: DictConfig, names: Sequence[str], part: str) -> str | None:

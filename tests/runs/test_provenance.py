@@ -1,6 +1,7 @@
 """What a run records of itself."""
 
 import json
+import logging
 from importlib.metadata import version
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from unmix.runs.provenance import logged, shared, write_provenance
+from unmix.runs.provenance import logged, say_what_begins, shared, write_provenance
 
 CONFIG = {"name": "umx", "model": {"hidden_size": 8, "dropout": 0.4}, "seed": 42}
 
@@ -48,3 +49,16 @@ def test_a_run_records_configuration_and_machine_and_warns_when_it_resumes_elsew
     (tmp_path / "env.json").write_text(json.dumps({**environment, "threads": 99}))
     write_provenance(tmp_path, CONFIG, start)
     assert f"threads: was 99, is {torch.get_num_threads()}: the result may differ in its last bits" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [(1.0, "32 batches"), (0.25, "8 batches"), (2, "2 batches"), (1, "1 batch"), (50, "32 batches")],
+)
+def test_a_limit_on_batches_counts_in_the_batches_of_an_epoch(caplog, limit, expected):
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    trainer = SimpleNamespace(world_size=1, strategy=strategy, limit_train_batches=limit)
+    caplog.set_level(logging.INFO)
+    data = SimpleNamespace(steps_per_epoch=32, batch_size=4)
+    say_what_begins(SimpleNamespace(run="run"), None, trainer, data, torch.nn.Linear(1, 1))
+    assert f"  2 parameters, {expected} of 4 an epoch, " in caplog.text

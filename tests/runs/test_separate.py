@@ -200,7 +200,7 @@ def test_targets_can_be_chosen_and_summed(separate, tmp_path):
     assert separate(song, "bits=float", f"out={tmp_path / 'all'}")[0] == 0
     expected = sum(read(tmp_path / "all" / f"song.{target}.wav") for target in ("drums", "bass", "other"))
     np.testing.assert_allclose(read(tmp_path / "sums" / "song.accompaniment.wav"), expected, atol=1e-6)
-    assert separate(song, f"out={tmp_path / 'one'}", "targets=[vocals]", "residual=true")[0] == 0
+    assert separate(song, f"out={tmp_path / 'one'}", "targets=vocals", "residual=true")[0] == 0
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["song.residual.wav", "song.vocals.wav"]
 
 
@@ -223,12 +223,15 @@ def test_silence_and_clipping_are_separated(separate, tmp_path, scale):
     ("arguments", "message"),
     [
         (["targets=[vocal]"], "targets: got 'vocal', allowed vocals, drums, bass, other; did you mean 'vocals'?"),
+        (["targets=vocal"], "targets: got 'vocal', allowed vocals, drums, bass, other; did you mean 'vocals'?"),
         (["targets=[vocals]"], "separator.niter: got 1 with the single target 'vocals'"),
+        (["targets=[vocals]"], "separator.niter=0 turns it off (null is 1 for Open-Unmix)"),
+        (["aggregate=[vocals]"], "aggregate: got [vocals], a mapping is needed, written aggregate.<key>=<value>"),
         (["separator.wiener=norbet"], "wiener: got 'norbet', allowed torch, norbert; did you mean 'norbert'?"),
         (["separator.window=0"], "window: got 0, allowed 'whole' or a number of frames"),
         (["separator.exact_seconds=59"], "exact_seconds: got 59, allowed 60 or more"),
-        (["aggregate.rest=[drum]"], "aggregate: got 'drum', allowed"),
-        (["targets=[vocals,drums]", "aggregate.rest=[bass]"], "aggregate: got 'bass', which is not among targets"),
+        (["aggregate.rest=[drum]"], "aggregate.rest: got 'drum', allowed vocals, drums, bass, other; did you mean"),
+        (["targets=[vocals,drums]", "aggregate.rest=[bass]"], "aggregate.rest: got 'bass', which is not among targets"),
         (["format=mp3"], "format: got 'mp3', allowed wav, flac"),
         (["format=flac", "bits=float"], "bits: got 'float', allowed 16, 24"),
         (["start=5"], "start: got 5 s"),
@@ -240,6 +243,18 @@ def test_wrong_options_are_refused_before_anything_is_written(refused, tmp_path,
     song = write_song(tmp_path / "song.wav", 0.5)
     assert message in refused(song, *arguments)
     assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
+
+
+def test_one_target_by_its_name_is_a_list_of_one(trained):
+    assert unmix.load_separator(trained, targets="vocals", niter=0).targets == ("vocals",)
+    with pytest.raises(ValueError, match="targets: got 'vocal', allowed vocals, "):
+        unmix.load_separator(trained, targets="vocal")
+
+
+@pytest.mark.parametrize("ckpt", [None, [], "", 3])
+def test_a_checkpoint_that_names_nothing_is_refused(ckpt):
+    with pytest.raises(ValueError, match=r"ckpt: got .*, a path, the name of a release or a list of these is needed"):
+        unmix.load_separator(ckpt)
 
 
 def test_what_cannot_be_separated_is_refused(refused, tmp_path):

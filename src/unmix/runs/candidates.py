@@ -172,7 +172,8 @@ def _is_pattern(ckpt: str) -> bool:
 
 
 def _matches(ckpt: str) -> list[str]:
-    return sorted(glob.glob(ckpt)) if _is_pattern(ckpt) else [ckpt]  # noqa: PTH207 - Path.glob takes no absolute one
+    """List the paths that match a pattern; anything else, and a pattern without a match, stands for itself."""
+    return (_is_pattern(ckpt) and sorted(glob.glob(ckpt))) or [ckpt]  # noqa: PTH207 - Path.glob takes no absolute one
 
 
 def _is_oracle(entry: str) -> bool:

@@ -113,7 +113,10 @@ def say_what_begins(
     device = (
         f"{trainer.world_size} x {trainer.strategy.root_device.type}, {counted(torch.get_num_threads(), 'CPU thread')}"
     )
-    batches = f"{counted(datamodule.steps_per_epoch, 'batch', 'batches')} of {datamodule.batch_size} an epoch"
+    limit: float = trainer.limit_train_batches  # a number of batches, or a share of them
+    steps = datamodule.steps_per_epoch
+    steps = int(steps * limit) if isinstance(limit, float) else min(steps, limit)
+    batches = f"{counted(steps, 'batch', 'batches')} of {datamodule.batch_size} an epoch"
     log.info("%s: %s", planned.run, where)
     log.info("  %s parameters, %s, %s, code %s", f"{num_parameters(module):,}", batches, device, code)
 

@@ -199,13 +199,17 @@ def _with_progress(
             progress.advance(bar, block[0].shape[-1])
 
 
-def _targets(cfg: DictConfig, found: list[str]) -> list[str]:
-    wanted = found if cfg.targets is None else list(cfg.targets)
-    for target in (*wanted, *(one for group in cfg.aggregate.values() for one in group)):
-        if target not in found:
-            raise ValueError(errors.unknown("targets" if target in wanted else "aggregate", target, found))
-        if target not in wanted:
-            raise ValueError(f"aggregate: got {target!r}, which is not among targets={wanted}: name it there too")
+def _targets(cfg: DictConfig, known: list[str]) -> list[str]:
+    """List the targets to write, after a check that the models estimate them and those of `aggregate`."""
+    chosen = _plain(cfg.targets)
+    wanted = known if chosen is None else [chosen] if isinstance(chosen, str) else list(chosen)
+    sums = {f"aggregate.{name}": group for name, group in cfg.aggregate.items()}
+    for key, targets in {"targets": wanted, **sums}.items():
+        for target in targets:
+            if target not in known:
+                raise ValueError(errors.unknown(key, target, known))
+            if target not in wanted:
+                raise ValueError(f"{key}: got {target!r}, which is not among targets={wanted}: name it there too")
     return wanted
 
 

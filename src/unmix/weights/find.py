@@ -49,7 +49,8 @@ def load_separator(
             checkpoint names a class outside Unmix and `plugins`.
     """
     located = find_checkpoints(ckpt)
-    names = tuple(located) if targets is None else tuple(targets)
+    chosen = located if targets is None else [targets] if isinstance(targets, str) else targets
+    names = tuple(chosen)
     for name in names:
         if name not in located:
             raise ValueError(f"{errors.unknown('targets', name, located)} (found in {_listed(ckpt)})")
@@ -99,6 +100,8 @@ def read_all(ckpt: str | Path | Sequence[str | Path]) -> list[Checkpoint]:
     Raises:
         FileNotFoundError, ValueError: as `load_separator`.
     """
+    if not isinstance(ckpt, str | Path | list | tuple) or not ckpt:
+        raise ValueError(f"ckpt: got {ckpt!r}, a path, the name of a release or a list of these is needed")
     items = [ckpt] if isinstance(ckpt, str | Path) else dict.fromkeys(ckpt)
     return [candidate for item in items for candidate in _read(item)]
 
