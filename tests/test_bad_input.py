@@ -50,6 +50,12 @@ def test_missing_data_root_names_the_key_the_variable_and_the_demo(refused, tmp_
     assert "experiment=demo" in message
 
 
+@pytest.mark.parametrize("command", [["train"], ["check"], ["evaluate", "ckpt=oracle:mwf", "data=musdb18hq"]])
+def test_missing_data_root_is_refused_before_torch_is_imported(refused, monkeypatch, command):
+    monkeypatch.setattr("unmix.config.check_targets", lambda cfg: pytest.fail("imports the classes"))
+    assert "data.root: not given; set data.root=" in refused(*command)
+
+
 def test_root_that_is_not_there_is_named(train, tmp_path):
     assert f"{tmp_path}/nowhere is not a folder" in train(root=f"{tmp_path}/nowhere")
 

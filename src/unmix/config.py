@@ -18,11 +18,12 @@ from typing import Any
 import hydra
 from hydra.core.utils import configure_log
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from unmix import bare_words, completion, errors, extras, hints, identity, machine, usage
+from unmix import bare_words, completion, console, errors, extras, finished, hints, identity, machine, usage
 from unmix.composition import CONF, Command, check_targets, check_values, label, parse, quoted
+from unmix.data import library
 from unmix.experiments.hold import Busy
 from unmix.processes import signals
 from unmix.processes.pool import LAUNCHER, SWEEP
@@ -129,7 +130,7 @@ def _answer(config_name: str, arguments: argparse.Namespace) -> None:
         try:
             print(usage.help_text(config_name, arguments.overrides, arguments.config_dir), flush=True)  # noqa: T201
         except BrokenPipeError:  # the reader, such as `head`, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            console.mute(sys.stdout)
         return
     if arguments.overrides == ["query=bash"]:
         words = completion.words(config_name, os.environ.get("COMP_LINE", ""))
@@ -141,6 +142,8 @@ def _answer(config_name: str, arguments: argparse.Namespace) -> None:
 
 def _prepare(config_name: str, cfg: DictConfig) -> Any:
     """Check a configuration and prepare its job; return the job, an object with a method `run`."""
+    if OmegaConf.select(cfg, "data._target_") == finished.DATA_MODULE and cfg.data.root is None:
+        library.from_settings(cfg.data, Path())  # raises, before torch is imported
     check_targets(cfg)
     extras.check(config_name, cfg)
     return import_module(f"unmix.runs.{config_name}").prepare(cfg)
@@ -165,8 +168,6 @@ def _unfinished(cfgs: list[DictConfig]) -> Sequence[int]:
 
 def _is_evaluated(cfg: DictConfig) -> bool:
     """Print the scores of an evaluation that is finished, and tell whether it is. Does not import torch."""
-    from unmix import finished
-
     return finished.show(cfg)
 
 
