@@ -204,6 +204,13 @@ def test_targets_can_be_chosen_and_summed(separate, tmp_path):
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["song.residual.wav", "song.vocals.wav"]
 
 
+def test_one_target_alone_is_separated_without_the_wiener_filter(separate, trained, tmp_path):
+    song = write_song(tmp_path / "song.wav", 0.5)
+    assert separate(song, "bits=float", "targets=[vocals]")[0] == 0
+    expected = unmix.load_separator(trained, targets=["vocals"], niter=0)(torch.from_numpy(read(song).T).float())
+    np.testing.assert_allclose(read(tmp_path / "song.vocals.wav").T, expected[0], atol=1e-5)
+
+
 @pytest.mark.parametrize("num_samples", [1, 100, 4095, 4096])
 def test_very_short_songs_are_separated(separate, tmp_path, num_samples):
     song = write_song(tmp_path / "song.wav", num_samples / 44100)
@@ -224,8 +231,7 @@ def test_silence_and_clipping_are_separated(separate, tmp_path, scale):
     [
         (["targets=[vocal]"], "targets: got 'vocal', allowed vocals, drums, bass, other; did you mean 'vocals'?"),
         (["targets=vocal"], "targets: got 'vocal', allowed vocals, drums, bass, other; did you mean 'vocals'?"),
-        (["targets=[vocals]"], "separator.niter: got 1 with the single target 'vocals'"),
-        (["targets=[vocals]"], "separator.niter=0 turns it off (null is 1 for Open-Unmix)"),
+        (["targets=[vocals]", "separator.niter=1"], "separator.niter: got 1 with the single target 'vocals'"),
         (["aggregate=[vocals]"], "aggregate: got [vocals], a mapping is needed, written aggregate.<key>=<value>"),
         (["separator.wiener=norbet"], "wiener: got 'norbet', allowed torch, norbert; did you mean 'norbert'?"),
         (["separator.window=0"], "window: got 0, allowed 'whole' or a number of frames"),
@@ -246,7 +252,8 @@ def test_wrong_options_are_refused_before_anything_is_written(refused, tmp_path,
 
 
 def test_one_target_by_its_name_is_a_list_of_one(trained):
-    assert unmix.load_separator(trained, targets="vocals", niter=0).targets == ("vocals",)
+    separator = unmix.load_separator(trained, targets="vocals")
+    assert (separator.targets, separator.niter) == (("vocals",), 0)
     with pytest.raises(ValueError, match="targets: got 'vocal', allowed vocals, "):
         unmix.load_separator(trained, targets="vocal")
 

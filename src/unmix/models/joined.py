@@ -39,7 +39,7 @@ def join(
     Args:
         models: see `contract.SourceSeparator`; each estimates a target that no model before it does.
         targets: sources to estimate, in the order of the output; None is all that the models estimate.
-        niter: EM iterations of the Wiener filter; None is 1 for Open-Unmix networks and 0 for all others.
+        niter: EM iterations of the Wiener filter; None is 1 for Open-Unmix networks of several sources, 0 for others.
         residual: whether to add a last source, the mixture minus all targets.
         chunk_seconds: length of the chunks that long tracks are cut into, for models that do not stream themselves;
             None is the model's own `chunk_seconds`, or 10.

@@ -40,7 +40,7 @@ def load_separator(
         device: device of the separator; None is the GPU if there is one, else the CPU.
         targets: sources to estimate, in the order of the output; None is all that the checkpoints estimate.
         niter, softmask, residual, wiener, window: see `open_unmix.Separator`; `niter=None` is 1 for Open-Unmix
-            networks, and 0 for other models.
+            networks of several sources, and 0 for others.
         plugins: packages outside this project whose model classes the checkpoints may name.
         chunks: `chunk_seconds`, `overlap`, `chunk_batch` for other models, see `models.joined.join`.
     Raises:

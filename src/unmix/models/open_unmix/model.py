@@ -94,7 +94,8 @@ class UMX(nn.Module):
 
         Args:
             models: one per target.
-            niter, settings: see `Separator`; `niter=None` is 1.
+            niter, settings: see `Separator`; `niter=None` is 1, or 0 for a single target without a residual, which has
+                no other source to share the mixture with.
         Raises:
             ValueError: when the models differ in their STFT, and as `Separator`.
         """
@@ -103,6 +104,6 @@ class UMX(nn.Module):
             raise ValueError(f"ckpt: trained at different (fft_size, hop_size): {stfts}")
         networks = {model.targets[0]: model.network for model in models}
         stft = Stft(*next(iter(stfts.values())), center=True).to(models[0].stft.window.device)
-        return Separator(
-            networks, stft, sample_rate=models[0].sample_rate, niter=1 if niter is None else niter, **settings
-        )
+        if niter is None:
+            niter = int(len(networks) > 1 or bool(settings.get("residual")))
+        return Separator(networks, stft, sample_rate=models[0].sample_rate, niter=niter, **settings)

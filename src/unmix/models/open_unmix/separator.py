@@ -62,8 +62,7 @@ class Separator(nn.Module):
         if len(networks) == 1 and niter > 0 and not residual:
             raise ValueError(
                 f"separator.niter: got {niter} with the single target {next(iter(networks))!r}; the Wiener filter "
-                "shares the mixture among sources: residual=true gives it a second one, separator.niter=0 turns it off "
-                "(null is 1 for Open-Unmix)"
+                "shares the mixture among sources: residual=true gives it a second one, separator.niter=0 turns it off"
             )
         self.networks = nn.ModuleDict(networks)
         self.stft = stft
