@@ -39,11 +39,11 @@ def test_two_moments_too_close_to_tell_count_as_idle():
 
 def test_the_clocks_of_this_machine_advance():
     first = cpu_times()
-    while cpu_times().own == first.own:
+    second = first
+    while second.own == first.own or second.all == first.all:  # the system's clock has coarser ticks
         sum(range(10_000))
-    second = cpu_times()
+        second = cpu_times()
     assert second.at > first.at
-    assert second.all > first.all
     assert 0 <= busy_cpus(first, second) <= (os.cpu_count() or 1) + 1
 
 

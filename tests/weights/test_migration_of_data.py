@@ -23,7 +23,7 @@ DATA = {"_target_": "unmix.data.datamodule.SeparationDataModule", "root": "/nowh
         ({"prepare": {"_target_": "mine.make", "seed": 1}}, {"prepare": {"_target_": "mine.make", "seed": 1}}),
         ({"prepare": {"_target_": "unmix.data.preview.download", "_partial_": True}}, {}),
         ({"prepare": {"_target_": "unmix.data.library.download_preview", "_partial_": True}}, {}),
-        ({"download": True}, {}),
+        ({"download": True}, {"download": False}),
     ],
 )
 def test_removed_arguments_and_values_are_dropped_or_replaced_and_others_kept(old, new):

@@ -17,10 +17,10 @@ MOVED = {
 }
 # Functions that `data.download` replaces.
 REMOVED = ("unmix.data.preview.download", "unmix.data.library.download_preview")
-# Removed arguments of the data module, one that would download data wherever a checkpoint is read, and removed values
-# with replacements that give the same samples.
-DROPPED_OF_DATA = ("target", "download")
-REPLACED_IN_DATA = {("storage", "ram"): "disk"}
+# Removed arguments of the data module.
+DROPPED_OF_DATA = ("target",)
+# Removed values with replacements that give the same samples; a checkpoint would download data wherever it is read.
+REPLACED_IN_DATA = {("storage", "ram"): "disk", ("download", True): False}
 
 
 def migrated(
