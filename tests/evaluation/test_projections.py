@@ -23,7 +23,6 @@ def references():
 def test_correlations_are_the_sums_of_products_at_each_lag(references, num_samples, num_blocks, monkeypatch):
     monkeypatch.setattr(projections, "FFT_SIZE", 64)
     monkeypatch.setattr(projections, "NUM_BLOCKS", num_blocks)
-    monkeypatch.setattr(projections, "NUM_BINS", 10)
     stems = references[..., :num_samples]
     readers = [reader(stems), reader(stems.flip(0) + 1)]
     rows = torch.cat([stems.flatten(0, 1), (stems.flip(0) + 1).flatten(0, 1)])

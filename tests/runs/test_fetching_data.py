@@ -5,6 +5,8 @@ import pytest
 from file_server import Answer, FileServer, published_at, zipped
 from unmix.data import download, transfer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server(musdb_tree, monkeypatch):

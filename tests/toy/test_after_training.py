@@ -6,6 +6,8 @@ import shutil
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def without_test(small_tree, tmp_path):

@@ -21,9 +21,10 @@ from torch import Tensor
 
 from unmix.dsp.arrays import Samples, as_stems
 from unmix.evaluation import projections
-from unmix.evaluation.projections import NUM_BINS, ReadStems
+from unmix.evaluation.projections import ReadStems
 
 NUM_WINDOWS = 8  # windows per read
+NUM_BINS = 2048  # bins multiplied at a time, so that the results stay in the cache of a core
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,10 @@ def _ratios(stems: Tensor, methods: Sequence[_Filters]) -> Tensor:
         (methods, 4, sources, windows).
     """
     references, estimates = stems[0], stems[1:]
-    true = references.square().sum(dim=(2, 3)).T
-    error = (references - estimates).square().sum(dim=(3, 4)).transpose(1, 2)
+    true, error = (
+        torch.linalg.vector_norm(signals.flatten(-2), dim=-1).square().transpose(-1, -2)
+        for signals in (references, references - estimates)
+    )
     spatial, own, interference, together, artifacts = _energies(stems, methods).unbind(dim=1)
     pairs = (true, error), (true, spatial), (own, interference), (together, artifacts)
     ratios = torch.stack([_decibels(*pair) for pair in pairs], dim=1)

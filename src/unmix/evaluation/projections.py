@@ -15,10 +15,9 @@ from torch.nn import functional
 ReadStems = Callable[[int, int], Tensor]
 
 FFT_SIZE = 8192  # of the correlations
-# With few blocks and bins at a time, results fit into a core's cache, and glibc reuses their memory. More would go back
-# to the system, which zeroes memory page by page when it is allocated again.
+# With few blocks at a time, glibc reuses the memory of the results. More would go back to the system, which zeroes it
+# page by page when it is allocated again.
 NUM_BLOCKS = 8  # FFT blocks per read
-NUM_BINS = 512  # bins multiplied at a time
 # Regularisation of a singular Gram matrix (stems with equal channels), relative to its mean diagonal; tried in order.
 RIDGES = (0.0, 1e-14, 1e-12, 1e-10)
 
@@ -52,10 +51,8 @@ def correlations(readers: Sequence[ReadStems], num_samples: int, filter_length: 
         x, y = torch.fft.rfft(y[:rows, :, :step], size), torch.fft.rfft(y)  # (rows, blocks, bins)
         if total is None:
             total = x.new_zeros(x.shape[-1], rows, len(y))
-        for bins in range(0, len(total), NUM_BINS):
-            chunk = slice(bins, bins + NUM_BINS)
-            r = x[..., chunk].permute(2, 0, 1).conj().resolve_conj().contiguous()
-            total[chunk] += r @ y[..., chunk].permute(2, 1, 0).contiguous()
+        # batched products are fast for contiguous matrices only
+        total.baddbmm_(x.conj_physical_().permute(2, 0, 1).contiguous(), y.permute(2, 1, 0).contiguous())
     assert total is not None  # num_samples >= 1
     sums = torch.fft.irfft(total, size, dim=0)[:filter_length]
     for name, columns in (("references", sums[..., :rows]), ("estimates", sums)):

@@ -9,6 +9,8 @@ from unmix.data.datamodule import SeparationDataModule
 from unmix.data.doctor import alignment
 from unmix.data.doctor.examination import examine_track
 
+pytestmark = pytest.mark.slow
+
 SOURCES = ("vocals", "drums", "bass", "other")
 
 

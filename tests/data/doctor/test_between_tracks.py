@@ -12,6 +12,8 @@ from unmix.data.datamodule import SeparationDataModule
 from unmix.data.doctor import examination, headers, names
 from unmix.data.tracks import AudioFile, Splits, Track
 
+pytestmark = pytest.mark.slow
+
 RATE = 44100
 STEMS = ("mixture", "vocals", "drums", "bass", "other")
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import scipy.signal
 
+pytestmark = pytest.mark.slow
+
 RATE = 44100
 
 
