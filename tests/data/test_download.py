@@ -253,9 +253,9 @@ def test_a_missing_data_set_is_refused_with_the_way_to_fetch_it(tmp_path):
     offer = r"data=musdb18hq data.download=true fetches it \(22.7 GB\)"
     with pytest.raises(ValueError, match=rf"data.root: .*/nowhere is not a folder; .*; {offer}$"):
         module(tmp_path / "nowhere", download=False).prepare_data()
-    with pytest.raises(ValueError, match=rf"data.root: not given; .* {offer}, or try experiment=demo"):
+    with pytest.raises(ValueError, match=rf"data.root: not given; .* {offer}, or try data=demo"):
         module(download=False)
-    with pytest.raises(ValueError, match=r"MUSDB_PATH, or try experiment=demo"):
+    with pytest.raises(ValueError, match=r"MUSDB_PATH, or try data=demo"):
         module(name="mine", download=False)
 
 

@@ -188,7 +188,7 @@ def from_settings(data: Mapping[str, Any], cache: Path, prepare: Callable[[Path]
     if root is None and not may_download:
         raise ValueError(
             "data.root: not given; set data.root=/path/to/musdb18hq or the environment variable MUSDB_PATH, "
-            f"{'' if archive is None else f'{archive.offer}, '}or try experiment=demo, which makes its own data"
+            f"{'' if archive is None else f'{archive.offer}, '}or try data=demo, which makes its own music"
         )
     held_out = data.get("validation_tracks")
     return Library(
