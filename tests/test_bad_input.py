@@ -47,7 +47,7 @@ def test_missing_data_root_names_the_key_the_variable_and_the_demo(refused, tmp_
     message = refused("train", f"paths.out={tmp_path / 'out'}")
     assert "data.root" in message
     assert "MUSDB_PATH" in message
-    assert "experiment=demo" in message
+    assert "data=demo" in message
 
 
 @pytest.mark.parametrize("command", [["train"], ["check"], ["evaluate", "ckpt=oracle:mwf", "data=musdb18hq"]])
