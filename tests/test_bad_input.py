@@ -225,6 +225,7 @@ def test_checkpoint_of_a_newer_version_says_so(refused, trained, tmp_path):
 
 def test_missing_checkpoint_says_what_may_be_given(refused, tmp_path):
     assert "does not exist; give an experiment folder" in refused("evaluate", f"ckpt={tmp_path / 'nothing'}")
+    assert "a,b does not exist; several are a list, ckpt=[a,b]; give an" in refused("evaluate", "ckpt=a,b")
 
 
 def test_a_pattern_that_matches_nothing_is_named(refused, tmp_path):
@@ -311,3 +312,5 @@ def test_a_folder_that_not_even_root_can_make_is_refused_by_dry_run_as_by_the_ru
 def test_leaderboard_of_nothing_and_by_an_unknown_column_are_refused(refused, trained, tmp_path):
     assert "no run and no evaluation in" in refused("leaderboard", f"paths.out={tmp_path}")
     assert "did you mean 'val_loss'?" in refused("leaderboard", f"paths.out={trained.parents[1]}", "sort=val_los")
+    nothing = "sort: got 'sdr.vocals', but nothing has been evaluated: run src/evaluate.py, or sort=val_loss"
+    assert nothing in refused("leaderboard", f"paths.out={trained.parents[1]}", "sort=sdr.vocals")

@@ -65,7 +65,7 @@ def _precision(name: str, value: Any) -> str:
 
 def _window(name: str, value: Any) -> Any:
     if value != WHOLE and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise ValueError(f"{name}: got {value!r}, allowed {WHOLE!r} or a number of frames")
+        raise ValueError(f"{name}: got {value!r}, allowed {WHOLE!r} or a number of frames, 1 or more")
     return value
 
 

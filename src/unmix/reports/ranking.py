@@ -20,7 +20,7 @@ def sort_rows(rows: Sequence[Row], by: str | None = None) -> list[Row]:
     By `val_loss` or a test SDR, rows that do not compare are sorted apart, one group after the other.
 
     Raises:
-        ValueError: when no row has the column.
+        ValueError: when no row has the column, or it is a test SDR and nothing has been evaluated.
     """
     ordered = [
         row for kind, column in RESULTS.items() for row in _ranked([row for row in rows if row["kind"] == kind], column)
@@ -28,6 +28,8 @@ def sort_rows(rows: Sequence[Row], by: str | None = None) -> list[Row]:
     if by is None:
         return ordered
     columns = sorted(columns_of(rows), key=lambda name: not _is_result(name))  # the most likely ones first
+    if by.partition(".")[0] == "sdr" and rows and not any(row["kind"] == "evaluation" for row in rows):
+        raise ValueError(f"sort: got {by!r}, but nothing has been evaluated: run src/evaluate.py, or sort=val_loss")
     if rows and by not in columns:
         raise ValueError(errors.unknown("sort", by, columns, most=6))
     return _ranked(ordered, by)

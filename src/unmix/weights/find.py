@@ -144,9 +144,11 @@ def _read(item: str | Path) -> list[Checkpoint]:
         return [candidate for match in matches for candidate in _read_path(Path(match))]
     if str(item) in open_unmix_release.RELEASES:
         return open_unmix_release.read_release(str(item))
+    parts = str(item).split(",")
+    several = f"; several are a list, ckpt=[{','.join(parts)}]" if len(parts) > 1 else ""
     raise FileNotFoundError(
-        f"ckpt: {item} does not exist; give an experiment folder, a .ckpt or .safetensors file, a pattern, a folder in "
-        f"Open-Unmix's format, or one of its releases: {', '.join(open_unmix_release.RELEASES)}"
+        f"ckpt: {item} does not exist{several}; give an experiment folder, a .ckpt or .safetensors file, a pattern, a "
+        f"folder in Open-Unmix's format, or one of its releases: {', '.join(open_unmix_release.RELEASES)}"
     )
 
 
