@@ -6,6 +6,8 @@ from omegaconf import OmegaConf
 from unmix.composition import CONF, compose
 from unmix.identity import experiment_id
 
+pytestmark = pytest.mark.slow
+
 SAME = [
     "target=bass",
     "seed=7",

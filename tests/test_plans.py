@@ -11,6 +11,8 @@ from unmix.composition import compose
 from unmix.experiments import status
 from unmix.experiments.status import Status, running_here
 
+pytestmark = pytest.mark.slow
+
 LENGTH = {"max_epochs": 10, "max_steps": -1, "max_time": None}
 
 

@@ -30,6 +30,7 @@ def score(references, estimates, engine="torch", names=NAMES):
     return store
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 3.0, 3.7])
 def test_both_engines_write_the_same_json_as_museval(seconds):
     references, estimates = draw(seconds)

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
+pytestmark = pytest.mark.slow
+
 VALIDATION = "Actions - One Minute Smile"
 
 

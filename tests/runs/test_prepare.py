@@ -14,6 +14,8 @@ import trees
 from command_process import wait_until
 from unmix.data import manifest, wav
 
+pytestmark = pytest.mark.slow
+
 SONGS = {"train": ["Song A", "Song B"], "test": ["Song C"]}
 RULES = [*trees.SETTINGS["tracks"]]
 

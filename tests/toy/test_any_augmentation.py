@@ -6,6 +6,8 @@ import torch
 from unmix.composition import compose
 from unmix.runs.build import make_datamodule
 
+pytestmark = pytest.mark.slow
+
 HISS = "{_target_:my_package.augmentation.Hiss,level:0.5}"
 
 

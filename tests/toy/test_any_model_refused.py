@@ -5,6 +5,8 @@ import torch
 
 from unmix.weights.find import load_separator
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def train(toy, refused, tmp_path):
