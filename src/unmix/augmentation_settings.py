@@ -80,7 +80,7 @@ def check_track_weights(key: str, value: Any) -> Any:
     """Check how often tracks are drawn: one of `WEIGHTS`, or a weight from 0 on by the name of a track.
 
     Raises:
-        ValueError: on another type or word, or a weight that is no number or negative.
+        ValueError: on another type or word, or a weight that is not a number from 0 on.
     """
     if isinstance(value, Mapping) and value:
         for track, weight in value.items():

@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,12 +183,11 @@ def plan_all(cfgs: Sequence[DictConfig]) -> list[Plan]:
         ValueError: when two of them would write into one folder.
     """
     plans = [plan(cfg) for cfg in cfgs]
-    for i, one in enumerate(plans):
-        if one.run in [other.run for other in plans[:i]]:
-            raise ValueError(
-                f"sweep: two jobs are {one.run}: a value is given twice, or differs in nothing that changes the "
-                "result (seed and target do, devices and lengths do not)"
-            )
+    if repeated := [run for run, count in Counter(planned.run for planned in plans).items() if count > 1]:
+        raise ValueError(
+            f"sweep: two jobs are {repeated[0]}: a value is given twice, or differs in nothing that changes the "
+            "result (seed and target do, devices and lengths do not)"
+        )
     return plans
 
 
@@ -221,13 +221,13 @@ def _limit(value: Any) -> float:
 
 def print_evaluations(plans: Sequence[Plan]) -> None:
     """Print the scores and files of every finished evaluation that belongs to the plans, each once."""
-    found = dict.fromkeys(one.evaluation for one in plans if one.wants_evaluation)
-    for where in filter(None, found):
-        summary = json.loads((where / "summary.json").read_text(encoding="utf-8"))
+    folders = dict.fromkeys(planned.evaluation for planned in plans if planned.wants_evaluation)
+    for folder in filter(None, folders):
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         print_table(summary["medians"], summary["num_tracks"])
-        print(f"report: {where / 'report.html'}")  # noqa: T201
-        if (where / "estimates").is_dir():
-            print(f"stems:  {where / 'estimates'}")  # noqa: T201
+        print(f"report: {folder / 'report.html'}")  # noqa: T201
+        if (folder / "estimates").is_dir():
+            print(f"stems:  {folder / 'estimates'}")  # noqa: T201
 
 
 def warn_of_no_test(plans: Sequence[Plan]) -> None:

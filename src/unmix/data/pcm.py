@@ -126,6 +126,15 @@ def read_float(path: Path) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(samples.T)
 
 
+def open_sound(path: Path) -> soundfile.SoundFile:
+    """Open an audio file; raises ValueError when libsndfile cannot read it."""
+    try:
+        with silent(path):
+            return soundfile.SoundFile(str(path))
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"{path} is not a readable audio file: {error.error_string}") from error
+
+
 class FloatReader:
     """An open file: `reader(start, stop)` reads float32 samples, (channels, samples), full scale at 1.
 
@@ -138,11 +147,7 @@ class FloatReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            with silent(path):
-                self.file = soundfile.SoundFile(str(path))
-        except soundfile.LibsndfileError as error:
-            raise ValueError(f"{path} is not a readable audio file: {error.error_string}") from error
+        self.file = open_sound(path)
         self.num_samples = self.file.frames
 
     def __call__(self, start: int, stop: int) -> npt.NDArray[np.float32]:

@@ -29,7 +29,7 @@ def lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 def sums(examined: Sequence[Examined]) -> Iterator[str]:
     """Say how near the mixtures are to the sums of their sources."""
-    residuals = [one.examination.residual_db for one in examined]
+    residuals = [subject.examination.residual_db for subject in examined]
     if not residuals:
         return
     middle, worst = statistics.median(residuals), max(residuals)

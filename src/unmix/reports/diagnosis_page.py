@@ -59,7 +59,7 @@ def _row(index: int, finding: Finding) -> dict[str, Any]:
 
 def _passages(findings: Sequence[Finding], examined: Sequence[Examined]) -> Iterator[dict[str, Any]]:
     """Yield the findings that can be shown, for the template: charts and clips of the worst passage."""
-    stems = {str(path): (one.track, stem) for one in examined for stem, path in _paths(one.track)}
+    stems = {str(path): (subject.track, stem) for subject in examined for stem, path in _paths(subject.track)}
     shown = 0
     for index, finding in enumerate(findings):
         if shown == SHOWN or finding.defect in NOT_SHOWN or finding.file not in stems:

@@ -72,30 +72,30 @@ def prepare(cfg: DictConfig) -> PrepareJob:
     root, out = Path(cfg.input).expanduser(), Path(cfg.out).expanduser()
     if out.resolve().is_relative_to(root.resolve()):
         raise ValueError(f"out: {out} is in input={root}, which would be read with it: name another folder")
-    found = library.from_settings({**data, "root": root}, Path(cfg.paths.data).expanduser())
+    dataset = library.from_settings({**data, "root": root}, Path(cfg.paths.data).expanduser())
     if data["validation_tracks"] is None and data["validation_share"] is None:
-        found = replace(found, hold_out=None)
+        dataset = replace(dataset, hold_out=None)
     try:
-        found.layout.decode(found.entries)
-        headers = _headers(found)
+        dataset.layout.decode(dataset.entries)
+        headers = _headers(dataset)
     except ValueError as error:
         raise ValueError(str(error).replace("data.root", "input")) from error
     about = {"licence": cfg.licence, "attribution": cfg.attribution}
     most = max(header.num_channels for header in headers.values())
     preparation = Preparation(
-        out, found.entries, found.sources, headers, found.sample_rate, cfg.channels or most, about
+        out, dataset.entries, dataset.sources, headers, dataset.sample_rate, cfg.channels or most, about
     )
     _check_channels(preparation)
     _check_out(preparation)
     return PrepareJob(preparation)
 
 
-def _headers(found: Library) -> dict[Path, Header]:
+def _headers(dataset: Library) -> dict[Path, Header]:
     """Headers of all files; raises ValueError with the first error of the data set, and the number of others."""
-    files = found.headers()
-    problems = [problem for entry in found.entries if (problem := entry.problem or broken(entry, files))]
-    Scan(Splits(), (*problems, *found.listing.errors)).check()
-    for warning in found.listing.warnings:
+    files = dataset.headers()
+    problems = [problem for entry in dataset.entries if (problem := entry.problem or broken(entry, files))]
+    Scan(Splits(), (*problems, *dataset.listing.errors)).check()
+    for warning in dataset.listing.warnings:
         log.warning("%s", warning.replace("data.root", "input"))
     return {path: file.header for path, file in files.items() if isinstance(file, AudioFile)}
 

@@ -88,20 +88,22 @@ def examine(splits: Splits, cache: Path) -> tuple[list[Finding], list[Examined]]
         if isinstance(result, Examination)
     ]
     findings = [result for result in results if isinstance(result, Finding)]
-    findings += [finding for one in examined for finding in one.examination.findings]
+    findings += [finding for subject in examined for finding in subject.examination.findings]
     findings = unusual(findings, len(tracks))
     suspicious = [
-        (one.track, one.examination.loudest) for one in examined if one.examination.residual_db > sums.NOT_THE_SUM_DB
+        (subject.track, subject.examination.loudest)
+        for subject in examined
+        if subject.examination.residual_db > sums.NOT_THE_SUM_DB
     ]
     prints = [
-        Printed(one.track, one.split, stem, codes, one.examination.residual_db)
-        for one in examined
-        for stem, codes in zip(_stems(one.track), one.examination.prints, strict=True)
+        Printed(subject.track, subject.split, stem, codes, subject.examination.residual_db)
+        for subject in examined
+        for stem, codes in zip(_stems(subject.track), subject.examination.prints, strict=True)
     ]
     slow = [
-        Printed(one.track, one.split, "mixture", one.examination.slow_print[0], speed=1 / SLOWER)
-        for one in examined
-        if "mixture" in one.track.files
+        Printed(subject.track, subject.split, "mixture", subject.examination.slow_print[0], speed=1 / SLOWER)
+        for subject in examined
+        if "mixture" in subject.track.files
     ]
     compared = [*exchanges.exchanges(suspicious), *duplicates(prints, slow)]
     misplaced = [finding for finding in compared if finding.severity == "error" and finding.values["stem"] != "mixture"]

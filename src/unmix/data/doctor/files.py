@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from unmix.data.pcm import BLOCK, next_int16
+from unmix.data.pcm import BLOCK, next_int16, open_sound
 from unmix.data.silence import silent
 
 
@@ -19,11 +19,7 @@ class Int16Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            with silent(path):
-                self.file = soundfile.SoundFile(str(path))
-        except soundfile.LibsndfileError as error:
-            raise ValueError(f"{path} is not a readable audio file: {error.error_string}") from error
+        self.file = open_sound(path)
 
     def __call__(self, num_samples: int) -> npt.NDArray[np.int16]:
         start = self.file.tell()

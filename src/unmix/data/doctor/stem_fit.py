@@ -56,11 +56,11 @@ def fit(track: Track, stems: Sequence[str], start: int) -> Fit | None:
     rows = read_all(track, stems, start, start + LENGTH)
     residual = rows[0] - rows[1:].sum(axis=0)
     fits = [
-        found
+        candidate
         for stem, own in zip(stems[1:], rows[1:], strict=True)
-        for found in (*_gains(stem, own, residual), *_shifts(track, stem, start, own + residual, residual))
+        for candidate in (*_gains(stem, own, residual), *_shifts(track, stem, start, own + residual, residual))
     ]
-    best = min(fits, key=lambda found: found.left_db, default=None)
+    best = min(fits, key=lambda candidate: candidate.left_db, default=None)
     if best is None or best.left_db > EXACT_DB:
         best = next(_rates(track, stems, rows, start), best)
     return best if best is not None and best.left_db <= EXPLAINED_DB else None
@@ -69,10 +69,10 @@ def fit(track: Track, stems: Sequence[str], start: int) -> Fit | None:
 def _gains(stem: str, own: Samples, residual: Samples) -> Iterator[Fit]:
     """Fit a gain, or a matrix of gains, to the channels of a source."""
     target = own + residual
-    whole = (target * own).sum() / max((own * own).sum(), 1e-9)
-    left = decibels(float(np.square(target - whole * own).sum()), float(np.square(residual).sum()))
+    gain = (target * own).sum() / max((own * own).sum(), 1e-9)
+    left = decibels(float(np.square(target - gain * own).sum()), float(np.square(residual).sum()))
     least_db = GAIN_DB if left <= EXACT_DB else 1.0
-    if own.any() and (defect := of_source(stem, float(whole), least_db)):
+    if own.any() and (defect := of_source(stem, float(gain), least_db)):
         yield Fit(defect, left)
     if len(own) != 2 or not own.any():
         return
