@@ -85,7 +85,7 @@ MAY_IMPORT = {
     "leaderboard": {"config"},
     "dashboard": {"config"},
     "export": {"config"},
-    "hydra_plugins": {"runs"},
+    "hydra_plugins": {"plans", "processes", "runs"},
 }
 LIGHTNING = {
     "data/datamodule.py",

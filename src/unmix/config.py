@@ -26,7 +26,7 @@ from unmix.composition import CONF, Command, check_targets, check_values, label,
 from unmix.data import library
 from unmix.experiments.hold import Busy
 from unmix.processes import signals
-from unmix.processes.pool import LAUNCHER, SWEEP
+from unmix.processes.jobs import LAUNCHER, SWEEP
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ def _sweep(command: Command, cfgs: list[DictConfig], jobs: dict[int, Any]) -> in
         cfgs: configurations of all jobs.
         jobs: prepared jobs by number; those that are finished are left out.
     """
-    if command.config_name == "train" and command.hydra.launcher._target_.endswith(".ProcessLauncher"):
+    if command.config_name == "train" and command.hydra.launcher._target_.startswith("hydra_plugins.unmix_launchers."):
         configure_log(command.hydra.job_logging, command.hydra.verbose)
         return int(import_module("unmix.runs.sweep").command(command, cfgs))
     if command.config_name == "train":

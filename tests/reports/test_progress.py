@@ -9,7 +9,8 @@ import pytest
 
 from unmix.experiments import status
 from unmix.experiments.status import Status
-from unmix.processes.pool import Job
+from unmix.processes.jobs import Task
+from unmix.processes.pool import ChildProcess
 from unmix.processes.signals import Interrupted
 from unmix.reports import progress
 from unmix.reports.progress import Line, Progress, View, look
@@ -22,7 +23,7 @@ def line(tmp_path):
 
 @pytest.fixture
 def job(tmp_path):
-    return Job([sys.executable], tmp_path / "log", lambda slot: {}, lambda: True)
+    return ChildProcess(Task([sys.executable], tmp_path / "run", tmp_path / "log", {}, lambda: True))
 
 
 def give_process(job, exit_code=None):

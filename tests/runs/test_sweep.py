@@ -17,7 +17,7 @@ from unmix.errors import JobFailed
 from unmix.experiments import status
 from unmix.plans import plan_all
 from unmix.runs import sweep, train
-from unmix.runs.sweep import Devices
+from unmix.runs.devices import Devices
 
 
 def devices(monkeypatch, count, slots, gpus="null"):
@@ -43,14 +43,14 @@ def test_slots_follow_from_the_machine_and_the_command(monkeypatch, count, gpus,
 
 def test_every_slot_has_gpus_of_its_own(monkeypatch):
     divided = devices(monkeypatch, 4, "auto", 2)
-    assert [divided.environment("e", "s", slot)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["0,1", "2,3"]
+    assert [divided.environment(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["0,1", "2,3"]
 
 
 def test_gpus_that_were_hidden_stay_hidden(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
     divided = Devices(plan_all([compose("train", [])]), "auto")
-    assert [divided.environment("e", "s", slot)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["5", "7"]
+    assert [divided.environment(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["5", "7"]
 
 
 @pytest.mark.parametrize(

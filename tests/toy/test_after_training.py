@@ -40,7 +40,7 @@ def test_a_training_of_few_batches_says_nothing_of_the_logging_interval(toy, cli
 
 
 def test_without_test_tracks_a_sweep_warns_once(toy, without_test, cli, tmp_path, capfd, monkeypatch):
-    monkeypatch.setattr("unmix.processes.pool.run", lambda *_, **__: None)  # starts no job
+    monkeypatch.setattr("unmix.processes.jobs.run", lambda *_, **__: None)  # starts no job
     options = [f"data.root={without_test}", "evaluation.after_training=true", f"paths.out={tmp_path}"]
     assert cli("train", "-m", *toy, *options, "model.width=4,6") == 0
     output = "".join(capfd.readouterr())

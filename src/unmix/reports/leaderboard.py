@@ -16,7 +16,7 @@ import yaml
 from unmix import errors
 from unmix.evaluation.metrics import mean_sdr
 from unmix.experiments import status
-from unmix.processes.pool import last_line
+from unmix.processes.jobs import last_line
 from unmix.reports import hyperparameters
 
 Row = dict[str, Any]

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from unmix.experiments import status
 from unmix.experiments.status import Status
-from unmix.processes.pool import Job
+from unmix.processes.jobs import Job
 from unmix.processes.signals import Interrupted
 
 # Exit codes of an interrupted job: ours, and those of a process that had not yet installed our signal handlers.
@@ -149,10 +149,10 @@ def _state(job: Job, now: Status | None) -> str:
 
 def _activity(run: Path, now: Status, job: Job) -> str:
     """What the job's process is doing, for display: training, or the evaluation after it."""
-    if now.state != "done" or job.process is None:
+    if now.state != "done" or job.pid is None:
         return now.activity
     evaluations = (status.read(path.parent) for path in run.parent.glob(f"eval/*/{status.FILE}"))
-    return next((each.activity for each in evaluations if each is not None and each.pid == job.process.pid), "")
+    return next((each.activity for each in evaluations if each is not None and each.pid == job.pid), "")
 
 
 def _to_go(line: Line, now: Status) -> str:

@@ -15,7 +15,7 @@ from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.summary import Summary
 from unmix.identity import run_name
 from unmix.plans import LOGGED_IN, Plan
-from unmix.processes.pool import SWEEP
+from unmix.processes.jobs import SWEEP
 from unmix.runs.build import configure_loggers, make_loggers
 from unmix.runs.provenance import logged
 from unmix.training.checkpoints import BEST

@@ -18,7 +18,7 @@ from unmix.errors import counted
 from unmix.experiments import folder
 from unmix.experiments.status import Status
 from unmix.plans import Plan, plan
-from unmix.processes.pool import SWEEP
+from unmix.processes.jobs import SWEEP
 from unmix.runs.inspection import num_parameters
 from unmix.training.checkpoints import BEST
 from unmix.weights.checkpoint import Checkpoint

@@ -1,0 +1,97 @@
+"""Hydra launchers that run every job of a sweep by a command of its own.
+
+Lightning's DDP starts ranks by running the command line again. With the command line of a sweep, each rank would start
+the whole sweep; a job with its own command line can also run on another machine.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from unmix.plans import Plan
+    from unmix.processes.jobs import Engine
+
+
+class SweepLauncher(Launcher):
+    """Hydra launcher that runs training jobs by an engine.
+
+    Args:
+        sweep_dir: folder for the logs of the jobs and jobs.jsonl.
+        fail_fast: whether no further job starts after a failure.
+    """
+
+    def __init__(self, sweep_dir: str, fail_fast: bool = False) -> None:
+        self.sweep_dir = Path(sweep_dir)
+        self.fail_fast = fail_fast
+        self.config_dir: str | None = None
+
+    @abstractmethod
+    def engine(self, plans: "Sequence[Plan]") -> "Engine":
+        """Make the engine that runs jobs such as the planned ones.
+
+        Raises:
+            ValueError: when it cannot run them, with what to change.
+        """
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Remember the folder of `--config-dir`, which is passed on to the jobs; called by Hydra."""
+        sources = {source.provider: source.path for source in config.hydra.runtime.config_sources}
+        self.config_dir = sources.get("command-line")
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run all jobs; see `unmix.runs.sweep.launch`."""
+        from unmix.runs import sweep  # imports torch, which Hydra's plugin discovery should not wait for
+
+        outcomes = sweep.launch(job_overrides, self.config_dir, self, initial_job_idx)
+        return [_returned(overrides, outcome) for overrides, outcome in zip(job_overrides, outcomes, strict=True)]
+
+
+class ProcessLauncher(SweepLauncher):
+    """Hydra launcher that runs jobs in parallel on this machine, each on its own share of the devices.
+
+    Args:
+        sweep_dir, fail_fast: see `SweepLauncher`.
+        slots: number of jobs at a time; `auto` is as many as the GPUs allow, or one on the CPU.
+    """
+
+    def __init__(self, sweep_dir: str = "outputs/sweeps/unnamed", fail_fast: bool = False, slots: Any = "auto") -> None:
+        super().__init__(sweep_dir, fail_fast)
+        self.slots = slots
+
+    def engine(self, plans: "Sequence[Plan]") -> "Engine":
+        """Make the engine; see `unmix.runs.devices`."""
+        from unmix.processes.pool import ProcessPool
+        from unmix.runs.devices import Devices
+
+        devices = Devices(plans, self.slots)
+        return ProcessPool(devices.slots, devices.environment)
+
+
+def _returned(overrides: Sequence[str], outcome: "float | Exception | None") -> JobReturn:
+    """Wrap the outcome of a job (val/loss or error) in the JobReturn that Hydra's sweepers expect."""
+    if isinstance(outcome, Exception):
+        return FailedJob(overrides=overrides, status=JobStatus.FAILED, error=outcome)
+    returned = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
+    returned.return_value = outcome
+    return returned
+
+
+@dataclass
+class FailedJob(JobReturn):
+    """A failed job, which raises its error and prints nothing: the command explains the error in one line."""
+
+    error: Exception | None = None
+
+    @property  # type: ignore[misc]  # Hydra's can be set
+    def return_value(self) -> Any:
+        """Raise the error, as Hydra's JobReturn does."""
+        assert self.error is not None
+        raise self.error
