@@ -2,6 +2,9 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytest import MonkeyPatch
 from torch.nn.functional import conv1d
 
 from unmix.evaluation import projections
@@ -47,18 +50,61 @@ def test_filters_are_those_that_made_the_estimates(references):
 def test_sources_together_start_with_the_ridge_that_one_of_them_needs(references, monkeypatch):
     references[1, 1] = references[1, 0]
     sums = projections.correlations([reader(references), reader(references.roll(1, -1))], 3000, TAPS)
-    factorise, sizes = torch.linalg.cholesky_ex, []
+    factorise, tries = projections._factor, []
 
-    def count(gram):
-        factor, failed = factorise(gram)
-        sizes.append((len(gram), bool(failed)))
+    def count(correlations, added):
+        factor, failed = factorise(correlations, added)
+        tries.append(failed.tolist())
         return factor, failed
 
-    monkeypatch.setattr(torch.linalg, "cholesky_ex", count)
-    ((together, _),) = projections.solve(sums, NUM_SOURCES, NUM_CHANNELS)
-    assert (NUM_CHANNELS * TAPS, True) in sizes
-    assert [failed for size, failed in sizes if size == NUM_SOURCES * NUM_CHANNELS * TAPS] == [False]
+    monkeypatch.setattr(projections, "_factor", count)
+    ((together, own),) = projections.solve(sums, NUM_SOURCES, NUM_CHANNELS)
+    # of the two sources the second fails, and is tried again alone, then both together
+    assert tries == [[False, True], [False], [False]]
     assert together.isfinite().all()
+    assert own.isfinite().all()
+
+
+def gram(sums, added):
+    """Gram matrix of delayed rows from its definition: element ((l, i), (m, j)) is the correlation at lag l - m."""
+    taps, rows, _ = sums.shape
+    matrix = torch.empty(taps, rows, taps, rows, dtype=sums.dtype)
+    for late in range(taps):
+        for early in range(taps):
+            lag = late - early
+            matrix[late, :, early] = sums[lag] if lag >= 0 else sums[-lag].T
+    return matrix.reshape(taps * rows, taps * rows) + added * torch.eye(taps * rows, dtype=sums.dtype)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 9), st.integers(1, 3), st.sampled_from([1, 3, 256]))
+def test_filters_solve_the_normal_equations(seed, rows, taps, columns, substituted):
+    draw = torch.Generator().manual_seed(seed)
+    samples, estimates = (torch.randn(count, 64, generator=draw, dtype=torch.float64) for count in (rows, columns))
+    later = torch.nn.functional.pad(torch.cat([samples, estimates]), (0, taps))
+    sums = torch.stack([samples @ later[:, lag : lag + 64].T for lag in range(taps)])
+    matrix = gram(sums[:, :, :rows], torch.finfo(torch.float64).eps)
+    factor, failed = projections._factor(sums[None, :, :, :rows], torch.full((1,), 0.0, dtype=torch.float64))
+    assert not failed.any()
+    torch.testing.assert_close(factor[0].triu().T @ factor[0].triu(), matrix)
+    with MonkeyPatch.context() as patch:
+        patch.setattr(projections, "SUBSTITUTED", substituted)
+        filters, ridges = projections._solve(sums[None, :, :, :rows], sums[None, :, :, rows:])
+    assert ridges.tolist() == [0]
+    torch.testing.assert_close(
+        filters[0].reshape(-1, columns), torch.linalg.solve(matrix, sums[:, :, rows:].reshape(-1, columns))
+    )
+
+
+def test_silence_has_no_filters():
+    filters, _ = projections._solve(*torch.zeros(2, 1, TAPS, 2, 2, dtype=torch.float64))
+    assert (filters == 0).all()
+
+
+def test_the_number_of_threads_is_what_it_was(references):
+    before = torch.get_num_threads()
+    list(projections.solve(torch.zeros(TAPS, 4, 8, dtype=torch.float64), NUM_SOURCES, NUM_CHANNELS))
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize(("position", "name"), [(0, "references"), (1, "estimates")])
