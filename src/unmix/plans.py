@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from unmix.data import library
 from unmix.experiments import status
 from unmix.experiments.status import Status
-from unmix.identity import experiment_id, targets_of
+from unmix.identity import experiment_id, run_dir, targets_of
 from unmix.reports.tables import print_table
 
 log = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ def plan(cfg: DictConfig) -> Plan:
     Raises:
         ValueError: when its status is damaged, or its configuration was edited since a launcher planned the job.
     """
-    experiment, run = experiment_id(cfg), Path(cfg.run_dir)
+    experiment, run = experiment_id(cfg), run_dir(cfg)
     expected = os.environ.get(EXPECTED_EXPERIMENT, experiment)
     if expected != experiment:
         raise ValueError(

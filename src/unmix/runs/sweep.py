@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from unmix.checks import NO_LIMIT
-from unmix.composition import CONF, Command, compose, label
+from unmix.composition import CONF, Command, bases_of, label
 from unmix.errors import JobFailed, failed_jobs
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled, warn_of_no_test
 from unmix.processes import jobs as jobs_of_sweep
@@ -53,7 +53,8 @@ def launch(
     job_overrides: Sequence[Sequence[str]], config_dir: str | None, launcher: EngineMaker, first_number: int
 ) -> list[float | Exception | None]:
     """Run jobs that a Hydra sweeper chose, given their overrides; other arguments and result as for `run`."""
-    plans = plan_all([compose("train", overrides, config_dir=config_dir) for overrides in job_overrides])
+    bases = bases_of("train", config_dir)
+    plans = plan_all([bases.compose(overrides, with_hydra=False) for overrides in job_overrides])
     arguments = [_with_config_dir(overrides, config_dir) for overrides in job_overrides]
     return run(plans, arguments, launcher, first_number)
 
