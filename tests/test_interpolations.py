@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unmix.composition import compose
-from unmix.identity import resolved, run_dir
+from unmix.identity import resolved, value_of
 from unmix.interpolations import written
 
 CASES = {
@@ -63,4 +63,14 @@ def test_two_references_to_a_list_are_two_lists():
 def test_a_configuration_resolves_as_omegaconf_resolves_it(overrides):
     cfg = compose("train", overrides)
     assert resolved(cfg) == OmegaConf.to_container(cfg, resolve=True)
-    assert str(run_dir(cfg)) == cfg.run_dir
+    assert value_of(cfg, "run_dir") == cfg.run_dir
+    assert value_of(cfg, "data") == OmegaConf.to_container(cfg.data, resolve=True)
+
+
+def test_a_value_that_only_omegaconf_can_compute_is_its_own():
+    cfg = OmegaConf.create({"a": "${oc.env:UNMIX_NONE,x}", "b": {"c": ["${.1}", "${a}"]}, "d": "${b[c]}"})
+    assert value_of(cfg, "a") == "x"
+    assert value_of(cfg, "b") == {"c": ["x", "x"]}
+    assert value_of(cfg, "d") == ["x", "x"]
+    with pytest.raises(OmegaConfBaseException):
+        value_of(OmegaConf.create({"a": "${b}"}), "a")

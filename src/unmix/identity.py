@@ -7,7 +7,6 @@ same command finds its own run again.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -120,12 +119,13 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
         return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
 
 
-def run_dir(cfg: DictConfig) -> Path:
-    """Return the folder of a run; raises what OmegaConf does."""
+def value_of(cfg: DictConfig, key: str) -> Any:
+    """Return the value at a dotted key, in plain containers; raises what OmegaConf does."""
     try:
-        return Path(resolution(cfg, RESOLVERS).get("run_dir"))
+        return resolution(cfg, RESOLVERS).get(key)
     except Exception:  # as above
-        return Path(cfg.run_dir)
+        node = OmegaConf.select(cfg, key, throw_on_missing=True)
+        return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
 def _change(content: dict[str, Any], key: str, change: Any) -> None:

@@ -90,7 +90,7 @@ def run(
     jobs = engine.add(tasks)
     with Progress(rows, jobs, sweep_dir / "jobs.jsonl") as progress:
         jobs_of_sweep.run(engine, jobs, fail_fast=launcher.fail_fast, tick=progress.update)
-    plans = [plan(settled(one.cfg)) for one in plans]
+    plans = plan_all([settled(one.cfg) for one in plans])
     progress.summarize(["failed" if after.has_failed else str(after.state) for after in plans])
     print_evaluations(plans)
     return [_outcome(one, job) for one, job in zip(plans, jobs, strict=True)]
