@@ -109,8 +109,21 @@ class Command:
 
 def label(overrides: Sequence[str], all_overrides: Sequence[Sequence[str]]) -> str:
     """Overrides that distinguish a job from the other jobs of its command, joined by spaces."""
-    shared = set.intersection(*map(set, all_overrides)) if len(all_overrides) > 1 else set()
-    return " ".join(override for override in overrides if override not in shared) or "the only job"
+    return _label(overrides, _shared(all_overrides))
+
+
+def labels(all_overrides: Sequence[Sequence[str]]) -> list[str]:
+    """Return the label of every job of a command."""
+    shared_by_all = _shared(all_overrides)
+    return [_label(overrides, shared_by_all) for overrides in all_overrides]
+
+
+def _shared(all_overrides: Sequence[Sequence[str]]) -> set[str]:
+    return set.intersection(*map(set, all_overrides)) if len(all_overrides) > 1 else set()
+
+
+def _label(overrides: Sequence[str], shared_by_all: set[str]) -> str:
+    return " ".join(override for override in overrides if override not in shared_by_all) or "the only job"
 
 
 def parse(config_name: str, overrides: list[str], *, multirun: bool = False, config_dir: str | None = None) -> Command:

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from unmix.checks import NO_LIMIT
-from unmix.composition import CONF, Command, bases_of, label
+from unmix.composition import CONF, Command, bases_of, labels
 from unmix.errors import JobFailed, failed_jobs
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled, warn_of_no_test
 from unmix.processes import jobs as jobs_of_sweep
@@ -83,8 +83,8 @@ def run(
             fetch(make_datamodule(one.cfg.data))  # here, where its progress is seen, and once
     warn_of_no_test(plans)
     rows = [
-        Line(number, label(given, job_arguments), one.run, _num_epochs(one.cfg), count_parameters(one.cfg))
-        for number, (one, given) in enumerate(zip(plans, job_arguments, strict=True), start=first_number + 1)
+        Line(number, label, one.run, _num_epochs(one.cfg), count_parameters(one.cfg))
+        for number, (one, label) in enumerate(zip(plans, labels(job_arguments), strict=True), start=first_number + 1)
     ]
     tasks = [_task(one, given, row, sweep_dir) for one, given, row in zip(plans, job_arguments, rows, strict=True)]
     jobs = engine.add(tasks)
