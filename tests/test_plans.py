@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmix import plans
+from unmix import plans, survey
 from unmix.composition import compose
 from unmix.experiments import status
 from unmix.experiments.status import Status, running_here
@@ -204,3 +204,28 @@ def test_a_logger_of_which_nothing_is_known_keeps_no_run_unfinished(planned):
     plan = planned(done(), "+logger.csv._target_=pytorch_lightning.loggers.CSVLogger", "+logger.csv.save_dir=x")
     assert plan.unlogged(plan.run) == []
     assert plan.is_finished
+
+
+def test_jobs_that_are_planned_together_read_each_folder_once(tmp_path, monkeypatch):
+    root = tmp_path / "tree"
+    (root / "test" / "A").mkdir(parents=True)
+    (root / "test" / "A" / "mixture.wav").touch()
+    overrides = [f"paths.out={tmp_path}", f"data.root={root}"]
+    cfgs = [
+        compose("train", [*overrides, f"target={target}", f"seed={seed}"])
+        for seed in (1, 2)
+        for target in ("vocals", "drums", "bass", "other")
+    ]
+    for one in plans.plan_all(cfgs):
+        status.write(one.run, done(targets=tuple(one.targets), length={**LENGTH, "max_epochs": 1000}))
+    together = plans.plan_all(cfgs)
+    reads = []
+    monkeypatch.setattr(survey.status, "read", lambda run: reads.append(run) or status.Status("e", "done"))
+    listings = []
+    read_from = survey.library.from_settings
+    monkeypatch.setattr(survey.library, "from_settings", lambda *a: listings.append(a) or read_from(*a))
+    assert not any(one.is_finished for one in together), "neither seed is evaluated"
+    assert sorted(reads) == sorted(one.run for one in together)
+    assert len(listings) == 1
+    assert not plans.plan(cfgs[0]).is_finished
+    assert len(listings) == 2, "a lone plan looks again"

@@ -1,22 +1,22 @@
 """Compose the configuration of every job, and check it against the signatures of the classes that it names."""
 
-import copy
+import pickle
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import hydra
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf, open_dict
 
 from unmix import annotations, config_checks, errors, plugins, schema
+from unmix.bases import Bases, shared
+from unmix.identity import resolved
+from unmix.interpolations import written
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -36,25 +36,17 @@ def compose(
     Raises:
         ValueError: when `config_dir` is not a folder.
     """
-    overrides = [*_search_path(config_dir), *overrides]
-    current = GlobalHydra.instance().hydra  # a launcher composes within hydra.main
-    GlobalHydra.instance().hydra = None
-    try:
-        with warnings.catch_warnings(), hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            warnings.simplefilter("ignore")  # about our files, which the user cannot change
-            return hydra.compose(config_name, overrides, return_hydra_config=with_hydra)
-    finally:
-        GlobalHydra.instance().hydra = current
+    return bases_of(config_name, config_dir).compose(overrides, with_hydra=with_hydra)
 
 
-def _search_path(config_dir: str | None) -> list[str]:
-    """Make the override that adds a user's folder to Hydra's search path, as a list; empty for None."""
+def bases_of(config_name: str, config_dir: str | None) -> Bases:
+    """Return the bases from which many jobs of a command are composed, all of the same files; raises as `compose`."""
     if config_dir is None:
-        return []
+        return shared(config_name, CONF)
     folder = Path(config_dir).expanduser().resolve()
     if not folder.is_dir():
         raise ValueError(f"--config-dir: {folder} is not a folder; it holds groups as conf/ does, as model/mine.yaml")
-    return [f"hydra.searchpath=['file://{folder}']"]
+    return Bases(config_name, CONF, folder)
 
 
 def quoted(text: str, quote: str = "'") -> str:
@@ -94,9 +86,10 @@ class Command:
         Raises:
             ValueError: when a value is missing or not allowed, or a top-level key is unknown.
         """
+        bases = bases_of(self.config_name, self.config_dir)
         for number, overrides in enumerate(self.jobs):
             with self.naming(number):
-                cfg = self.only or compose(self.config_name, overrides, config_dir=self.config_dir)
+                cfg = self.only or bases.compose(overrides, with_hydra=False)
                 _check_keys(self.config_name, cfg)
                 check_values(self.config_name, cfg)
             yield cfg
@@ -116,8 +109,21 @@ class Command:
 
 def label(overrides: Sequence[str], all_overrides: Sequence[Sequence[str]]) -> str:
     """Overrides that distinguish a job from the other jobs of its command, joined by spaces."""
-    shared = set.intersection(*map(set, all_overrides)) if len(all_overrides) > 1 else set()
-    return " ".join(override for override in overrides if override not in shared) or "the only job"
+    return _label(overrides, _shared(all_overrides))
+
+
+def labels(all_overrides: Sequence[Sequence[str]]) -> list[str]:
+    """Return the label of every job of a command."""
+    shared_by_all = _shared(all_overrides)
+    return [_label(overrides, shared_by_all) for overrides in all_overrides]
+
+
+def _shared(all_overrides: Sequence[Sequence[str]]) -> set[str]:
+    return set.intersection(*map(set, all_overrides)) if len(all_overrides) > 1 else set()
+
+
+def _label(overrides: Sequence[str], shared_by_all: set[str]) -> str:
+    return " ".join(override for override in overrides if override not in shared_by_all) or "the only job"
 
 
 def parse(config_name: str, overrides: list[str], *, multirun: bool = False, config_dir: str | None = None) -> Command:
@@ -141,7 +147,7 @@ def parse(config_name: str, overrides: list[str], *, multirun: bool = False, con
 
 def _without_hydra(cfg: DictConfig) -> DictConfig:
     """Copy of a configuration without Hydra's own node."""
-    copied = copy.deepcopy(cfg)
+    copied: DictConfig = pickle.loads(pickle.dumps(cfg))  # twice as fast as a deep copy
     with open_dict(copied):
         del copied["hydra"]
     return copied
@@ -162,11 +168,11 @@ def check_values(config_name: str, cfg: DictConfig) -> None:
         ValueError: naming every key that needs a value, or as `config_checks.check_all`.
     """
     # first as written, as interpolations such as ${targets:} cannot be resolved with a wrong value
-    written: Any = OmegaConf.to_container(cfg, resolve=False)
-    if missing := sorted(_missing(written)):
+    as_written: Any = written(cfg)
+    if missing := sorted(_missing(as_written)):
         raise ValueError(f"{', '.join(missing)}: needed; give a value on the command line")
-    config_checks.check_all(config_name, written)
-    config_checks.check_all(config_name, OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
+    config_checks.check_all(config_name, as_written)
+    config_checks.check_all(config_name, resolved(cfg))
 
 
 def _missing(value: Any, path: str = "") -> Iterator[str]:

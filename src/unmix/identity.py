@@ -6,12 +6,13 @@ same command finds its own run again.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from unmix import errors
+from unmix.interpolations import Resolution, Unusual, resolution, written
 
 # Set to None before interpolation, so that values computed from them are left out too. `target` and `seed` are ignored
 # because the runs of one experiment differ in them; the others because they change where or how fast a run trains, not
@@ -66,20 +67,28 @@ CALLBACKS_THAT_COUNT = ("early_stopping", "ema")
 
 def experiment_id(cfg: DictConfig) -> str:
     """Compute the id of an experiment, `<name>-<8 hex>`; it ignores the order of keys, and 1 equals 1.0."""
-    content = included(cfg)
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return f"{content['name']}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
+    return _id_of(written(cfg))
+
+
+def _id_of(content: Mapping[str, Any]) -> str:
+    """Compute the id of an experiment from the plain containers of its configuration, with their interpolations."""
+    selected = _included(content)
+    canonical = json.dumps(selected, sort_keys=True, separators=(",", ":"))
+    return f"{selected['name']}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
 
 
 def included(cfg: DictConfig) -> dict[str, Any]:
     """Select the part of a configuration that identifies its experiment, resolved and normalised."""
-    content: Any = OmegaConf.to_container(cfg, resolve=False)
-    content.pop("hydra", None)
+    return _included(written(cfg))
+
+
+def _included(written_content: Mapping[str, Any]) -> dict[str, Any]:
+    content = {key: value for key, value in written_content.items() if key != "hydra"}
     callbacks = content.get("callbacks") or {}
     content["callbacks"] = {name: callbacks[name] for name in CALLBACKS_THAT_COUNT if name in callbacks}
     for key in IGNORED:
         _change(content, key, _blank)
-    content = OmegaConf.to_container(OmegaConf.create(content), resolve=True)
+    content = _resolved_without_target(content)
     for key in (*IGNORED, *LENGTHS):
         _change(content, key, lambda _: None)
     for key, default in IGNORED_IF_DEFAULT.items():
@@ -90,14 +99,47 @@ def included(cfg: DictConfig) -> dict[str, Any]:
     return normalised
 
 
+def _resolved_without_target(content: dict[str, Any]) -> dict[str, Any]:
+    """Convert plain containers with interpolations to containers without."""
+
+    def unusual(*_: Any) -> Any:
+        raise Unusual
+
+    try:
+        return Resolution(content, {"targets": RESOLVERS["targets"]}, unusual).everything()
+    except Exception:  # whatever it is, OmegaConf says it as it always does
+        return OmegaConf.to_container(OmegaConf.create(content), resolve=True)  # type: ignore[return-value]
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """Convert a configuration to plain containers; returns and raises what `OmegaConf.to_container` does."""
+    try:
+        return resolution(cfg, RESOLVERS).everything()
+    except Exception:  # as above
+        return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
+
+
+def value_of(cfg: DictConfig, key: str) -> Any:
+    """Return the value at a dotted key, in plain containers; raises what OmegaConf does."""
+    try:
+        return resolution(cfg, RESOLVERS).get(key)
+    except Exception:  # as above
+        node = OmegaConf.select(cfg, key, throw_on_missing=True)
+        return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
 def _change(content: dict[str, Any], key: str, change: Any) -> None:
-    """Replace the value at a dotted key by `change(value)`, in place; do nothing when there is no such key."""
+    """Replace the value at a dotted key by `change(value)`, in place; do nothing when there is no such key.
+
+    Mappings within `content` are replaced by changed copies.
+    """
     first, _, rest = key.partition(".")
     if first not in content:
         return
     if not rest:
         content[first] = change(content[first])
     elif isinstance(content[first], dict):
+        content[first] = {**content[first]}
         _change(content[first], rest, change)
 
 
@@ -159,6 +201,23 @@ def target_name(target: Any, sources: Sequence[str]) -> str:
     """Name what `target` names in one word: `vocals`, `vocals+drums`, `all`."""
     names = targets_of(target, sources)
     return ALL if len(names) > 1 and sorted(names) == sorted(sources) else "+".join(names)
+
+
+def _targets(values: Resolution) -> list[str] | None:
+    target = values.get("target")  # None where the identity of an experiment is computed
+    return None if target is None else targets_of(target, values.get("data.sources"))
+
+
+def _run_name(values: Resolution) -> str:
+    return run_name(values.get("target"), values.get("seed"), values.get("data.sources"))
+
+
+# The resolvers below, for plain containers.
+RESOLVERS: dict[str, Callable[[Resolution], Any]] = {
+    "exp_id": lambda values: _id_of(values.content),
+    "targets": _targets,
+    "run_name": _run_name,
+}
 
 
 def register_resolvers() -> None:

@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from unmix.data import library
 from unmix.experiments import status
 from unmix.experiments.status import Status
-from unmix.identity import experiment_id, targets_of
+from unmix.identity import experiment_id, targets_of, value_of
 from unmix.reports.tables import print_table
+from unmix.survey import Survey
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +41,14 @@ class Plan:
         experiment: id of the experiment.
         run: folder of the run.
         previous: status of the folder; None when there is none.
+        survey: view of the disk that it shares with other jobs; None looks again whenever something is asked.
     """
 
     cfg: DictConfig
     experiment: str
     run: Path
     previous: Status | None
+    survey: Survey | None = None
 
     @property
     def state(self) -> State:
@@ -82,14 +84,12 @@ class Plan:
     @property
     def has_test_tracks(self) -> bool:
         """Whether the data have tracks to evaluate on; True also when the data do not exist yet."""
-        data: Any = OmegaConf.to_container(self.cfg.data, resolve=True)
-        if data["root"] is None or not Path(data["root"]).expanduser().exists():
-            return True
-        try:
-            entries = library.from_settings(data, Path(self.cfg.paths.data).expanduser()).entries
-        except (ValueError, OSError):
-            return True  # the run says what is wrong
-        return any(entry.split == "test" for entry in entries)
+        data, cache = value_of(self.cfg, "data"), Path(value_of(self.cfg, "paths.data"))
+        return self._disk.has_test_tracks(data, cache.expanduser())
+
+    @property
+    def _disk(self) -> Survey:
+        return self.survey or Survey()
 
     def unlogged(self, folder: Path) -> list[str]:
         """Names of the configured loggers, among those of `LOGGED_IN`, that have not logged a run or an evaluation."""
@@ -108,11 +108,7 @@ class Plan:
 
         Among several runs, the one with the fewest targets is taken, then the one with the lowest val/loss.
         """
-        runs = []
-        for folder in sorted(self.run.parent.glob(f"*-s{self.cfg.seed}")):
-            found = status.read(folder)
-            if found is not None and found.state == "done":
-                runs.append((folder, found))
+        runs = self._disk.finished_runs(self.run.parent, self.cfg.seed)
         best: dict[str, tuple[Path, Status]] = {}
         for source in self.sources:
             estimating = [run for run in runs if source in self._targets_of(*run)]
@@ -138,11 +134,8 @@ class Plan:
     def evaluation(self) -> Path | None:
         """Folder of the finished evaluation of exactly these weights; None when there is none."""
         wanted = {"weights": self.weights, "subset": "test", "separator": OmegaConf.to_container(self.cfg.separator)}
-        for path in sorted(self.run.parent.glob("eval/*/summary.json")):
-            summary = json.loads(path.read_text(encoding="utf-8"))
-            if all(summary.get(key) == value for key, value in wanted.items()):
-                return path.parent
-        return None
+        evaluations = self._disk.evaluations(self.run.parent)
+        return next((folder for folder, evaluated in evaluations if evaluated == wanted), None)
 
     def __str__(self) -> str:
         text: str = self.state
@@ -160,20 +153,23 @@ class Plan:
         return f"{self.run}: {text}"
 
 
-def plan(cfg: DictConfig) -> Plan:
+def plan(cfg: DictConfig, survey: Survey | None = None) -> Plan:
     """Plan the job of one configuration.
 
+    Args:
+        cfg: the configuration.
+        survey: see `Plan`.
     Raises:
         ValueError: when its status is damaged, or its configuration was edited since a launcher planned the job.
     """
-    experiment, run = experiment_id(cfg), Path(cfg.run_dir)
+    experiment, run = experiment_id(cfg), Path(value_of(cfg, "run_dir"))
     expected = os.environ.get(EXPECTED_EXPERIMENT, experiment)
     if expected != experiment:
         raise ValueError(
             f"conf: this job was planned as {expected} and is {experiment} now: a configuration file was edited "
             "while it waited; start the sweep again"
         )
-    return Plan(cfg, experiment, run, None if cfg.fresh else status.read(run))
+    return Plan(cfg, experiment, run, None if cfg.fresh else status.read(run), survey)
 
 
 def plan_all(cfgs: Sequence[DictConfig]) -> list[Plan]:
@@ -182,7 +178,8 @@ def plan_all(cfgs: Sequence[DictConfig]) -> list[Plan]:
     Raises:
         ValueError: when two of them would write into one folder.
     """
-    plans = [plan(cfg) for cfg in cfgs]
+    survey = Survey()
+    plans = [plan(cfg, survey) for cfg in cfgs]
     if repeated := [run for run, count in Counter(planned.run for planned in plans).items() if count > 1]:
         raise ValueError(
             f"sweep: two jobs are {repeated[0]}: a value is given twice, or differs in nothing that changes the "

@@ -121,3 +121,38 @@ def test_an_interrupted_sweep_says_how_to_go_on(line, job, tmp_path, capsys):
 def test_states_are_counted_in_the_end(line, job, tmp_path, capsys):
     Progress([line], [job], tmp_path / "jobs.jsonl").summarize(["done", "new", "done", "continues"])
     assert capsys.readouterr().out == "2 done, 1 not started, 1 interrupted\n"
+
+
+@pytest.fixture
+def many(tmp_path):
+    """Nine lines and jobs: the third runs, the fifth failed, the sixth is done, the others wait."""
+    lines = [Line(n, f"seed={n}", tmp_path / "runs" / f"vocals-s{n}", 10, 1) for n in range(1, 10)]
+    jobs = [ChildProcess(Task([], line.run, tmp_path / "log", {}, lambda: True)) for line in lines]
+    for line in lines:
+        status.write(line.run, Status("e", "done" if line.number == 6 else "failed", epoch=3))
+    for number, code in ((3, None), (5, 1), (6, 0)):
+        give_process(jobs[number - 1], code)
+    return lines, jobs
+
+
+def test_only_running_jobs_are_read_again_and_those_that_ended_once(many, tmp_path, monkeypatch):
+    read, lines_read = status.read, []
+    monkeypatch.setattr(status, "read", lambda run: lines_read.append(int(run.name[-1])) or read(run))
+    shown = Progress(*many, tmp_path / "sweep" / "jobs.jsonl")
+    with shown:
+        for _ in range(3):
+            shown.update()
+    assert sorted(lines_read) == [3, 3, 3, 3, 5, 6], "the last one at the end"
+
+
+def test_a_table_that_is_too_long_for_the_terminal_shows_the_jobs_that_matter_and_counts(many, tmp_path, monkeypatch):
+    shown = Progress(*many, tmp_path / "jobs.jsonl")
+    views = [shown._view(line, job) for line, job in zip(*many, strict=True)]
+    monkeypatch.setattr(type(shown.console), "size", SimpleNamespace(height=progress.BORDERS + 3, width=80))
+    table = shown._table(views)
+    assert list(table.columns[0].cells) == ["3", "5", "1"], "running, failed, then the next ones that wait"
+    assert table.caption == "6 waiting, 1 running, 1 failed, 1 done"
+    monkeypatch.setattr(type(shown.console), "size", SimpleNamespace(height=progress.BORDERS + 9, width=80))
+    table = shown._table(views)
+    assert list(table.columns[0].cells) == [str(line.number) for line in many[0]]
+    assert table.caption is None

@@ -87,15 +87,15 @@ class ProcessPool(Engine):
 
     def step(self, *, may_start: bool) -> None:
         """Start waiting jobs in free slots, if `may_start`."""
+        taken = {job.slot for job in self.jobs if job.is_running}
+        free = [slot for slot in range(self.slots) if slot not in taken]
         for job in self.jobs if may_start else ():
-            taken = {other.slot for other in self.jobs if other.is_running}
-            free = [slot for slot in range(self.slots) if slot not in taken]
             if not free:
                 return
             if not job.is_waiting:
                 continue
             if job.task.is_needed():
-                job.start(free[0], self.environment(free[0]))
+                job.start(free[0], self.environment(free.pop(0)))
             else:
                 job.was_skipped = True
 

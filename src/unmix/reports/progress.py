@@ -4,10 +4,12 @@ import json
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -20,6 +22,10 @@ from unmix.processes.signals import Interrupted
 
 # Exit codes of an interrupted job: ours, and those of a process that had not yet installed our signal handlers.
 INTERRUPTED = (75, 130, -signal.SIGINT, -signal.SIGTERM)
+# Rows of a table on a terminal that are no job's: head, borders, and the line of counts.
+BORDERS = 6
+# States in the order in which jobs are shown when there is no room for all.
+ORDER = {"running": 0, "failed": 1, "interrupted": 2, "waiting": 3}
 COLUMNS = {
     "": "left",
     "job": "left",
@@ -70,6 +76,7 @@ class Progress:
         self.console = Console()
         self.live = Live(console=self.console, refresh_per_second=4) if sys.stdout.isatty() else None
         self.last: dict[int, str] = {}  # number of the job -> state and progress last written to the journal
+        self.final: dict[int, View] = {}  # number of the job -> its cells, once it has ended
 
     def __enter__(self) -> "Progress":
         self.journal.parent.mkdir(parents=True, exist_ok=True)
@@ -87,12 +94,23 @@ class Progress:
             self.console.print(f"stopped by {error}; the same command goes on")
 
     def update(self) -> None:
-        """Read the status of every job again and show it."""
-        views = [look(line, job) for line, job in zip(self.lines, self.jobs, strict=True)]
-        for line, view in zip(self.lines, views, strict=True):
-            self._note(line, view)
+        """Read the status of every running job again, and once of one that has ended; show all jobs."""
+        views = [self._view(line, job) for line, job in zip(self.lines, self.jobs, strict=True)]
+        changed = [pair for pair in zip(self.lines, views, strict=True) if self._has_changed(*pair)]
+        if changed:
+            with self.journal.open("a", encoding="utf-8") as file:
+                file.writelines(f"{json.dumps(_entry(line, view))}\n" for line, view in changed)
         if self.live:
             self.live.update(self._table(views))
+
+    def _view(self, line: Line, job: Job) -> View:
+        if line.number in self.final:
+            return self.final[line.number]
+        has_ended = not job.is_running and not job.is_waiting  # before its status is read for the last time
+        view = look(line, job)
+        if has_ended:
+            self.final[line.number] = view
+        return view
 
     def summarize(self, states: Sequence[str]) -> None:
         """Print how many jobs ended in which state."""
@@ -100,34 +118,50 @@ class Progress:
         names = {"new": "not started", "continues": "interrupted", "running": "held by another process"}
         self.console.print(", ".join(f"{count} {names.get(state, state)}" for state, count in counts.items()))
 
-    def _note(self, line: Line, view: View) -> None:
-        """Write the state of a job to the journal, and print it without a live table, if it or the epoch changed."""
+    def _has_changed(self, line: Line, view: View) -> bool:
+        """Tell whether the state or the epoch of a job changed; without a live table, print it then."""
         text = f"{view.state} {view.progress.partition(', batch')[0].partition(', validating')[0]}".strip()
         if self.last.get(line.number) == text:
-            return
+            return False
         self.last[line.number] = text
-        entry = {"time": round(time.time(), 3), "job": line.number, "run": str(line.run), "state": view.state}
-        with self.journal.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**entry, "progress": view.progress}) + "\n")
         if not self.live and view.state != "waiting":
             text = f"[{line.number}/{len(self.lines)}] {line.label}: {text}"
             self.console.print(text, markup=False, soft_wrap=True)
+        return True
 
     def _table(self, views: Sequence[View]) -> Table:
-        table = Table()
+        """Make the table of all jobs; of those that the terminal has room for, and counts, when they are more."""
+        rows = list(zip(self.lines, views, strict=True))
+        most = max(self.console.size.height - BORDERS, 1)
+        table = Table(caption=_counts(views) if len(rows) > most else None, caption_justify="left")
         for name, side in COLUMNS.items():
             table.add_column(name, justify=side)  # type: ignore[arg-type]
-        for line, view in zip(self.lines, views, strict=True):
+        if len(rows) > most:
+            rows = sorted(rows, key=lambda row: ORDER.get(row[1].state, len(ORDER)))[:most]  # keeps the order within
+        for line, view in rows:
             parameters = f"{line.parameters:,}"
             table.add_row(str(line.number), line.label, parameters, view.state, view.progress, view.best, view.to_go)
         return table
 
 
+def _counts(views: Sequence[View]) -> str:
+    """Format how many jobs are in which state, as `2 running, 1998 waiting`."""
+    return ", ".join(f"{count} {state}" for state, count in Counter(view.state for view in views).items())
+
+
+def _entry(line: Line, view: View) -> dict[str, Any]:
+    """Make the journal's entry of a job."""
+    entry = {"time": round(time.time(), 3), "job": line.number, "run": str(line.run)}
+    return {**entry, "state": view.state, "progress": view.progress}
+
+
 def look(line: Line, job: Job) -> View:
-    """Read the status of a job from its run folder, as cells of the table."""
+    """Read the status of a job from its run folder, as cells of the table; nothing is read while it waits."""
+    if job.is_waiting:
+        return View("waiting")
     now = status.read(line.run)
     state = _state(job, now)
-    if now is None or state == "waiting":
+    if now is None:
         return View(state)
     of_total = f"/{line.max_epochs}" if line.max_epochs else ""
     progress = now.duration if now.state == "done" else f"epoch {now.epoch}{of_total}"
@@ -140,8 +174,6 @@ def look(line: Line, job: Job) -> View:
 def _state(job: Job, now: Status | None) -> str:
     if job.is_running:
         return "running"
-    if job.is_waiting:
-        return "waiting"
     if now is None:  # it ended before it created its folder
         return "interrupted" if job.exit_code in INTERRUPTED else "failed"
     return "interrupted" if now.state == "running" else now.state

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from unmix.checks import NO_LIMIT
-from unmix.composition import CONF, Command, compose, label
+from unmix.composition import CONF, Command, bases_of, labels
 from unmix.errors import JobFailed, failed_jobs
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled, warn_of_no_test
 from unmix.processes import jobs as jobs_of_sweep
@@ -53,7 +53,8 @@ def launch(
     job_overrides: Sequence[Sequence[str]], config_dir: str | None, launcher: EngineMaker, first_number: int
 ) -> list[float | Exception | None]:
     """Run jobs that a Hydra sweeper chose, given their overrides; other arguments and result as for `run`."""
-    plans = plan_all([compose("train", overrides, config_dir=config_dir) for overrides in job_overrides])
+    bases = bases_of("train", config_dir)
+    plans = plan_all([bases.compose(overrides, with_hydra=False) for overrides in job_overrides])
     arguments = [_with_config_dir(overrides, config_dir) for overrides in job_overrides]
     return run(plans, arguments, launcher, first_number)
 
@@ -82,14 +83,14 @@ def run(
             fetch(make_datamodule(one.cfg.data))  # here, where its progress is seen, and once
     warn_of_no_test(plans)
     rows = [
-        Line(number, label(given, job_arguments), one.run, _num_epochs(one.cfg), count_parameters(one.cfg))
-        for number, (one, given) in enumerate(zip(plans, job_arguments, strict=True), start=first_number + 1)
+        Line(number, label, one.run, _num_epochs(one.cfg), count_parameters(one.cfg))
+        for number, (one, label) in enumerate(zip(plans, labels(job_arguments), strict=True), start=first_number + 1)
     ]
     tasks = [_task(one, given, row, sweep_dir) for one, given, row in zip(plans, job_arguments, rows, strict=True)]
     jobs = engine.add(tasks)
     with Progress(rows, jobs, sweep_dir / "jobs.jsonl") as progress:
         jobs_of_sweep.run(engine, jobs, fail_fast=launcher.fail_fast, tick=progress.update)
-    plans = [plan(settled(one.cfg)) for one in plans]
+    plans = plan_all([settled(one.cfg) for one in plans])
     progress.summarize(["failed" if after.has_failed else str(after.state) for after in plans])
     print_evaluations(plans)
     return [_outcome(one, job) for one, job in zip(plans, jobs, strict=True)]
