@@ -3,11 +3,10 @@
 import copy
 import re
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import hydra
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -21,6 +20,8 @@ from unmix import annotations, config_checks, errors, plugins, schema
 CONF = Path(__file__).parents[2] / "conf"
 
 schema.register()
+
+T = TypeVar("T")
 
 
 def compose(
@@ -94,24 +95,39 @@ class Command:
         Raises:
             ValueError: when a value is missing or not allowed, or a top-level key is unknown.
         """
-        for number, overrides in enumerate(self.jobs):
-            with self.naming(number):
-                cfg = self.only or compose(self.config_name, overrides, config_dir=self.config_dir)
-                _check_keys(self.config_name, cfg)
-                check_values(self.config_name, cfg)
-            yield cfg
+        yield from self.each(range(len(self.jobs)), self._compose)
 
-    @contextmanager
-    def naming(self, number: int) -> Iterator[None]:
-        """Add the job to the message of a ValueError in the block, when the command has several jobs."""
-        try:
-            yield
-        except ValueError as error:
-            if len(self.jobs) == 1:
-                raise
-            raise ValueError(
-                f"job {number + 1} of {len(self.jobs)} ({label(self.jobs[number], self.jobs)}): {error}"
-            ) from error
+    def _compose(self, number: int) -> DictConfig:
+        cfg = self.only or compose(self.config_name, self.jobs[number], config_dir=self.config_dir)
+        _check_keys(self.config_name, cfg)
+        check_values(self.config_name, cfg)
+        return cfg
+
+    def each(self, numbers: Sequence[int], step: Callable[[int], T]) -> Iterator[T]:
+        """Yield the results of a step for jobs, given by their numbers.
+
+        Raises:
+            ValueError: as the step, naming the job, unless all jobs are refused with the same message.
+        """
+        for number in numbers:
+            try:
+                result = step(number)
+            except ValueError as error:
+                if number == numbers[0] and all(_refusal(step, other) == str(error) for other in numbers[1:]):
+                    raise
+                raise ValueError(
+                    f"job {number + 1} of {len(self.jobs)} ({label(self.jobs[number], self.jobs)}): {error}"
+                ) from error
+            yield result
+
+
+def _refusal(step: Callable[[int], Any], number: int) -> str | None:
+    """Message of the ValueError that a step raises for a job; None when it raises none."""
+    try:
+        step(number)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def label(overrides: Sequence[str], all_overrides: Sequence[Sequence[str]]) -> str:
