@@ -6,6 +6,7 @@ which only hands out tests.
 
 import os
 import shutil
+import signal
 
 # One thread, here and in every process that a test starts: tensors this small gain nothing from a second one, and where
 # other processes want the cores, threads that wait for each other take many times as long.
@@ -47,6 +48,15 @@ def prepared_data_folder(tmp_path_factory):
         for name in FOREIGN_SETTINGS:
             patch.delenv(name, raising=False)
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def same_signal_handlers():
+    """A command that a signal ends leaves handlers for the rest of its process, which is not over here."""
+    handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    yield
+    for signum, handler in handlers.items():
+        signal.signal(signum, handler)
 
 
 @pytest.fixture(autouse=True)

@@ -50,6 +50,15 @@ def test_missing_data_root_names_the_key_the_variable_and_the_demo(refused, tmp_
     assert "data=demo" in message
 
 
+def test_an_empty_variable_is_named(refused, monkeypatch):
+    monkeypatch.setenv("MUSDB_PATH", "")
+    message = refused("train")
+    assert message.startswith("train: data.root: the environment variable MUSDB_PATH is empty; set it, or data.root=")
+    assert refused("train", "data.root=''") == message
+    monkeypatch.delenv("MUSDB_PATH")
+    assert "data.root: got '', a text is needed" in refused("train", "data.root=''")
+
+
 @pytest.mark.parametrize("command", [["train"], ["check"], ["evaluate", "ckpt=oracle:mwf", "data=musdb18hq"]])
 def test_missing_data_root_is_refused_before_torch_is_imported(refused, monkeypatch, command):
     monkeypatch.setattr("unmix.config.check_targets", lambda cfg: pytest.fail("imports the classes"))
@@ -184,6 +193,14 @@ def test_a_wrong_value_in_a_sweep_is_refused_with_the_number_of_its_job(refused,
     assert "job 2 of 4 (data.batch_size=1 model.hidden_size=-4): model.hidden_size: got -4, allowed 1" in message
     message = refused("train", "-m", *options, "hydra/launcher=basic", "seed=1,-2")
     assert "job 2 of 2 (seed=-2): seed: got -2" in message
+
+
+def test_a_wrong_value_in_all_jobs_is_blamed_on_none(refused, train_arguments, tmp_path):
+    options = [*train_arguments, f"paths.out={tmp_path / 'out'}", "-m", "target=vocals,drums"]
+    assert refused("train", *options, "slots=0").startswith("train: slots: got 0, a number of jobs")
+    assert refused("train", *options, "model.hidden_size=15").startswith("train: model.hidden_size: got 15, an even")
+    message = refused("train", *options, "model.hidden_size=0,-4")
+    assert message.startswith("train: job 1 of 4 (target=vocals model.hidden_size=0): model.hidden_size: got 0,")
 
 
 def test_checkpoint_folder_that_lacks_a_target_names_it_and_the_command(refused, trained, tmp_path):

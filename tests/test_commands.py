@@ -262,7 +262,7 @@ def test_the_last_of_four_targets_evaluates_the_experiment(train_arguments, cli,
     experiment = next((tmp_path / "runs").iterdir())
     assert not (experiment / "eval").exists()
     with monkeypatch.context() as patch:
-        patch.setattr("unmix.evaluation.scores.score_track", fill_the_disk)
+        patch.setattr("unmix.evaluation.track_scoring.score_track", fill_the_disk)
         assert cli("train", *arguments, "target=other") == 2
     assert not list((experiment / "eval").glob("*/scores.csv"))
     assert cli("train", *arguments, "target=other") == 0

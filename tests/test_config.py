@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from unmix.composition import CONF, check_targets, compose, parse
-from unmix.config import quote_literal
+from unmix.quoting import quote_literal
 
 GROUP_FILES = sorted(path.relative_to(CONF) for path in CONF.glob("*/*.yaml") if path.parent.name != "hydra")
 

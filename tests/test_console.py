@@ -1,11 +1,13 @@
-"""A closed pipe ends nothing, and is not reported; other errors of logging are."""
+"""A closed pipe ends nothing, and is not reported."""
 
 import logging
 import os
+import sys
+from contextlib import contextmanager, redirect_stdout
 
 import pytest
 
-from unmix.console import Console
+from unmix import console
 
 
 @pytest.fixture
@@ -16,29 +18,43 @@ def pipe():
         yield reader, stream
 
 
-def emit(stream, *arguments):
-    Console(stream).handle(logging.makeLogRecord({"msg": "epoch %d", "args": arguments}))
+@contextmanager
+def printing_to(stream):
+    with redirect_stdout(stream), console.patient():
+        yield
 
 
-def test_lines_are_written_to_an_open_pipe(pipe, capfd):
+def test_lines_are_written_to_an_open_pipe(pipe):
     reader, stream = pipe
-    emit(stream, 1)
+    with printing_to(stream):
+        print("epoch 1")
     assert os.read(reader, 100) == b"epoch 1\n"
     os.close(reader)
-    assert not capfd.readouterr().err
 
 
 def test_lines_for_a_closed_pipe_are_discarded_without_a_word(pipe, capfd):
     reader, stream = pipe
     os.close(reader)
-    for epoch in (1, 2):
-        emit(stream, epoch)
-    print("a table", file=stream, flush=True)
+    with printing_to(stream):
+        for epoch in (1, 2):
+            logging.StreamHandler(sys.stdout).handle(logging.makeLogRecord({"msg": f"epoch {epoch}"}))
+        print("a table", flush=True)
+        print("a table in the buffer")
     assert not capfd.readouterr().err
 
 
 def test_other_errors_of_logging_are_shown(pipe, capfd):
     reader, stream = pipe
-    emit(stream, "one")
+    with printing_to(stream):
+        logging.StreamHandler(sys.stdout).handle(logging.makeLogRecord({"msg": "epoch %d", "args": ("one",)}))
     os.close(reader)
     assert "Logging error" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["dashboard"], ["train", "--help"], ["train", "--cfg", "job"]])
+def test_a_command_whose_output_nobody_reads_ends_as_always(pipe, capfd, cli, command):
+    reader, stream = pipe
+    os.close(reader)
+    with redirect_stdout(stream):
+        assert cli(*command) == 0
+    assert not capfd.readouterr().err

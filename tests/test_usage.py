@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
@@ -121,14 +122,33 @@ def test_help_and_refusals_do_not_import_torch():
         ["train", "logger=[csv,wandb]"],
         ["evaluate", "niter=2"],
         ["evaluate", "ckpt=x", "subset=tests"],
+        ["evaluate", "ckpt=nope"],
+        ["evaluate", "ckpt=oracle:nope", "data=demo"],
+        ["evaluate", "ckpt=umxhq", "evaluation.compare=nope"],
+        ["evaluate", "ckpt=umxhq", "data=musdb18hq", "data.root=/nowhere"],
+        ["separate", "ckpt=nope", "input=x"],
+        ["separate", "ckpt=umxhq", "input=nope.wav"],
+        ["separate", "ckpt=umxhq", f"input={__file__}"],
+        ["separate", "ckpt=umxhq", f"input={Path(__file__).parent}"],
+        ["export", "ckpt=nope"],
+        ["check", "data.root=/nowhere"],
+        ["train", "data.root=/nowhere"],
+        ["train", f"data.root={Path(__file__).parent}"],
+        ["train", "experiment=demo", "init_from=nope"],
+        ["train", "experiment=demo", "model.hidden_size=0"],
+        ["train", "experiment=demo", "model.stft.hop_size=-4"],
+        ["train", "experiment=demo", "callbacks.checkpoints=null"],
     ]
     code = (
         "import sys; from unmix.config import main\n"
         f"for sys.argv in {commands}:\n"
-        "    main(sys.argv[0])\n"
+        "    if main(sys.argv[0]) != 2 * (sys.argv[1] != '--help'):\n"
+        "        sys.exit(f'{sys.argv} is not refused')\n"
         "sys.exit('torch' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert len(ended.stderr.splitlines()) == len(commands) - 2, "one line each, except for help"
 
 
 def test_help_that_is_not_read_to_its_end_is_no_error():

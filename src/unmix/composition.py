@@ -2,11 +2,10 @@
 
 import pickle
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -21,6 +20,8 @@ from unmix.interpolations import written
 CONF = Path(__file__).parents[2] / "conf"
 
 schema.register()
+
+T = TypeVar("T")
 
 
 def compose(
@@ -87,24 +88,39 @@ class Command:
             ValueError: when a value is missing or not allowed, or a top-level key is unknown.
         """
         bases = bases_of(self.config_name, self.config_dir)
-        for number, overrides in enumerate(self.jobs):
-            with self.naming(number):
-                cfg = self.only or bases.compose(overrides, with_hydra=False)
-                _check_keys(self.config_name, cfg)
-                check_values(self.config_name, cfg)
-            yield cfg
+        yield from self.each(range(len(self.jobs)), lambda number: self._compose(bases, number))
 
-    @contextmanager
-    def naming(self, number: int) -> Iterator[None]:
-        """Add the job to the message of a ValueError in the block, when the command has several jobs."""
-        try:
-            yield
-        except ValueError as error:
-            if len(self.jobs) == 1:
-                raise
-            raise ValueError(
-                f"job {number + 1} of {len(self.jobs)} ({label(self.jobs[number], self.jobs)}): {error}"
-            ) from error
+    def _compose(self, bases: Bases, number: int) -> DictConfig:
+        cfg = self.only or bases.compose(self.jobs[number], with_hydra=False)
+        _check_keys(self.config_name, cfg)
+        check_values(self.config_name, cfg)
+        return cfg
+
+    def each(self, numbers: Sequence[int], step: Callable[[int], T]) -> Iterator[T]:
+        """Yield the results of a step for jobs, given by their numbers.
+
+        Raises:
+            ValueError: as the step, naming the job, unless all jobs are refused with the same message.
+        """
+        for number in numbers:
+            try:
+                result = step(number)
+            except ValueError as error:
+                if number == numbers[0] and all(_refusal(step, other) == str(error) for other in numbers[1:]):
+                    raise
+                raise ValueError(
+                    f"job {number + 1} of {len(self.jobs)} ({label(self.jobs[number], self.jobs)}): {error}"
+                ) from error
+            yield result
+
+
+def _refusal(step: Callable[[int], Any], number: int) -> str | None:
+    """Message of the ValueError that a step raises for a job; None when it raises none."""
+    try:
+        step(number)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def label(overrides: Sequence[str], all_overrides: Sequence[Sequence[str]]) -> str:

@@ -18,22 +18,30 @@ from typing import Any
 import hydra
 from hydra.core.utils import configure_log
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from unmix import bare_words, completion, console, errors, extras, finished, hints, identity, machine, usage
-from unmix.composition import CONF, Command, check_targets, check_values, label, parse, quoted
-from unmix.data import library
+from unmix import (
+    bare_words,
+    completion,
+    console,
+    early_checks,
+    errors,
+    extras,
+    finished,
+    hints,
+    identity,
+    machine,
+    usage,
+)
+from unmix.composition import CONF, Command, check_targets, check_values, label, parse
 from unmix.experiments.hold import Busy
 from unmix.processes import signals
 from unmix.processes.jobs import LAUNCHER, SWEEP
+from unmix.quoting import quote_literal
 
 log = logging.getLogger(__name__)
 
-# Keys whose values are free text or file names, which Hydra's grammar would otherwise parse.
-TEXT_KEYS = ("licence", "attribution")
-LITERAL_KEYS = ("input", "ckpt", "data.root", "paths.out", "paths.data", "data.cache", "init_from", "out", *TEXT_KEYS)
-OPEN_GROUPS = ("aggregate.", "data.rename.")  # where the user invents the keys, which Hydra allows only with a +
 # 75 is EX_TEMPFAIL of sysexits, "run the command again"; signals other than Ctrl-C exit with it too.
 FAILED, USAGE_ERROR, BUSY = 1, 2, signals.TEMPORARY_FAILURE
 # Errors that are explained in one line; any other is a defect, and shown with its traceback.
@@ -67,6 +75,12 @@ def main(config_name: str) -> int:
         ".*smaller than the logging interval",  # an epoch logs its means in any case
     ):
         warnings.filterwarnings("ignore", message=known)
+    with console.patient():
+        return _explained(config_name, wants_traceback=wants_traceback)
+
+
+def _explained(config_name: str, *, wants_traceback: bool) -> int:
+    """Run a command; print its error in one line, and return its exit code."""
     try:
         with signals.handled():
             return _run(config_name)
@@ -105,13 +119,10 @@ def _run(config_name: str) -> int:
     cfgs = list(command.compose_jobs())
     if not command.is_sweep:  # before the job is prepared, which logs already
         configure_log(command.hydra.job_logging, command.hydra.verbose)
-    if config_name == "evaluate" and not command.is_sweep and _is_evaluated(cfgs[0]):
+    if config_name == "evaluate" and not command.is_sweep and finished.show(cfgs[0]):
         return 0
     numbers = _unfinished(cfgs) if config_name == "train" else range(len(cfgs))
-    jobs = {}
-    for number in numbers:
-        with command.naming(number):
-            jobs[number] = _prepare(config_name, cfgs[number])
+    jobs = dict(zip(numbers, command.each(numbers, lambda number: _prepare(config_name, cfgs[number])), strict=True))
     if crowded and config_name in COMPUTING and jobs and not cfgs[0].get("dry_run"):
         log.warning(crowded)
     if jobs and cfgs[0].get("dry_run"):
@@ -127,10 +138,7 @@ def _run(config_name: str) -> int:
 def _answer(config_name: str, arguments: argparse.Namespace) -> None:
     """Print what a flag asks for: help, a completion, the configuration."""
     if arguments.help:
-        try:
-            print(usage.help_text(config_name, arguments.overrides, arguments.config_dir), flush=True)  # noqa: T201
-        except BrokenPipeError:  # the reader, such as `head`, has seen enough
-            console.mute(sys.stdout)
+        print(usage.help_text(config_name, arguments.overrides, arguments.config_dir))  # noqa: T201
         return
     if arguments.overrides == ["query=bash"]:
         words = completion.words(config_name, os.environ.get("COMP_LINE", ""))
@@ -142,8 +150,7 @@ def _answer(config_name: str, arguments: argparse.Namespace) -> None:
 
 def _prepare(config_name: str, cfg: DictConfig) -> Any:
     """Check a configuration and prepare its job; return the job, an object with a method `run`."""
-    if OmegaConf.select(cfg, "data._target_") == finished.DATA_MODULE and cfg.data.root is None:
-        library.from_settings(cfg.data, Path())  # raises, before torch is imported
+    early_checks.check(config_name, cfg)
     check_targets(cfg)
     extras.check(config_name, cfg)
     return import_module(f"unmix.runs.{config_name}").prepare(cfg)
@@ -164,11 +171,6 @@ def _unfinished(cfgs: list[DictConfig]) -> Sequence[int]:
             print(plan)  # noqa: T201
         plans.print_evaluations(planned)
     return unfinished
-
-
-def _is_evaluated(cfg: DictConfig) -> bool:
-    """Print the scores of an evaluation that is finished, and tell whether it is. Does not import torch."""
-    return finished.show(cfg)
 
 
 def _sweep(command: Command, cfgs: list[DictConfig], jobs: dict[int, Any]) -> int:
@@ -234,17 +236,3 @@ def _through_hydra(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         return task(cfg)
 
     hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(run)()
-
-
-def quote_literal(argument: str) -> str:
-    """Quote file names in an argument for Hydra's grammar, and prefix keys that the user invents with ++.
-
-    Quoting a quoted argument changes nothing. Values that begin with `[` or a quote are Hydra syntax, and those that
-    contain `${` are interpolations: both are returned unchanged.
-    """
-    key, equals, value = argument.partition("=")
-    if key.startswith(OPEN_GROUPS):
-        return f"++{argument}"
-    if key.lstrip("+") not in LITERAL_KEYS or not value or value[0] in "['\"" or "${" in value or value == "null":
-        return argument
-    return f"{key}{equals}{quoted(os.path.expanduser(value))}"  # noqa: PTH111 - a Path would change `./a` and `a/`

@@ -5,7 +5,18 @@ from functools import partial
 from typing import Any
 
 from unmix.checks import Check, number, optional, text, word
-from unmix.settings import COUNT, FROM_ZERO, POSITIVE, SEED, TABLES, check, is_interpolation, one_of
+from unmix.settings import (
+    COUNT,
+    FROM_ZERO,
+    OPEN_UNMIX,
+    POSITIVE,
+    SEED,
+    STFT,
+    TABLES,
+    check,
+    is_interpolation,
+    one_of,
+)
 
 
 def _bits(name: str, value: Any) -> str:
@@ -32,7 +43,7 @@ CLOSED = ("paths", "checkpoint", "separator", "evaluation")  # nodes without fur
 
 _adam: dict[str, Check] = {"lr": POSITIVE, "weight_decay": partial(number, least=0), "eps": POSITIVE}
 
-# Classes and functions that conf/ names and that do not check their arguments themselves, or only when they are called.
+# Classes and functions that conf/ names, and that import torch, do not check their arguments, or only when called.
 CLASSES: dict[str, dict[str, Check]] = {
     "torch.optim.Adam": _adam,
     "torch.optim.AdamW": _adam,
@@ -52,6 +63,8 @@ CLASSES: dict[str, dict[str, Check]] = {
         "max_val": COUNT,
         "max_trials": COUNT,
     },
+    "unmix.models.open_unmix.UMX": OPEN_UNMIX,
+    "unmix.dsp.stft.Stft": STFT,
     "unmix.demo.tree.write_tree": {"num_tracks": COUNT, "seconds": partial(number, least=1), "seed": SEED},
 }
 
@@ -70,6 +83,11 @@ def check_all(command: str, config: Mapping[str, Any]) -> None:
             check(node, values, is_complete=node in CLOSED)
         elif values is not None and not is_interpolation(values):
             raise ValueError(f"{node}: got {values!r}, keys are needed: {', '.join(TABLES[node])}")
+    if command == "train" and (config.get("callbacks") or {}).get("checkpoints") is None:
+        raise ValueError(
+            "callbacks.checkpoints: got null, but a run is saved and resumed by it; "
+            "checkpoint.every_minutes sets how often it saves"
+        )
     for path, values in _nodes("", config):
         for key, value_check in CLASSES.get(str(values.get("_target_")), {}).items():
             if key in values and not is_interpolation(values[key]):

@@ -1,9 +1,11 @@
 """Which values every setting with a fixed meaning may have: one table per node of a configuration.
 
 This module does not import torch, so that a mistake is answered within a second or two. Models, objectives, optimisers,
-schedules, callbacks and loggers are classes that a user chooses: their own constructors check their values.
+schedules, callbacks and loggers are classes that a user chooses: their own constructors check their values, those of
+Open-Unmix by the tables here.
 """
 
+import os
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -57,6 +59,12 @@ def _storage(name: str, value: Any) -> str:
             f"use {name}=disk, which changes no sample"
         )
     return word(name, value, STORAGES)
+
+
+def _root(name: str, value: Any) -> Any:
+    if value == "" and os.environ.get("MUSDB_PATH") == "":
+        raise ValueError(f"{name}: the environment variable MUSDB_PATH is empty; set it, or {name}=/path/to/musdb18hq")
+    return None if value is None else text(name, value)
 
 
 def _precision(name: str, value: Any) -> str:
@@ -137,7 +145,7 @@ TABLES: dict[str, dict[str, Check]] = {
         "check_val_every_n_epoch": COUNT,
     },
     "data": {
-        "root": optional(text),
+        "root": _root,
         "download": flag,
         "name": text,
         "sources": texts,
@@ -185,6 +193,24 @@ TABLES: dict[str, dict[str, Check]] = {
         "cpu_processes": COUNT,
     },
 }
+
+
+# Arguments of the constructors of Open-Unmix and of the STFT, which check themselves what depends on several of them.
+OPEN_UNMIX: dict[str, Check] = {
+    "hidden_size": COUNT,
+    "num_layers": COUNT,
+    "num_channels": COUNT,
+    "dropout": partial(number, least=0, below=1),
+    "bidirectional": flag,
+    "trainable_statistics": flag,
+}
+STFT: dict[str, Check] = {"fft_size": COUNT, "hop_size": COUNT}
+
+
+def check_arguments(table: Mapping[str, Check], **values: Any) -> None:
+    """Check arguments by their names in a table; raises ValueError naming the first that is not allowed."""
+    for name, value in values.items():
+        table[name](name, value)
 
 
 def check(node: str, values: Mapping[str, Any], *, is_complete: bool = False) -> None:

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from unmix.evaluation import metrics, scores
+from unmix.evaluation import metrics, scores, track_scoring
 from unmix.evaluation.metrics import TRACK_METRICS, TrackMetric
 
 RATE = 8000
@@ -24,7 +24,7 @@ def readers(references, estimates):
 
 def score(references, estimates):
     true, estimated = readers(references, estimates)
-    (store,) = scores.score_track("a song", NAMES, true, [estimated], references.shape[-1], sample_rate=RATE)
+    (store,) = track_scoring.score_track("a song", NAMES, true, [estimated], references.shape[-1], sample_rate=RATE)
     return store
 
 

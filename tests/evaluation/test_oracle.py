@@ -7,6 +7,7 @@ import torch
 
 from unmix.evaluation import oracle
 from unmix.evaluation.bss_eval import bss_eval
+from unmix.evaluation.oracle_names import ORACLES
 
 
 def draw(num_samples=40_000, num_sources=3):
@@ -58,7 +59,7 @@ def expected(kind, sources):
     return scipy.signal.istft(np.stack(estimates), nperseg=2048)[1][..., : sources.shape[-1]]
 
 
-@pytest.mark.parametrize("kind", oracle.ORACLES)
+@pytest.mark.parametrize("kind", ORACLES)
 def test_oracles_in_blocks_equal_oracles_on_the_whole_track(kind):
     """Apart from the ends, which one pads by reflection and the other with zeros."""
     sources = draw(200_000)
@@ -79,7 +80,7 @@ def test_estimates_of_ratio_masks_and_of_the_wiener_filter_sum_to_the_mixture():
 def test_oracles_score_higher_than_the_mixture():
     sources = torch.from_numpy(draw())
     scores = {}
-    for kind in oracle.ORACLES:
+    for kind in ORACLES:
         estimates = separate(kind, sources.numpy()).double()
         scores[kind] = bss_eval(sources, estimates, window=10_000, hop=10_000, filter_length=32).sdr.mean()
     mixture = (sources.sum(dim=0) / 3).expand(3, -1, -1)
@@ -88,7 +89,7 @@ def test_oracles_score_higher_than_the_mixture():
 
 
 @pytest.mark.parametrize("num_samples", [1, 2047, 2048, 5000])
-@pytest.mark.parametrize("kind", oracle.ORACLES)
+@pytest.mark.parametrize("kind", ORACLES)
 def test_estimates_are_as_long_as_the_track_and_silence_gives_silence(kind, num_samples):
     assert separate(kind, draw(num_samples=50_000)[..., :num_samples]).shape == (3, 2, num_samples)
     silence = separate(kind, np.zeros((2, 2, num_samples)))

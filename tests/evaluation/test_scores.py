@@ -6,7 +6,7 @@ import museval
 import pytest
 import torch
 
-from unmix.evaluation import scores
+from unmix.evaluation import scores, track_scoring
 from unmix.evaluation.engines import ENGINES
 from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.scores import TrackScore
@@ -24,7 +24,7 @@ def draw(seconds=3.0, seed=0):
 
 def score(references, estimates, engine="torch", names=NAMES):
     true, estimated = (lambda start, stop, stems=stems: stems[..., start:stop] for stems in (references, estimates))
-    (store,) = scores.score_track(
+    (store,) = track_scoring.score_track(
         "a song", names, true, [estimated], references.shape[-1], sample_rate=RATE, engine=engine
     )
     return store

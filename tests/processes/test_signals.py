@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -32,6 +34,19 @@ def test_a_first_signal_is_deferred_and_a_second_one_raises():
         with pytest.raises(signals.Interrupted) as caught:
             os.kill(os.getpid(), signal.SIGINT)
     assert caught.value.code == signals.INTERRUPTED
+
+
+@pytest.mark.parametrize(("first", "code"), [("SIGINT", signals.INTERRUPTED), ("SIGTERM", signals.TEMPORARY_FAILURE)])
+def test_a_further_signal_on_the_way_out_keeps_the_exit_code_of_the_first(first, code):
+    program = (
+        "import os, signal; from unmix.processes import signals\n"
+        "try:\n"
+        "    with signals.handled():\n"
+        f"        os.kill(os.getpid(), signal.{first})\n"
+        "finally:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == code
 
 
 def test_the_previous_handlers_are_restored():

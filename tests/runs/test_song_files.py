@@ -123,7 +123,7 @@ def test_what_is_no_audio_is_named_with_its_true_reason(tmp_path, capfd, monkeyp
     (tmp_path / name).write_bytes(content)
     for is_installed in (True, False):
         monkeypatch.setattr(ffmpeg, "is_installed", lambda is_installed=is_installed: is_installed)
-        with pytest.raises(ValueError, match=rf"{name} is not a readable audio file: [^/]*$") as error:
+        with pytest.raises(ValueError, match=rf"^input: .*{name} is not a readable audio file: [^/]*$") as error:
             find(tmp_path / name)
         assert "not exist" not in str(error.value)
     assert capfd.readouterr().err == ""

@@ -15,7 +15,7 @@ from openunmix import utils
 
 import unmix
 from unmix.models.open_unmix import OpenUnmix
-from unmix.weights import open_unmix_release, safetensors
+from unmix.weights import open_unmix_release, releases, safetensors
 from unmix.weights.checkpoint import build_model
 from unmix.weights.find import find_checkpoints
 
@@ -100,7 +100,7 @@ def hub(tmp_path, monkeypatch):
     monkeypatch.setitem(
         open_unmix_release.RELEASES,
         "umxl",
-        open_unmix_release.Release(1, {"vocals": f"vocals-{prefix}.pth"}, licence="CC X"),
+        releases.Release(1, {"vocals": f"vocals-{prefix}.pth"}, licence="CC X"),
     )
     served = {"content": content, "calls": 0}
 

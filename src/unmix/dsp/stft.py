@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from unmix import checks
+from unmix import settings
 
 
 class Stft(nn.Module):
@@ -27,7 +27,7 @@ class Stft(nn.Module):
 
     def __init__(self, fft_size: int = 4096, hop_size: int = 1024, *, center: bool = False) -> None:
         super().__init__()
-        checks.counts(fft_size=fft_size, hop_size=hop_size)
+        settings.check_arguments(settings.STFT, fft_size=fft_size, hop_size=hop_size)
         if not 0 < hop_size <= fft_size // 2:
             raise ValueError(f"hop_size: got {hop_size}, allowed 1..{fft_size // 2} for fft_size={fft_size}")
         self.fft_size = fft_size

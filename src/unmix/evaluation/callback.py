@@ -33,7 +33,7 @@ class Museval(Callback):
         output: folder of the evaluation; tracks whose scores it already holds are not separated again.
         method: name of the evaluated method in tables.
         settings: facts needed to reproduce the scores, for summary and report.
-        engine: see `scores.score_track`.
+        engine: see `track_scoring.score_track`.
         workers: number of scoring processes, one thread each, that run during separation; with 0, this process scores
             each track before it separates the next.
         save_estimates: whether to write the estimates as WAV files.

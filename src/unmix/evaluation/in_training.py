@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from unmix import checks
-from unmix.evaluation import scores
+from unmix.evaluation import scores, track_scoring
 from unmix.evaluation.estimates import RESIDUAL, Estimates, Sources
 from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.scoring import EvaluationFolder
@@ -65,7 +65,7 @@ class MusevalInTraining(Callback):
             for track in tracks:
                 estimates = Estimates(test.output.under_way(track.name), len(test.targets), track.num_channels)
                 estimates.write(test.separate(track))
-                (store,) = scores.score_track(
+                (store,) = track_scoring.score_track(
                     track.name,
                     test.targets,
                     Sources(track, [*targets, RESIDUAL] if has_residual else targets),

@@ -17,7 +17,6 @@ from unmix.dsp import wiener
 from unmix.dsp.overlap_add import Read, spectrograms, waveforms
 from unmix.dsp.stft import Stft
 
-ORACLES = ("irm1", "irm2", "ibm1", "ibm2", "mwf")
 FFT_SIZE, HOP_SIZE = 2048, 1024
 FRAMES = 128  # per block
 EPS = torch.finfo(torch.float64).eps
@@ -29,7 +28,7 @@ def separate(oracle: str, mixture: Read, sources: Read, num_samples: int) -> Ite
     """Separate a track by an oracle, block by block.
 
     Args:
-        oracle: one of `ORACLES`.
+        oracle: one of `oracle_names.ORACLES`.
         mixture: reads the mixture, (channels, samples).
         sources: reads the true sources, (sources, channels, samples).
         num_samples: length of the track.

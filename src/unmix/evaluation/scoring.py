@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from unmix.data import pcm
 from unmix.data.tracks import Track
-from unmix.evaluation import passages, scores
+from unmix.evaluation import passages, scores, track_scoring
 from unmix.evaluation.estimates import Estimates, Shared, Sources
 from unmix.experiments import folder
 from unmix.processes import signals
@@ -58,7 +58,7 @@ class Scoring:
         estimates: the estimates; their file is deleted after scoring.
         method: name of the evaluated method.
         output: folder of the evaluation.
-        engine, device: see `scores.score_track`.
+        engine, device: see `track_scoring.score_track`.
         save_estimates: whether to write the estimates as WAV files.
     """
 
@@ -74,7 +74,7 @@ class Scoring:
     def __call__(self) -> "Scoring":
         """Score the track, write all files, and return `self`."""
         track, references = self.track, Sources(self.track, self.names)
-        baseline, store = scores.score_track(
+        baseline, store = track_scoring.score_track(
             track.name,
             self.names,
             references,

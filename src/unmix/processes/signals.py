@@ -16,8 +16,9 @@ class Interrupted(SystemExit):
     """Raised when a signal asks this process to stop. Exit code: 130 for Ctrl-C, 75 (run again) for other signals."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__(INTERRUPTED if signum == signal.SIGINT else TEMPORARY_FAILURE)
         self.signum = signum
+        self.exit_code = INTERRUPTED if signum == signal.SIGINT else TEMPORARY_FAILURE
+        super().__init__(self.exit_code)
 
     def __str__(self) -> str:
         return "Ctrl-C" if self.signum == signal.SIGINT else signal.Signals(self.signum).name
@@ -45,7 +46,11 @@ def install() -> None:
 
 @contextmanager
 def handled() -> Iterator[None]:
-    """Raise `Interrupted` for signals of `HANDLED` within the block; restore the previous handlers after it."""
+    """Raise `Interrupted` for signals of `HANDLED` within the block; restore the previous handlers after it.
+
+    After a signal has ended the block, a further one ends the process at once, with the exit code of the first: without
+    a handler, its exit code would be that of a crash.
+    """
     previous = {signum: signal.getsignal(signum) for signum in HANDLED}
     _State.owner, _State.is_deferred, _State.received, _State.raised = os.getpid(), False, None, None
     install()
@@ -53,6 +58,8 @@ def handled() -> Iterator[None]:
         yield
     except BaseException as error:
         if (stop := interruption(error)) is not None:
+            code = stop.exit_code if isinstance(stop, Interrupted) else INTERRUPTED
+            previous = dict.fromkeys(HANDLED, lambda *_: os._exit(code))
             raise stop from None
         raise
     finally:

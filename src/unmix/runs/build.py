@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -60,7 +61,11 @@ def find_initial(cfg: DictConfig) -> Checkpoint:
     Raises:
         ValueError: when no checkpoint estimates exactly these targets.
     """
-    located, targets = find_checkpoints(cfg.init_from), tuple(targets_of(cfg.target, cfg.data.sources))
+    try:
+        located = find_checkpoints(cfg.init_from)
+    except ValueError as error:
+        raise ValueError(re.sub("^ckpt:", "init_from:", str(error))) from error
+    targets = tuple(targets_of(cfg.target, cfg.data.sources))
     for checkpoint in located.values():
         if set(checkpoint.targets) == set(targets):
             return checkpoint

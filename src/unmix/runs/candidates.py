@@ -9,10 +9,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from unmix import errors, finished, plugins
+from unmix import finished, plugins
 from unmix.data.tracks import SOURCES, Track
 from unmix.evaluation.estimates import RESIDUAL
-from unmix.evaluation.oracle import ORACLES
+from unmix.evaluation.oracle_names import is_oracle, oracle_of
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.separation import MakeTest, ModelsTest, OracleTest, SeparationTest
 from unmix.identity import target_name
@@ -22,8 +22,6 @@ from unmix.weights.checkpoint import Checkpoint
 from unmix.weights.find import best_of, distinct, load, read_all
 
 log = logging.getLogger(__name__)
-
-ORACLE = "oracle:"  # prefix of an entry of `ckpt` that names an oracle
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def candidates(cfg: DictConfig) -> list[Candidate]:
     if is_pattern and not any(checkpoints.values()):
         read_all(ckpt)  # raises, naming the files it looked for
     if len(entries) > 1 and not cfg.evaluation.residual:
-        lacking = {entry: [] if _is_oracle(entry) else _lacks(checkpoints[entry]) for entry in entries}
+        lacking = {entry: [] if is_oracle(entry) else _lacks(checkpoints[entry]) for entry in entries}
         whole = [entry for entry in entries if not lacking[entry]]
         if len(whole) == len(entries) or (whole and is_pattern):
             for entry in entries:
@@ -98,7 +96,7 @@ def candidate(
         FileNotFoundError, ValueError: as `candidates`.
     """
     parent = parent or Path(cfg.paths.out) / "evaluations"
-    if isinstance(ckpt, str) and _is_oracle(ckpt):
+    if isinstance(ckpt, str) and is_oracle(ckpt):
         return _oracle(cfg, ckpt, parent)
     if method is None:
         is_folder = isinstance(ckpt, str) and Path(ckpt).is_dir()
@@ -147,12 +145,7 @@ def _check_classes(node: Any, name: str, trusted: Sequence[str]) -> None:
 
 
 def _oracle(cfg: DictConfig, ckpt: str, parent: Path) -> Candidate:
-    name = ckpt.removeprefix(ORACLE)
-    if name not in ORACLES:
-        allowed = [f"{ORACLE}{oracle}" for oracle in ORACLES]
-        # the bare word is equally near to all of them
-        message = f"ckpt: got {ckpt!r}, allowed {', '.join(allowed)}"
-        raise ValueError(errors.unknown("ckpt", ckpt, allowed) if ckpt.startswith(ORACLE) else message)
+    name = oracle_of(ckpt)
     targets = list(cfg.data.get("sources", SOURCES)) if cfg.data else list(SOURCES)
     return Candidate(
         f"oracle-{name}",
@@ -176,13 +169,9 @@ def _matches(ckpt: str) -> list[str]:
     return (_is_pattern(ckpt) and sorted(glob.glob(ckpt))) or [ckpt]  # noqa: PTH207 - Path.glob takes no absolute one
 
 
-def _is_oracle(entry: str) -> bool:
-    return entry.startswith(ORACLE) or (f"{entry}:" == ORACLE and not Path(entry).exists())
-
-
 def _read(entry: str, *, can_be_nothing: bool) -> list[Checkpoint]:
     """Read the checkpoints that an entry of `ckpt` names; empty for an oracle, or for no match if `can_be_nothing`."""
-    if _is_oracle(entry):
+    if is_oracle(entry):
         return []
     try:
         return read_all(entry)

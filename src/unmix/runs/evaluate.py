@@ -74,8 +74,6 @@ def prepare(cfg: DictConfig) -> EvaluateJob:
         ValueError: on an invalid setting, a source without a checkpoint, unknown oracles or published scores, too few
             GPUs, or no data.
     """
-    if cfg.evaluation.compare:
-        published.medians_of(cfg.evaluation.compare)
     try:
         check_arguments(cfg.evaluation.gpus, cpu_processes=cfg.evaluation.cpu_processes)
     except ValueError as error:

@@ -96,16 +96,11 @@ def check_optimization(module: SeparationModule, cfg: DictConfig) -> None:
 
 
 def check_callbacks(callbacks: Mapping[str, Any]) -> None:
-    """Check that runs are saved, that every entry is a callback, and that early stopping watches a metric of ours.
+    """Check that every entry is a callback, and that early stopping watches a metric of ours.
 
     Raises:
         ValueError: naming the key to change.
     """
-    if callbacks.get("checkpoints") is None:
-        raise ValueError(
-            "callbacks.checkpoints: got null, but a run is saved and resumed by it; "
-            "checkpoint.every_minutes sets how often it saves"
-        )
     for name, callback in callbacks.items():
         if callback is not None and not isinstance(callback, Callback):
             raise ValueError(f"callbacks.{name}: got {callback!r}, keys with the _target_ of a callback are needed")

@@ -116,7 +116,6 @@ def prepare(cfg: DictConfig) -> SeparateJob:
     trusted = plugins.check(cfg.plugins)
     for item in distinct(located.values()):
         checkpoint.check_model(item, trusted)
-    subtype_of(cfg.format, str(cfg.bits))
     sample_rate = next(iter(located.values())).sample_rate
     songs, unreadable = files.find(_items(cfg), sample_rate, cfg.start)
     _check_outputs(cfg, songs, targets)

@@ -10,7 +10,7 @@ import soundfile
 
 from unmix import errors
 from unmix.data import ffmpeg, pcm
-from unmix.dsp.resampling import ratio
+from unmix.dsp.rates import ratio
 from unmix.runs import stems
 
 log = logging.getLogger(__name__)
@@ -56,14 +56,34 @@ def find(items: Sequence[str], sample_rate: int, start: float) -> tuple[list[Son
     songs, unreadable = [], {}
     for path in paths:
         try:
-            songs.append(_song(path, sample_rate, start))
+            song = _song(path, start)
+            ratio(song.rate, sample_rate)
+            songs.append(song)
         except (ValueError, OSError) as error:
             if len(paths) == 1:
-                raise
+                raise _refusal(error, path) from error
             unreadable[path] = reason(error, path)
     if not songs:
         raise ValueError(f"input: none of {len(paths)} files can be separated: {'; '.join(by_reason(unreadable))}")
     return songs, unreadable
+
+
+def check(items: Sequence[str], start: float) -> None:
+    """Check that each item of `input` names files, and that a single file can be read; raises as `find`."""
+    for item in items:
+        paths = _named(item)
+        if len(items) == 1 and paths[0].is_file() and len(paths) == 1:
+            try:
+                _song(paths[0], start)
+            except (ValueError, OSError) as error:
+                raise _refusal(error, paths[0]) from error
+
+
+def _refusal(error: Exception, path: Path) -> ValueError:
+    """Make the error about the only file, which names the setting."""
+    text = f"{path}: {error.strerror}" if isinstance(error, OSError) and error.strerror else errors.one_line(error)
+    own = text.removeprefix(f"{path}: ")
+    return ValueError(f"{own} ({path})" if own.startswith(("start:", "input:")) else f"input: {text}")
 
 
 def part(path: Path, num_samples: int, rate: int, start: float, duration: float | None) -> range:
@@ -88,11 +108,9 @@ def by_reason(reasons: Mapping[Path, str]) -> list[str]:
     ]
 
 
-def _song(path: Path, sample_rate: int, start: float) -> Song:
-    """Read the header of a song; raises ValueError or OSError when it cannot be separated."""
-    song = _decoded_song(path) if path.suffix.lower() in ffmpeg.ENDINGS else _readable_song(path, start)
-    ratio(song.rate, sample_rate)
-    return song
+def _song(path: Path, start: float) -> Song:
+    """Read the header of a song; raises ValueError or OSError when it cannot be read."""
+    return _decoded_song(path) if path.suffix.lower() in ffmpeg.ENDINGS else _readable_song(path, start)
 
 
 def _readable_song(path: Path, start: float) -> Song:
@@ -116,8 +134,8 @@ def _is_audio(path: Path) -> bool:
     return path.suffix.lower() in endings.union(ffmpeg.ENDINGS) and not path.name.startswith(".")
 
 
-def _expanded(item: str) -> list[Path]:
-    """List the files that an item of `input` names; those of a folder or pattern without the stems written here."""
+def _named(item: str) -> list[Path]:
+    """List the files that an item of `input` names."""
     path = Path(item).expanduser()
     if path.is_file():
         return [path]
@@ -125,10 +143,18 @@ def _expanded(item: str) -> list[Path]:
         files = [file for file in sorted(path.iterdir()) if file.is_file() and _is_audio(file)]
         if not files:
             raise FileNotFoundError(f"input: no audio file in the folder {path}")
-    else:
-        files = [file for file in sorted(map(Path, glob.glob(str(path)))) if file.is_file()]  # noqa: PTH207
-        if not files:
-            raise FileNotFoundError(f"input: {path} is not a file, a folder, or a pattern that matches any")
+        return files
+    files = [file for file in sorted(map(Path, glob.glob(str(path)))) if file.is_file()]  # noqa: PTH207
+    if not files:
+        raise FileNotFoundError(f"input: {path} is not a file, a folder, or a pattern that matches any")
+    return files
+
+
+def _expanded(item: str) -> list[Path]:
+    """List the files that an item of `input` names; those of a folder or pattern without the stems written here."""
+    path, files = Path(item).expanduser(), _named(item)
+    if path.is_file():
+        return files
     songs = [file for file in files if not stems.is_stem(file)]
     if not songs:
         raise FileNotFoundError(f"input: {path} holds only stems that separate.py wrote; name a file to separate it")

@@ -4,13 +4,16 @@ import logging
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import soundfile
-from torch import Tensor
 
 from unmix import errors
 from unmix.data import pcm
 from unmix.files import replacing
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +78,7 @@ class StemWriter:
             raise OSError(f"out: {path} cannot be written ({reason}); name another folder with out=") from error
         return self
 
-    def write(self, blocks: dict[str, Tensor]) -> None:
+    def write(self, blocks: "dict[str, Tensor]") -> None:
         """Write the next samples of every stem, (channels, samples) each."""
         for name, block in blocks.items():
             samples = block.T.contiguous().numpy()

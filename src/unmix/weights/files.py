@@ -3,12 +3,43 @@
 import glob
 from pathlib import Path
 
+from unmix.weights.releases import RELEASES
+
 SAFETENSORS = ".safetensors"
+WANDB = "wandb:"  # prefix of the name of an artifact at W&B
 OPEN_UNMIX_FOLDER = "separator.json"  # marks a folder in Open-Unmix's format
 
 
-def files_of(path: Path) -> list[Path]:
-    """List the checkpoint files of an experiment or of a run, or the given file itself.
+def paths_of(item: str | Path, key: str = "ckpt") -> list[Path]:
+    """List the paths that an entry of `ckpt` names: itself, or those that match a pattern; empty for a release.
+
+    Args:
+        item: a path, a pattern, or the name of a release.
+        key: setting that names it.
+    Raises:
+        FileNotFoundError: when it names nothing.
+    """
+    path = Path(item).expanduser()
+    if path.exists():
+        return [path]
+    matches = [Path(match) for match in sorted(glob.glob(str(path)))]  # noqa: PTH207 - Path.glob takes no absolute one
+    if not matches and str(item) not in RELEASES:
+        parts = str(item).split(",")
+        several = f"; several are a list, {key}=[{','.join(parts)}]" if len(parts) > 1 else ""
+        raise FileNotFoundError(
+            f"{key}: {item} does not exist{several}; give an experiment folder, a .ckpt or .safetensors file, a "
+            f"pattern, a folder in Open-Unmix's format, or one of its releases: {', '.join(RELEASES)}"
+        )
+    return matches
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a path is that of weights in another format than ours."""
+    return path.suffix == SAFETENSORS or (path / OPEN_UNMIX_FOLDER).is_file()
+
+
+def files_of(path: Path, key: str = "ckpt") -> list[Path]:
+    """List the checkpoint files of an experiment or of a run, or the given file itself; `key` is the setting.
 
     Raises:
         FileNotFoundError: when a folder has none.
@@ -18,16 +49,15 @@ def files_of(path: Path) -> list[Path]:
     for pattern in ("*/checkpoints/best.ckpt", "checkpoints/best.ckpt", "best.ckpt", "*.ckpt"):
         if files := sorted(path.glob(pattern)):
             return files
-    raise FileNotFoundError(f"ckpt: no checkpoint in {path}: looked for */checkpoints/best.ckpt and *.ckpt")
+    raise FileNotFoundError(f"{key}: no checkpoint in {path}: looked for */checkpoints/best.ckpt and *.ckpt")
 
 
 def own_files(item: str) -> list[Path]:
     """List the files in our format that an entry of `ckpt` names; empty when it names anything else, or nothing."""
-    path = Path(item).expanduser()
-    paths = [path] if path.exists() else [Path(match) for match in sorted(glob.glob(str(path)))]  # noqa: PTH207
-    if any(each.suffix == SAFETENSORS or (each / OPEN_UNMIX_FOLDER).is_file() for each in paths):
-        return []
     try:
+        paths = paths_of(item)
+        if any(map(is_foreign, paths)):
+            return []
         return [file for each in paths for file in files_of(each)]
     except FileNotFoundError:
         return []

@@ -1,6 +1,5 @@
 """Find the checkpoints that `ckpt=...` names, and load their models as a separator."""
 
-import glob
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -135,21 +134,11 @@ def _usual_order(target: str) -> tuple[int, str]:
 
 def _read(item: str | Path) -> list[Checkpoint]:
     """Read all checkpoints that one entry of `ckpt` names."""
-    if str(item).startswith(wandb.PREFIX):
+    if str(item).startswith(files.WANDB):
         return [checkpoint.read(wandb.fetch(str(item)))]
-    path = Path(item).expanduser()
-    if path.exists():
-        return _read_path(path)
-    if matches := sorted(glob.glob(str(path))):  # noqa: PTH207 - Path.glob takes no absolute pattern
-        return [candidate for match in matches for candidate in _read_path(Path(match))]
-    if str(item) in open_unmix_release.RELEASES:
-        return open_unmix_release.read_release(str(item))
-    parts = str(item).split(",")
-    several = f"; several are a list, ckpt=[{','.join(parts)}]" if len(parts) > 1 else ""
-    raise FileNotFoundError(
-        f"ckpt: {item} does not exist{several}; give an experiment folder, a .ckpt or .safetensors file, a pattern, a "
-        f"folder in Open-Unmix's format, or one of its releases: {', '.join(open_unmix_release.RELEASES)}"
-    )
+    if paths := files.paths_of(item):
+        return [candidate for path in paths for candidate in _read_path(path)]
+    return open_unmix_release.read_release(str(item))
 
 
 def _read_path(path: Path) -> list[Checkpoint]:

@@ -11,8 +11,7 @@ import hashlib
 import json
 import logging
 import pickle
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,48 +21,13 @@ from torch import Tensor
 from unmix.weights.checkpoint import Checkpoint
 from unmix.weights.files import OPEN_UNMIX_FOLDER
 from unmix.weights.migration import NETWORK_PREFIX, migrated
+from unmix.weights.releases import RELEASES
 
 log = logging.getLogger(__name__)
 
 _URL = "https://zenodo.org/records/{record}/files/{file}"
 # Files of 2019 also hold the window of their STFT and other entries that are not weights.
 _WEIGHTS = ("input_", "output_", "fc1.", "fc2.", "fc3.", "bn1.", "bn2.", "bn3.", "lstm.")
-
-
-@dataclass(frozen=True)
-class Release:
-    """Published set of networks of Open-Unmix's authors (openunmix/__init__.py).
-
-    Args:
-        record: number of the record on zenodo.org.
-        files: file name per target; the eight hex digits before `.pth` are the first of the file's SHA-256.
-        signal: fft_size, hop_size, sample_rate.
-        licence: licence to warn about when the release is used; None is MIT.
-    """
-
-    record: int
-    files: Mapping[str, str]
-    signal: tuple[int, int, int] = (4096, 1024, 44100)
-    licence: str | None = None
-
-
-def _music(vocals: str, drums: str, bass: str, other: str) -> dict[str, str]:
-    prefixes = {"vocals": vocals, "drums": drums, "bass": bass, "other": other}
-    return {target: f"{target}-{prefix}.pth" for target, prefix in prefixes.items()}
-
-
-RELEASES = {
-    "umx": Release(3370486, _music("c8df74a5", "5a48008b", "646024d3", "f8e132cc")),
-    "umxhq": Release(3370489, _music("b62c91ce", "9619578f", "8d85a5bd", "b52fbbf7")),
-    "umxl": Release(
-        5069601,
-        _music("bccbd9aa", "69e0ebd4", "2ca1ce51", "c8c5b3e6"),
-        licence="CC BY-NC-SA 4.0: not for commercial use",
-    ),
-    "umxse": Release(
-        3786908, {"speech": "speech_f5e0d9f9.pth", "noise": "noise_04a6fc2d.pth"}, signal=(1024, 512, 16000)
-    ),
-}
 
 
 def read_release(name: str) -> list[Checkpoint]:

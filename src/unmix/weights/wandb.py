@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-PREFIX = "wandb:"
+from unmix.weights.files import WANDB
+
 FILE = "model.ckpt"
 
 
@@ -21,7 +22,7 @@ def fetch(item: str) -> Path:
     import wandb
     from wandb.errors import CommError, UsageError
 
-    name = item.removeprefix(PREFIX)
+    name = item.removeprefix(WANDB)
     if name.count("/") != 2 or ":" not in name:
         raise ValueError(f"ckpt: got {item!r}, allowed wandb:entity/project/name:alias, as ...:best or ...:v3")
     try:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from unmix import checks
+from unmix import checks, settings
 
 
 class OpenUnmix(nn.Module):
@@ -45,10 +45,9 @@ class OpenUnmix(nn.Module):
         dropout: float = 0.4,
         trainable_statistics: bool = True,
     ) -> None:
+        given = {name: value for name, value in locals().items() if name in settings.OPEN_UNMIX}
         super().__init__()
-        checks.counts(hidden_size=hidden_size, num_layers=num_layers, num_channels=num_channels)
-        checks.number("dropout", dropout, least=0, below=1)
-        checks.flags(bidirectional=bidirectional, trainable_statistics=trainable_statistics)
+        settings.check_arguments(settings.OPEN_UNMIX, **given)
         if bidirectional and hidden_size % 2:
             raise ValueError(f"hidden_size: got {hidden_size}, an even number is needed when bidirectional=True")
         self.hidden_size = hidden_size

@@ -1,0 +1,96 @@
+"""Checks of the files and names that a command is given; does not import torch, so that they are answered at once."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from unmix import finished
+from unmix.data import library
+from unmix.data.cache import default_folder
+from unmix.evaluation import published
+from unmix.evaluation.oracle_names import is_oracle, oracle_of
+from unmix.experiments import status
+from unmix.runs import songs, stems
+from unmix.weights import files
+
+
+def check(command: str, cfg: DictConfig) -> None:
+    """Check what a command names: checkpoints, songs, published scores and data.
+
+    Args:
+        command: name of the command.
+        cfg: its configuration, whose values are checked already.
+    Raises:
+        FileNotFoundError: when a checkpoint, a song or the folder of the data does not exist.
+        ValueError: on an unknown oracle or method, or when there are no data where they should be.
+    """
+    for part in CHECKS.get(command, ()):
+        part(cfg)
+
+
+def _ckpt(cfg: DictConfig) -> None:
+    for item in _listed(cfg.ckpt):
+        _check_weights(item, "ckpt")
+
+
+def _separators(cfg: DictConfig) -> None:
+    """Check the entries of `ckpt` that evaluate.py takes, which may be oracles."""
+    for item in _listed(cfg.ckpt):
+        if is_oracle(item):
+            oracle_of(item)
+        else:
+            _check_weights(item, "ckpt")
+
+
+def _compare(cfg: DictConfig) -> None:
+    for method in _listed(cfg.evaluation.compare):
+        published.medians_of(method)
+
+
+def _init_from(cfg: DictConfig) -> None:
+    """Check `init_from`, which only a new run reads."""
+    if cfg.init_from and (cfg.fresh or not (Path(cfg.run_dir) / status.FILE).exists()):
+        for item in _listed(cfg.init_from):
+            _check_weights(item, "init_from")
+
+
+def _input(cfg: DictConfig) -> None:
+    songs.check(_listed(cfg.input), cfg.start)
+    stems.subtype_of(cfg.format, str(cfg.bits))
+
+
+def _data(cfg: DictConfig) -> None:
+    """Check that there are tracks at `data.root`, unless they will be fetched or made there."""
+    if not cfg.data or cfg.data.get("_target_") != finished.DATA_MODULE:
+        return
+    data: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    cache = default_folder() if data.get("cache") is None else Path(data["cache"]).expanduser()
+    data_set = library.from_settings(data, cache)
+    is_made = data.get("prepare") is not None and not data_set.root.exists()
+    if data_set.to_fetch is None and not is_made:
+        _ = data_set.listing
+
+
+CHECKS: dict[str, tuple[Callable[[DictConfig], None], ...]] = {
+    "train": (_data, _init_from),
+    "evaluate": (_separators, _compare, _data),
+    "separate": (_ckpt, _input),
+    "export": (_ckpt,),
+    "check": (_data,),
+}
+
+
+def _listed(value: Any) -> list[str]:
+    """The texts of a list, of a single text, or of None."""
+    return [] if value is None else [str(item) for item in (value if OmegaConf.is_list(value) else [value])]
+
+
+def _check_weights(item: str, key: str) -> None:
+    """Check that an entry of `ckpt` or `init_from` names weights; an artifact at W&B is not looked up."""
+    if item.startswith(files.WANDB):
+        return
+    paths = files.paths_of(item, key)
+    if len(paths) == 1 and not files.is_foreign(paths[0]):  # a pattern also matches what has no checkpoint yet
+        files.files_of(paths[0], key)
