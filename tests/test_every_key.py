@@ -100,6 +100,8 @@ VALID = {
     "data.random_mix": {"true"},
     "data.swap_probability": {"zero"},
     "data.track_weights.A Track": NUMBER_FROM_ZERO,
+    "check data.track_weights": {"word"},  # a column, looked for when the layout is known
+    "evaluate data.track_weights": {"word"},
     "data.num_workers": {"zero"},
     "data.cache": PATH_OR_NULL,
     "data.allow_changed": {"true"},

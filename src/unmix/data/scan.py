@@ -72,7 +72,7 @@ def scan(
             problems.append(problem)
             continue
         audio = {stem: files[path] for stem, path in stems[id(entry)].items()}
-        tracks[entry.split].append(Track(entry.name, audio))  # type: ignore[arg-type]
+        tracks[entry.split].append(Track(entry.name, audio, entry.weight))  # type: ignore[arg-type]
     splits = Splits(**{split: tuple(same) for split, same in tracks.items()})
     return splits, [*problems, *_other_channels([*splits.train, *splits.valid, *splits.test]), *_copied(splits)]
 
