@@ -64,7 +64,8 @@ VALID = {
     "out": PATH_OR_NULL,
     "paths.out": {"word"},
     "paths.data": {"word"},
-    "prepare out": {"word"},
+    "prepare input": PATH_OR_NULL,  # null is refused unless something is fetched
+    "prepare download": {"null"},
     "channels": {"null"},
     "licence": PATH_OR_NULL,
     "attribution": PATH_OR_NULL,

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from unmix.checks import Check, number, optional, text, word
-from unmix.settings import COUNT, FROM_ZERO, POSITIVE, SEED, TABLES, check, is_interpolation, one_of
+from unmix.settings import COUNT, FROM_ZERO, POSITIVE, PUBLISHED, SEED, TABLES, check, is_interpolation, one_of
 
 
 def _bits(name: str, value: Any) -> str:
@@ -18,8 +18,9 @@ COMMANDS: dict[str, dict[str, Check]] = {
     "separate": {"format": one_of("wav", "flac"), "bits": _bits},
     "export": {"format": one_of("umx", "safetensors")},
     "prepare": {
-        "input": text,
-        "out": text,
+        "input": optional(text),
+        "out": optional(text),
+        "download": optional(one_of(*PUBLISHED)),
         "channels": optional(COUNT),
         "licence": optional(text),
         "attribution": optional(text),

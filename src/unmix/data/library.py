@@ -1,6 +1,6 @@
 """A data set on disk: created or decoded on first use, scanned once, its tracks sorted into splits."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -151,10 +151,11 @@ class Library:
         files = self.headers()
         return [entry for entry in unbuilt if not unfit(entry, files, self.sample_rate)], files
 
-    def headers(self) -> dict[Path, AudioFile | str]:
+    def headers(self, entries: Sequence[Entry] | None = None) -> dict[Path, AudioFile | str]:
         """Read the headers of all files that tracks consist of, or the reasons why they cannot be used."""
-        memory = memory_of(self.root, self.cache)
-        return read_headers(dict.fromkeys(path for entry in self.entries for path in entry.paths()), memory)
+        listed = self.entries if entries is None else entries
+        paths = dict.fromkeys(path for entry in listed for path in entry.paths())
+        return read_headers(paths, memory_of(self.root, self.cache))
 
     def check_files(self) -> None:
         """Check what is known before anything is decoded or built: names, splits, headers, and room for a download.
