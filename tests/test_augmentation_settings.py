@@ -95,7 +95,7 @@ def test_every_setting_of_every_augmentation_is_refused_by_name_when_it_is_no_nu
                 check_augmentations(KEY, [{name: {setting: value}}])
 
 
-@pytest.mark.parametrize("value", ["uniform", "duration", "activity", {"A Track": 2, "B": 0, "C": 0.5}])
+@pytest.mark.parametrize("value", ["uniform", "duration", "activity", "a column", {"A Track": 2, "B": 0, "C": 0.5}])
 def test_valid_weights_are_accepted(value):
     check("data", {"track_weights": value})
 
@@ -103,10 +103,7 @@ def test_valid_weights_are_accepted(value):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (
-            "durations",
-            "data.track_weights: got 'durations', allowed uniform, duration, activity, {track name: weigh",
-        ),
+        ("", "data.track_weights: got '', allowed uniform, duration, activity, {track name: weight}, a column"),
         (None, "data.track_weights: got 'None', allowed uniform"),
         ({}, "data.track_weights: got '{}', allowed uniform"),
         ([1, 2], "data.track_weights: got '[1, 2]', allowed uniform"),

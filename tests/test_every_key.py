@@ -64,7 +64,8 @@ VALID = {
     "out": PATH_OR_NULL,
     "paths.out": {"word"},
     "paths.data": {"word"},
-    "prepare out": {"word"},
+    "prepare input": PATH_OR_NULL,  # null is refused unless something is fetched
+    "prepare download": {"null"},
     "channels": {"null"},
     "licence": PATH_OR_NULL,
     "attribution": PATH_OR_NULL,
@@ -100,6 +101,8 @@ VALID = {
     "data.random_mix": {"true"},
     "data.swap_probability": {"zero"},
     "data.track_weights.A Track": NUMBER_FROM_ZERO,
+    "check data.track_weights": {"word"},  # a column, looked for when the layout is known
+    "evaluate data.track_weights": {"word"},
     "data.num_workers": {"zero"},
     "data.cache": PATH_OR_NULL,
     "data.allow_changed": {"true"},

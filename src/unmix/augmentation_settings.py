@@ -26,6 +26,7 @@ AUGMENTATIONS: dict[str, dict[str, Check]] = {
 }
 ELSEWHERE = {"gain": "data.gain", "swap": "data.swap_probability"}  # keys older than the list
 WEIGHTS = ("uniform", "duration", "activity")
+ALLOWED_WEIGHTS = (*WEIGHTS, "{track name: weight}", "a column of a table of files")  # for messages
 
 
 def named(entry: str | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
@@ -77,14 +78,16 @@ def _check_entry(key: str, name: str, values: Any) -> str:
 
 
 def check_track_weights(key: str, value: Any) -> Any:
-    """Check how often tracks are drawn: one of `WEIGHTS`, or a weight from 0 on by the name of a track.
+    """Check how often tracks are drawn: a word, or a weight from 0 on by the name of a track.
+
+    A word that is none of `WEIGHTS` is a column of a table of files, which `Layout.with_weights` looks for.
 
     Raises:
-        ValueError: on another type or word, or a weight that is not a number from 0 on.
+        ValueError: on another type, or a weight that is not a number from 0 on.
     """
     if isinstance(value, Mapping) and value:
         for track, weight in value.items():
             number(f"{key}.{track}", weight, least=0)
-    elif value not in WEIGHTS:
-        raise ValueError(errors.unknown(key, value, [*WEIGHTS, "{track name: weight}"]))
+    elif not isinstance(value, str) or not value.strip():
+        raise ValueError(errors.unknown(key, value, ALLOWED_WEIGHTS))
     return value

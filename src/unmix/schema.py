@@ -119,8 +119,9 @@ class CheckSchema:
 class PrepareSchema:
     """Top-level keys of conf/prepare.yaml."""
 
-    input: Any = MISSING
-    out: Any = MISSING
+    input: Any = None
+    out: Any = None
+    download: Any = None
     channels: Any = None
     licence: Any = None
     attribution: Any = None

@@ -37,6 +37,7 @@ SHORTEST_EXACT_SECONDS = 60
 ON_BUSY = ("wait", "skip", "fail")
 # Names of `data.layouts.detection.LAYOUTS`; auto is the one that fits, folders the former name of musdb.
 LAYOUTS = ("auto", "musdb", "stems", "moisesdb", "csv", "sources", "tracks", "aligned", "folders")
+PUBLISHED = ("musdb18hq", "musdb18", "musdb18_preview")  # names of `data.download.ARCHIVES`
 STORAGES = ("auto", "disk", "gpu")
 SUBSETS = ("train", "valid", "test")
 ENGINES = ("torch", "museval")

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 import torch
 
+import trees
 from unmix.augmentation_settings import AUGMENTATIONS
 from unmix.data import store
 from unmix.data.augmentations.selections import Gain, SameTrack, Swap
@@ -214,6 +215,27 @@ def test_weights_by_activity_are_the_time_that_each_source_sounds(tree):
 def test_weights_of_zero_are_refused_before_training(tree):
     with pytest.raises(ValueError, match=r"^data.track_weights: got 0 for all tracks, a weight above 0 is needed$"):
         make_module(tree, track_weights=dict.fromkeys(NAMES, 0)).check_training()
+
+
+def test_tracks_are_drawn_in_proportion_to_a_column_of_their_table(tmp_path):
+    trees.write_csv(tmp_path, trees.songs({"train": ["A", "B", "C"], "valid": ["V"]}, seconds=0.1))
+    table, weights = tmp_path / "files.csv", {"A": "3", "B": "", "C": "0", "V": "-0"}
+
+    def module_of(**changed):
+        header, *rows = table.read_text().splitlines()
+        given = {**weights, **changed}
+        lines = [f"{row},{given[row.split(',')[2]]}" for row in rows]
+        (tmp_path / "weighted.csv").write_text("\n".join([f"{header},weight", *lines]))
+        options = {"layout": "csv", "validation_tracks": None, "segment_seconds": 0.05, "sample_rate": 44100}
+        return make_module(tmp_path / "weighted.csv", [], track_weights="weight", **options)
+
+    module = module_of()
+    module.prepare_data()
+    module.check_training()
+    np.testing.assert_allclose(tracks_of(module), np.tile([3 / 4, 1 / 4, 0], (4, 1)), atol=0.035)
+    assert module_of(B="2").splits.fingerprint() != module.splits.fingerprint() == module_of(B="1").splits.fingerprint()
+    with pytest.raises(ValueError, match=r"^data.track_weights: got 0 for all tracks, a weight above 0 is needed$"):
+        module_of(A="0", B="0").check_training()
 
 
 def test_weights_that_leave_no_track_where_a_source_sounds_are_refused(tree):

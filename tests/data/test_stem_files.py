@@ -89,5 +89,11 @@ def test_a_file_with_one_stream_is_refused(root, tmp_path):
 
 def test_without_ffmpeg_the_message_says_how_to_get_it(root, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ValueError, match=r"needs FFmpeg, which is not installed: run `make ffmpeg`"):
+    message = r"^data.root: .stem.mp4 files need FFmpeg, which is not installed: run `make ffmpeg`$"
+    with pytest.raises(ValueError, match=message):
         make_module(root, tmp_path).prepare_data()
+    for folder in (root, tmp_path / "nothing yet"):  # before anything is downloaded, or a run begins
+        with pytest.raises(ValueError, match=message):
+            make_module(folder, tmp_path, download=True).library.check_files()
+    with pytest.raises(ValueError, match=message):
+        make_module(tmp_path / "nothing yet", tmp_path, download=True).library.fetch()

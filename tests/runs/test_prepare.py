@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 import signal
+import subprocess
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ import soundfile
 
 import trees
 from command_process import wait_until
-from unmix.data import manifest, wav
+from file_server import FileServer, published_at, zipped
+from unmix import settings
+from unmix.data import download, manifest, transfer, wav
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +100,103 @@ def test_every_layout_can_be_prepared_and_then_read_as_musdb(prepare, cli, tmp_p
     sources = [option for option in settings if "sources" in option]
     options = [f"data.root={tmp_path / 'out'}", "data.layout=musdb", "data.segment_seconds=0.05", *sources]
     assert cli("check", "data=own", *options) == 0
+
+
+def test_stem_files_are_decoded_and_the_manifest_names_them(prepare, cli, tmp_path):
+    import stempeg
+
+    trees.write_stems(tmp_path / "in", {"train": ["A"], "test": ["B"]})
+    assert prepare("licence=CC BY 3.0") == 0
+    expected, rate = stempeg.read_stems(stempeg.example_stem_path(), ffmpeg_format="s16le", dtype=np.float64)
+    assert set(records(tmp_path)) == {("train", "A"), ("test", "B")}
+    for number, stem in enumerate(("mixture", "drums", "bass", "other", "vocals")):
+        samples, found = soundfile.read(tmp_path / "out" / "train" / "A" / f"{stem}.wav")
+        assert found == rate
+        np.testing.assert_array_equal(samples, expected[number])
+    for (split, name), record in records(tmp_path).items():
+        for file in record["files"]:
+            assert file["done"] == ["decoded by FFmpeg"]
+            assert [origin["path"] for origin in file["origin"]] == [str(tmp_path / "in" / split / f"{name}.stem.mp4")]
+    options = [f"data.root={tmp_path / 'out'}", "data.validation_tracks=[B]", "listen=false"]
+    shutil.move(tmp_path / "out" / "test" / "B", tmp_path / "out" / "train" / "B")
+    assert cli("check", "data=own", *options) == 0
+
+
+def encode(path, *codec):
+    """Encode a file by FFmpeg as M4A, and remove it; returns the new one."""
+    subprocess.run(["ffmpeg", "-v", "error", "-i", path, *codec, path.with_suffix(".m4a")], check=True)
+    path.unlink()
+    return path.with_suffix(".m4a")
+
+
+def test_files_of_aac_are_decoded_once_by_ffmpeg(prepare, cli, capfd, tmp_path, monkeypatch):
+    songs = trees.songs({"train": ["A", "B"]}, seconds=0.5)
+    trees.write_musdb(tmp_path / "in", songs)
+    path = encode(tmp_path / "in" / "train" / "A" / "vocals.wav", "-c:a", "aac", "-b:a", "256k")
+    assert cli("check", "data=own", f"data.root={tmp_path / 'in'}", "data.validation_share=0.5") == 1
+    assert "format not recognised: src/prepare.py decodes it by FFmpeg" in capfd.readouterr().out
+    assert prepare() == 0
+    file = next(file for file in records(tmp_path)["train", "A"]["files"] if file["file"] == "vocals.wav")
+    assert (file["done"], file["format"]) == (["decoded by FFmpeg"], "PCM_16")
+    assert file["origin"][0]["path"] == str(path)
+    samples = soundfile.read(tmp_path / "out" / "train" / "A" / "vocals.wav")[0][:22050]
+    assert np.corrcoef(samples[:, 0], songs["train"]["A"]["vocals"][:, 0])[0, 1] > 0.9
+    monkeypatch.setattr(subprocess, "run", None)  # nothing is decoded again
+    assert prepare() == 0
+    assert "0 tracks to write, 2 there already" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("subtype", "codec"), [("PCM_16", ["-sample_fmt", "s16p"]), ("PCM_24", ["-sample_fmt", "s32p"])]
+)
+def test_lossless_files_keep_every_bit_through_ffmpeg(prepare, tmp_path, subtype, codec):
+    samples = np.random.default_rng(0).integers(-999, 999, (4410, 2)) / (2**15 if subtype == "PCM_16" else 2**23)
+    for stem in ("mixture", *trees.SOURCES):
+        path = trees.write(tmp_path / "in" / "train" / "A" / f"{stem}.wav", samples, subtype=subtype)
+    encode(path.with_stem("vocals"), "-c:a", "alac", *codec)
+    assert prepare() == 0
+    path = tmp_path / "out" / "train" / "A" / "vocals.wav"
+    assert soundfile.info(path).subtype == subtype
+    np.testing.assert_array_equal(soundfile.read(path)[0], samples)
+
+
+def test_damaged_aac_and_a_missing_ffmpeg_are_refused_in_one_line(refused, tmp_path, monkeypatch):
+    trees.write_musdb(tmp_path / "in", trees.songs({"train": ["A"]}, seconds=0.5))
+    path = encode(tmp_path / "in" / "train" / "A" / "bass.wav", "-c:a", "aac")
+    content = path.read_bytes()
+    path.write_bytes(b"no audio")
+    assert f"{path} is not a readable audio file" in refused()
+    path.write_bytes(content)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "FFmpeg is needed to read it, which is not installed: run `make ffmpeg`" in refused()
+
+
+def test_a_published_data_set_is_fetched_ahead(cli, capfd, tmp_path, musdb_tree, monkeypatch):
+    monkeypatch.setattr(transfer, "PAUSES", (0,))
+    command, root = (
+        ["prepare", "download=musdb18hq", f"paths.data={tmp_path / 'cache'}"],
+        tmp_path / "cache" / "musdb18hq",
+    )
+    with FileServer(zipped(musdb_tree)) as server:
+        monkeypatch.setitem(download.ARCHIVES, "musdb18hq", published_at(server))
+        for _ in range(2):
+            assert cli(*command) == 0
+            assert f"next: python src/train.py data=musdb18hq data.root={root}" in capfd.readouterr().out
+        assert server.asked == [None]
+        assert cli(*command, f"out={tmp_path / 'out'}", "channels=1") == 0
+        assert ("train", "Some Band - Track") in records(tmp_path)
+        monkeypatch.setitem(download.ARCHIVES, "musdb18hq", published_at(server, num_unpacked_bytes=10**18))
+        assert cli(*command, f"input={tmp_path / 'elsewhere'}") == 2
+        assert "prepare: input: fetching musdb18hq needs 1000000000.0 GB" in capfd.readouterr().err
+        assert server.asked == [None]
+
+
+def test_what_is_not_given_is_asked_for(cli, capfd):
+    assert cli("prepare") == 2
+    assert capfd.readouterr().err == "prepare: input, out: needed; give a value on the command line\n"
+    assert cli("prepare", "download=musdb19") == 2
+    assert "download: got 'musdb19', allowed musdb18hq, musdb18, musdb18_preview; did you" in capfd.readouterr().err
+    assert set(settings.PUBLISHED) == set(download.ARCHIVES)
 
 
 def test_loose_files_stay_loose(prepare, cli, capfd, tmp_path):

@@ -16,6 +16,7 @@ from unmix.data.augmentations import registry
 from unmix.data.cache import default_folder
 from unmix.data.datasets import BatchKeys, DrawBatch, DrawDataset, RepeatedKeys, StemDataset, TrackDataset
 from unmix.data.mixing import StemBatch, render, to_float
+from unmix.data.sampling import Recipe
 from unmix.data.scan import Scan, partial_errors
 from unmix.data.store import DeviceStore, open_store, to_int16
 from unmix.data.tracks import SOURCES, Splits
@@ -185,11 +186,10 @@ class SeparationDataModule(LightningDataModule):
         self._check_batch(world_size)
         kind = RepeatedKeys if self.repeat_epoch else BatchKeys
         keys = kind(self.samples_per_epoch, self.batch_size, rank=rank, world_size=world_size, start=self._start)
-        cache, tracks = self.library.cache, self.splits.train
-        recipe = training_set.completed(self.recipe, self.track_weights, tracks, self.sources, cache)
-        draws = DrawDataset(tracks, recipe, self.seed, self.sources)
+        tracks = self.splits.train
+        draws = DrawDataset(tracks, self._completed_recipe(), self.seed, self.sources)
         store = open_store(
-            to_int16(tracks, cache),
+            to_int16(tracks, self.library.cache),
             self.sources,
             self.storage,
             torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device,
@@ -205,6 +205,16 @@ class SeparationDataModule(LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,
         )
+
+    def _completed_recipe(self) -> Recipe:
+        tracks, cache = self.splits.train, self.library.cache
+        return training_set.completed(self.recipe, self.track_weights, tracks, self.sources, cache)
+
+    def check_levels(self) -> None:
+        """Check that every source sounds somewhere, if draws depend on it; raises as `training_set.completed`."""
+        if training_set.needs_levels(self.recipe, self.track_weights):
+            self.prepare_data()
+            self._completed_recipe()
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Loader of complete validation tracks, one at a time, as in UMX; ranks share the tracks.

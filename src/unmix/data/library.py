@@ -1,12 +1,13 @@
 """A data set on disk: created or decoded on first use, scanned once, its tracks sorted into splits."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from unmix.augmentation_settings import WEIGHTS
 from unmix.data import built, download
 from unmix.data.layouts import detection
 from unmix.data.layouts.entry import Entry
@@ -34,6 +35,7 @@ class Library:
         prepare: creates the tree at `root` when it does not exist.
         archive: where the data set is published, if it is.
         may_download: whether `archive` is fetched when there is nothing at `root`.
+        weights: column of a table of files with the weight of each track; None weighs all alike.
     """
 
     root: Path
@@ -45,6 +47,7 @@ class Library:
     prepare: Callable[[Path], object] | None = None
     archive: download.Archive | None = None
     may_download: bool = False
+    weights: str | None = None
 
     @property
     def to_fetch(self) -> download.Archive | None:
@@ -68,8 +71,9 @@ class Library:
 
     @cached_property
     def layout(self) -> Layout:
-        """The layout that is named, or that fits; raises as `detection.choose`."""
-        return detection.choose(self.layout_name, self._tree, self.naming)
+        """The layout that is named, or that fits; raises as `detection.choose` and `Layout.with_weights`."""
+        layout = detection.choose(self.layout_name, self._tree, self.naming)
+        return layout if self.weights is None else layout.with_weights(self.weights)
 
     @cached_property
     def listing(self) -> Listing:
@@ -115,9 +119,14 @@ class Library:
         return Scan(splits, (*errors, *self.listing.errors), tuple(self.listing.warnings))
 
     def fetch(self) -> None:
-        """Download the data set if `to_fetch`; raises as `Archive.fetch`."""
+        """Download the data set if `to_fetch`; raises as `Archive.fetch` and `Layout.check_tools`."""
         if self.to_fetch is not None:
+            self._check_tools()
             self.to_fetch.fetch(self.root)
+
+    def _check_tools(self) -> None:
+        if layout := detection.named(self.layout_name):
+            layout.check_tools()
 
     def make(self) -> None:
         """Fetch or create the tree, decode its tracks and build their stems, unless that is done already.
@@ -142,10 +151,11 @@ class Library:
         files = self.headers()
         return [entry for entry in unbuilt if not unfit(entry, files, self.sample_rate)], files
 
-    def headers(self) -> dict[Path, AudioFile | str]:
+    def headers(self, entries: Sequence[Entry] | None = None) -> dict[Path, AudioFile | str]:
         """Read the headers of all files that tracks consist of, or the reasons why they cannot be used."""
-        memory = memory_of(self.root, self.cache)
-        return read_headers(dict.fromkeys(path for entry in self.entries for path in entry.paths()), memory)
+        listed = self.entries if entries is None else entries
+        paths = dict.fromkeys(path for entry in listed for path in entry.paths())
+        return read_headers(paths, memory_of(self.root, self.cache))
 
     def check_files(self) -> None:
         """Check what is known before anything is decoded or built: names, splits, headers, and room for a download.
@@ -155,9 +165,12 @@ class Library:
             OSError: as `Archive.check_room`.
         """
         if self.to_fetch is not None:
+            self._check_tools()
             self.to_fetch.check_room(self.root)
         if self.is_missing:
             return
+        if not self.layout.is_decoded(self.entries):
+            self.layout.check_tools()
         problems = [entry.problem for entry in self.entries if entry.problem]
         if self.layout.is_decoded(self.entries):
             files = self.headers()
@@ -190,7 +203,10 @@ def from_settings(data: Mapping[str, Any], cache: Path, prepare: Callable[[Path]
             "data.root: not given; set data.root=/path/to/musdb18hq or the environment variable MUSDB_PATH, "
             f"{'' if archive is None else f'{archive.offer}, '}or try data=demo, which makes its own music"
         )
-    held_out = data.get("validation_tracks")
+    held_out, weights = data.get("validation_tracks"), data.get("track_weights")
+    column = weights if isinstance(weights, str) and weights not in WEIGHTS else None
+    if column is not None and (layout := detection.named(data["layout"])):
+        layout.with_weights(column)  # refuses a word that is mistyped before the data set is there
     return Library(
         cache / name if root is None else Path(root).expanduser(),
         data["layout"],
@@ -201,6 +217,7 @@ def from_settings(data: Mapping[str, Any], cache: Path, prepare: Callable[[Path]
         prepare,
         archive,
         may_download,
+        column,
     )
 
 

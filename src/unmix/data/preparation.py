@@ -33,6 +33,7 @@ class Preparation:
         sample_rate: of the new files, Hz.
         num_channels: of the new files.
         about: entries of each record of the manifest: licence and attribution.
+        origins: the file that each decoded one comes from.
     """
 
     out: Path
@@ -42,6 +43,7 @@ class Preparation:
     sample_rate: int
     num_channels: int
     about: Mapping[str, Any]
+    origins: Mapping[Path, Path]
 
     def unwritten(self, manifest: Manifest) -> list[Entry]:
         """Tracks that are not in the tree as they are asked for."""
@@ -81,7 +83,7 @@ class Preparation:
     def _key(self, entry: Entry) -> str:
         stems = entry.stems(self.sources)
         rules = [(stem, [(part.start, part.stop, part.sign) for part in parts]) for stem, parts in stems.items()]
-        files = [part.path for parts in stems.values() for part in parts]
+        files = [self.origins.get(part.path, part.path) for parts in stems.values() for part in parts]
         about = (_VERSION, rules, entry.is_cut, self.sample_rate, self.num_channels, sorted(self.about.items()))
         return cache_key(files, *about)
 
@@ -113,7 +115,7 @@ class Preparation:
             written = building.write_stem(path, parts, self.headers, target)
             sha256, subtype = written.sha256, written.subtype
             steps += _as_float(written, kind)
-        origin = [_origin(part) for part in parts]
+        origin = [_origin(part, self.origins.get(part.path, part.path)) for part in parts]
         return {"file": path.name, "sha256": sha256, "format": subtype, "done": steps or ["copied"], "origin": origin}
 
     def _write_sum(self, sources: Sequence[Path], num_samples: int) -> Record:
@@ -130,7 +132,8 @@ class Preparation:
         headers = [self.headers[part.path] for part in parts]
         rates = sorted({header.sample_rate for header in headers} - {self.sample_rate})
         channels = sorted({header.num_channels for header in headers} - {self.num_channels})
-        steps = [f"resampled from {rate} to {self.sample_rate} Hz" for rate in rates]
+        steps = ["decoded by FFmpeg"] if any(part.path in self.origins for part in parts) else []
+        steps += [f"resampled from {rate} to {self.sample_rate} Hz" for rate in rates]
         steps += [f"{count} to {self.num_channels} channels" for count in channels]
         if not parts:
             return ["silence"]
@@ -165,9 +168,8 @@ def _as_float(written: Written, subtype: str) -> list[str]:
     return [] if is_as_asked else [f"kept as float, as the peak is {written.peak:.3f} of full scale"]
 
 
-def _origin(part: Part) -> Record:
-    stat = part.path.stat()
-    origin: Record = {"path": str(part.path.resolve()), "bytes": stat.st_size}
+def _origin(part: Part, path: Path) -> Record:
+    origin: Record = {"path": str(path.resolve()), "bytes": path.stat().st_size}
     if part.start or part.stop is not None:
         origin |= {"start": part.start, "end": part.stop}
     return origin | ({"subtracted": True} if part.sign < 0 else {})

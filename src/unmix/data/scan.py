@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from unmix.data import building, built, pcm
+from unmix.data import building, built, ffmpeg, pcm
 from unmix.data.cache import rebuild
 from unmix.data.layouts.entry import SPLITS, Entry, Part
 from unmix.data.pcm import Header
@@ -72,7 +72,7 @@ def scan(
             problems.append(problem)
             continue
         audio = {stem: files[path] for stem, path in stems[id(entry)].items()}
-        tracks[entry.split].append(Track(entry.name, audio))  # type: ignore[arg-type]
+        tracks[entry.split].append(Track(entry.name, audio, entry.weight))  # type: ignore[arg-type]
     splits = Splits(**{split: tuple(same) for split, same in tracks.items()})
     return splits, [*problems, *_other_channels([*splits.train, *splits.valid, *splits.test]), *_copied(splits)]
 
@@ -222,7 +222,8 @@ def _look_up(path: Path, before: dict[str, list[Any]]) -> list[Any] | str:
             return known
         return [stat.st_size, stat.st_mtime_ns, *astuple(pcm.read_header(path))]
     except ValueError as error:
-        return str(error)
+        is_unknown = isinstance(error, pcm.UnknownFormatError) and ffmpeg.is_needed(path)
+        return f"{error}: src/prepare.py decodes it by FFmpeg" if is_unknown else str(error)
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}"
 

@@ -42,11 +42,13 @@ class AudioFile:
 class Track:
     """A song: `mixture` and its sources, all of the same rate, length and number of channels.
 
-    A training track may lack the mixture and some sources, see `is_partial`.
+    A training track may lack the mixture and some sources, see `is_partial`. `weight` is how often it is drawn,
+    relative to others, if `data.track_weights` names a column.
     """
 
     name: str
     files: Mapping[str, AudioFile]
+    weight: float = 1.0
 
     @property
     def _header(self) -> Header:
@@ -90,10 +92,11 @@ class Splits:
     test: tuple[Track, ...] = ()
 
     def fingerprint(self) -> str:
-        """Hash of names, sample rates, lengths and file sizes, 12 hex digits: the same for copies of a data set."""
+        """Hash of names, sample rates, lengths, file sizes and weights, 12 hex digits: copies have the same."""
         digest = hashlib.sha256()
         for split in ("train", "valid", "test"):
             for track in getattr(self, split):
-                row = (split, track.name, track.sample_rate, track.num_samples, track.bytes_on_disk)
+                weight = () if track.weight == 1 else (track.weight,)
+                row = (split, track.name, track.sample_rate, track.num_samples, track.bytes_on_disk, *weight)
                 digest.update(repr(row).encode())
         return digest.hexdigest()[:12]

@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from unmix import errors
+from unmix.augmentation_settings import WEIGHTS
 from unmix.data import activity
 from unmix.data.augmentations.selections import Activity
 from unmix.data.sampling import Recipe
 from unmix.data.tracks import Track
 
-TrackWeights = str | Mapping[str, float]  # uniform, duration, activity, or weights by the name of a track
+# uniform, duration, activity, a column of a table of files, or weights by the name of a track
+TrackWeights = str | Mapping[str, float]
 
 
 def find_errors(
@@ -37,8 +39,14 @@ def find_errors(
     for name in weights if isinstance(weights, Mapping) else ():
         if name not in names:
             yield errors.unknown(f"data.track_weights.{name}", name, names)
-    if isinstance(weights, Mapping) and names and not any(weights.get(name, 1) for name in names):
+    given = isinstance(weights, Mapping) or weights not in WEIGHTS
+    if given and names and not any(_weight(track, weights) for track in tracks):
         yield "data.track_weights: got 0 for all tracks, a weight above 0 is needed"
+
+
+def needs_levels(recipe: Recipe, weights: TrackWeights) -> bool:
+    """Whether draws depend on where sources sound, for which all files have to be read."""
+    return "activity" in recipe.augmentations or weights == "activity"
 
 
 def completed(
@@ -55,7 +63,7 @@ def completed(
     chosen: Activity | None = recipe.augmentations.get("activity")
     held = [[track for track in tracks if source in track.files] for source in sources]
     levels, starts = [], None
-    if chosen is not None or weights == "activity":
+    if needs_levels(recipe, weights):
         levels = [activity.load_or_compute(row, source, cache) for row, source in zip(held, sources, strict=True)]
     if chosen is not None:
         threshold_db, share = chosen.threshold_db, chosen.share
@@ -79,7 +87,9 @@ def completed(
 
 
 def _weight(track: Track, weights: TrackWeights) -> float:
-    return float(weights.get(track.name, 1) if isinstance(weights, Mapping) else track.num_samples)
+    if isinstance(weights, Mapping):
+        return float(weights.get(track.name, 1))
+    return float(track.num_samples) if weights == "duration" else track.weight
 
 
 def _check_any(table: Sequence[npt.NDArray], sources: Sequence[str], key: str, needed: str) -> None:

@@ -60,7 +60,7 @@ class WavWriter:
         if self.subtype == "PCM_16":
             self._put(integers.astype("<i2").tobytes())
         else:
-            self._put(integers.astype("<i4").view(np.uint8).reshape(-1, 4)[:, 1:].tobytes())
+            self._put(integers.astype("<i4", order="C").view(np.uint8).reshape(-1, 4)[:, 1:].tobytes())
 
     def _put(self, content: bytes) -> None:
         self._file.write(content)

@@ -46,6 +46,17 @@ def fetch(datamodule: SeparationDataModule) -> None:
         datamodule.library.fetch()
 
 
+def fetch_to_train(datamodule: SeparationDataModule) -> None:
+    """Do `fetch`, and check that every source sounds somewhere if draws depend on it.
+
+    Raises:
+        ValueError, OSError: as `fetch` and `SeparationDataModule.check_levels`.
+    """
+    fetch(datamodule)
+    with signals.explained(lambda: "nothing has been trained yet; the same command begins"):
+        datamodule.check_levels()
+
+
 def make_module(cfg: DictConfig, datamodule: SeparationDataModule) -> SeparationModule:
     """Build model, objective and optimisation, ready to train; the initial weights follow from the seed."""
     torch.manual_seed(cfg.seed)  # the initial weights

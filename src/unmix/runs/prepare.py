@@ -5,7 +5,7 @@ import logging
 import shlex
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 
-from unmix.data import library
-from unmix.data.layouts.entry import SPLITS
+from unmix.data import decoding, library
+from unmix.data.layouts.entry import SPLITS, Entry
 from unmix.data.library import Library
 from unmix.data.manifest import Manifest
 from unmix.data.pcm import Header
@@ -61,43 +61,102 @@ class PrepareJob:
         _summarise(self.preparation, manifest)
 
 
-def prepare(cfg: DictConfig) -> PrepareJob:
-    """Find the tracks, and check names, headers, channels and the room that is left.
+@dataclass(frozen=True)
+class FetchJob:
+    """A download of a published data set, checked; its conversion follows if `out` is given."""
+
+    cfg: DictConfig
+    dataset: Library
+
+    def run(self) -> None:
+        """Fetch the data set unless it is there, and decode it, or write it to `out`; print what to type next.
+
+        Raises:
+            ValueError, OSError: as `Library.fetch`, `Library.make_ready` and `PrepareJob.run`.
+        """
+        with signals.explained(lambda: "the same command goes on with the download"), _naming_input():
+            self.dataset.fetch()
+        if self.cfg.out is not None:
+            _conversion(self.cfg, self.dataset.root).run()
+            return
+        with signals.explained(lambda: "the same command goes on"), _naming_input():
+            self.dataset.make_ready()
+        archive = self.dataset.archive
+        assert archive is not None  # of a name that is published
+        log.info("%s is in %s", archive.name, self.dataset.root)
+        log.info(
+            "  next: python src/train.py %s", shlex.join([f"data={archive.name}", f"data.root={self.dataset.root}"])
+        )
+
+
+def prepare(cfg: DictConfig) -> PrepareJob | FetchJob:
+    """Find the tracks, and check names, headers, channels and the room that is left; or prepare a download.
 
     Raises:
         ValueError: with the first error of the data set, or when `out` holds something else, or is within `input`.
-        OSError: when there is no room for the tree.
+        OSError: when there is no room for the tree, or the download.
     """
+    if cfg.download is None:
+        if missing := [key for key in ("input", "out") if cfg[key] is None]:
+            raise ValueError(f"{', '.join(missing)}: needed; give a value on the command line")
+        return _conversion(cfg, Path(cfg.input).expanduser())
+    layout = "musdb" if cfg.download == "musdb18hq" else "stems"
+    settings = {"root": cfg.input, "name": cfg.download, "download": True, "layout": layout}
     data: Any = OmegaConf.to_container(cfg.data, resolve=True)
-    root, out = Path(cfg.input).expanduser(), Path(cfg.out).expanduser()
+    dataset = library.from_settings({**data, **settings}, Path(cfg.paths.data).expanduser())
+    with _naming_input():
+        dataset.check_files()
+    return FetchJob(cfg, dataset)
+
+
+def _conversion(cfg: DictConfig, root: Path) -> PrepareJob:
+    data: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    out = Path(cfg.out).expanduser()
     if out.resolve().is_relative_to(root.resolve()):
         raise ValueError(f"out: {out} is in input={root}, which would be read with it: name another folder")
     dataset = library.from_settings({**data, "root": root}, Path(cfg.paths.data).expanduser())
     if data["validation_tracks"] is None and data["validation_share"] is None:
         dataset = replace(dataset, hold_out=None)
-    try:
-        dataset.layout.decode(dataset.entries)
-        headers = _headers(dataset)
-    except ValueError as error:
-        raise ValueError(str(error).replace("data.root", "input")) from error
+    with _naming_input():
+        entries, origins = _decode(dataset)
+        headers = _headers(dataset, entries)
     about = {"licence": cfg.licence, "attribution": cfg.attribution}
     most = max(header.num_channels for header in headers.values())
     preparation = Preparation(
-        out, dataset.entries, dataset.sources, headers, dataset.sample_rate, cfg.channels or most, about
+        out, entries, dataset.sources, headers, dataset.sample_rate, cfg.channels or most, about, origins
     )
     _check_channels(preparation)
     _check_out(preparation)
     return PrepareJob(preparation)
 
 
-def _headers(dataset: Library) -> dict[Path, Header]:
+def _decode(dataset: Library) -> tuple[list[Entry], dict[Path, Path]]:
+    """Decode what FFmpeg has to read; return the tracks, and the file that each decoded one comes from."""
+    dataset.layout.decode(dataset.entries)
+    entries, origins = decoding.decode(dataset.entries, dataset.cache)
+    files = {path: entry.path for entry in dataset.entries for path in entry.paths()}
+    return entries, origins | {path: origin for path, origin in files.items() if path.is_relative_to(dataset.cache)}
+
+
+def _headers(dataset: Library, entries: Sequence[Entry]) -> dict[Path, Header]:
     """Headers of all files; raises ValueError with the first error of the data set, and the number of others."""
-    files = dataset.headers()
-    problems = [problem for entry in dataset.entries if (problem := entry.problem or broken(entry, files))]
+    files = dataset.headers(entries)
+    problems = [problem for entry in entries if (problem := entry.problem or broken(entry, files))]
     Scan(Splits(), (*problems, *dataset.listing.errors)).check()
     for warning in dataset.listing.warnings:
         log.warning("%s", warning.replace("data.root", "input"))
     return {path: file.header for path, file in files.items() if isinstance(file, AudioFile)}
+
+
+@contextmanager
+def _naming_input() -> Iterator[None]:
+    """Name `input`, which is `data.root` elsewhere, in errors of the data set."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise type(error)(str(error).replace("data.root", "input")) from error
 
 
 def _check_channels(preparation: Preparation) -> None:

@@ -22,7 +22,7 @@ from unmix.runs import boards, evaluate
 from unmix.runs.build import (
     build_module,
     configure_loggers,
-    fetch,
+    fetch_to_train,
     find_initial,
     leave_process_group,
     load_weights,
@@ -86,7 +86,7 @@ class TrainJob:
         if rank() != 0:  # rank 0 holds the folder, and started this process
             self._fit(lambda **_: None)
             return None
-        fetch(self.datamodule)
+        fetch_to_train(self.datamodule)
         warn_of_no_test([self.plan])
         if cfg.fresh and (aside := move_aside(run)):
             log.info("fresh: moved the old run to %s", aside)

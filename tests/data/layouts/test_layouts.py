@@ -259,3 +259,45 @@ def test_what_is_wrong_is_said_before_anything_is_built(tmp_path):
     with pytest.raises(ValueError, match=r"44100 Hz, data.sample_rate is 22050"):
         make(root, tmp_path, **rules, absent="silence", sample_rate=22050).check_files()
     assert not (tmp_path / "cache" / "built").exists()
+
+
+ALBUMS = ("Ann/First/Song", "Ann/Second/Song", "Bob/Song", "Single")
+
+
+def write_albums(root, paths):
+    for index, path in enumerate(paths):
+        trees.write_musdb(root / path, {"": {"": trees.stems(index, seconds=0.05)}})
+
+
+@pytest.mark.parametrize("split", ["", "train"])
+@pytest.mark.parametrize("lacks", ["", "mixture.wav"])
+def test_tracks_in_folders_of_artists_and_albums_are_named_after_these(tmp_path, split, lacks):
+    write_albums(tmp_path / "music" / split, ALBUMS)
+    if lacks:
+        for path in (tmp_path / "music").rglob(lacks):
+            path.unlink()
+    data = make(tmp_path / "music", tmp_path, validation_tracks=["Single"])
+    data.make()
+    assert data.layout.name == ("musdb" if split and not lacks else "tracks")
+    assert [track.name for track in data.scan.splits.train] == [
+        "Ann - First - Song",
+        "Ann - Second - Song",
+        "Bob - Song",
+    ]
+    assert [track.name for track in data.scan.splits.valid] == ["Single"]
+    np.testing.assert_array_equal(
+        pcm.read_int16(data.scan.splits.train[1].path("vocals")).T, trees.stems(1, seconds=0.05)["vocals"]
+    )
+
+
+def test_two_albums_that_give_the_same_name_are_refused(tmp_path):
+    write_albums(tmp_path / "music", ["Ann - First/Song", "Ann/First - Song", "Bob/Song"])
+    data = make(tmp_path / "music", tmp_path, validation_tracks=["Bob - Song"])
+    assert data.listing.errors == ["data.root: two tracks of train are named 'Ann - First - Song': rename one"]
+
+
+def test_splits_below_the_root_are_never_read_as_albums(tmp_path):
+    write_albums(tmp_path / "high", ["musdb/train/A", "musdb/test/B", "more/C"])
+    assert [entry.name for entry in make(tmp_path / "high", tmp_path, validation_tracks=["more - C"]).entries] == [
+        "more - C"
+    ]

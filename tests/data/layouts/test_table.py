@@ -156,6 +156,63 @@ def test_two_tables_in_a_folder_are_refused(tmp_path):
         _ = make(tmp_path, tmp_path, layout="csv").entries
 
 
+WEIGHTS = "path,source,track,split,Popularity"
+
+
+@pytest.mark.usefixtures("audio")
+def test_a_column_weighs_tracks_and_loose_files_and_empty_cells_are_1(tmp_path):
+    lines = (
+        "vocals.wav,vocals,A,test,",
+        "drums.wav,drums,A,test,2.5",
+        "vocals.wav,vocals,,train,0",
+        "drums.wav,drums,,,",
+    )
+    data = make(rows(tmp_path, WEIGHTS, *lines), tmp_path, track_weights="Popularity", validation_share=None)
+    assert {(entry.name, entry.weight) for entry in data.entries} == {("A", 2.5), ("vocals", 0), ("drums", 1)}
+    assert {entry.weight for entry in make(tmp_path, tmp_path, validation_share=None).entries} == {1}
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "much"])
+@pytest.mark.usefixtures("audio")
+def test_a_weight_that_is_no_number_from_0_on_is_named_by_its_line(tmp_path, value):
+    path = rows(tmp_path, WEIGHTS, "drums.wav,drums,A,train,1", f"vocals.wav,vocals,A,train,{value}")
+    message = rf"^data.root: .*files.csv, line 3: Popularity: got '{value}', a weight from 0 on is needed, or nothing"
+    with pytest.raises(ValueError, match=message):
+        _ = make(path, tmp_path, track_weights="Popularity").entries
+    assert make(path, tmp_path, track_weights="duration").entries
+
+
+@pytest.mark.usefixtures("audio")
+def test_two_weights_of_a_track_are_refused(tmp_path):
+    path = rows(tmp_path, WEIGHTS, "drums.wav,drums,A,test,1", "vocals.wav,vocals,A,test,2")
+    data = make(path, tmp_path, track_weights="Popularity")
+    data.make()
+    (error, *_) = data.scan.errors
+    assert error == f"data.track_weights: 'A' has 1 and 2 in {path}: give a track one weight"
+
+
+@pytest.mark.usefixtures("audio")
+def test_a_column_that_is_not_there_is_answered_with_those_that_are(tmp_path):
+    rows(tmp_path, WEIGHTS, "drums.wav,drums,A,train,1")
+    message = (
+        r"^data.track_weights: got 'popularity', allowed uniform, duration, activity, Popularity; did you mean 'Popul"
+    )
+    for layout in ("auto", "csv"):
+        with pytest.raises(ValueError, match=message):
+            _ = make(tmp_path, tmp_path, track_weights="popularity", layout=layout).entries
+
+
+def test_only_a_table_has_columns(tmp_path):
+    trees.write_musdb(tmp_path, trees.songs({"train": ["A"]}, seconds=0.01, sources=SOURCES))
+    message = (
+        r"^data.track_weights: got 'durations', allowed uniform, .*, a column of a table of files; did you mean 'dur"
+    )
+    with pytest.raises(ValueError, match=message):
+        make(tmp_path, tmp_path, track_weights="durations", layout="musdb")
+    with pytest.raises(ValueError, match=message):
+        _ = make(tmp_path, tmp_path, track_weights="durations").entries
+
+
 @pytest.mark.usefixtures("audio")
 def test_a_file_in_two_splits_is_an_error(tmp_path):
     lines = [f"{source}.wav,{source},{track},{track}" for track in ("train", "test") for source in SOURCES]

@@ -23,14 +23,19 @@ ALIASES = {"folders": "musdb"}
 _UNLESS = {"tracks": ("musdb",), "aligned": ("musdb", "tracks")}
 
 
+def named(name: str) -> Layout | None:
+    """Return the layout with a name; None for `auto`."""
+    return None if name == AUTO else LAYOUTS[ALIASES.get(name, name)]
+
+
 def choose(name: str, tree: Folder, naming: Naming) -> Layout:
     """Return the layout with a name, or for `auto` the one that fits a tree.
 
     Raises:
         ValueError: when none fits, with the nearest and what it lacks, or when several do.
     """
-    if name != AUTO:
-        return LAYOUTS[ALIASES.get(name, name)]
+    if layout := named(name):
+        return layout
     fits = {layout.name: layout.fit(tree, layout.naming(naming)) for layout in LAYOUTS.values()}
     complete = [name for name, fit in fits.items() if fit.is_complete]
     complete = [name for name in complete if not set(_UNLESS.get(name, ())) & set(complete)]

@@ -45,6 +45,7 @@ class Entry:
         problem: why the track cannot be used; empty when nothing is known against it.
         lacking: problem of a track that lacks sources, unless it is trained on.
         unused: names of its files that belong to no stem.
+        weight: how often training draws the track, relative to others; a table of files may give it.
     """
 
     split: str
@@ -57,6 +58,7 @@ class Entry:
     problem: str = ""
     lacking: str = ""
     unused: tuple[str, ...] = ()
+    weight: float = 1.0
 
     def paths(self) -> Iterator[Path]:
         """Yield the path of every part of every stem."""

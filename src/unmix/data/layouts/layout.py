@@ -4,7 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
+from unmix import errors
+from unmix.augmentation_settings import ALLOWED_WEIGHTS
 from unmix.data.layouts.entry import Entry
 from unmix.data.layouts.naming import Naming
 from unmix.data.layouts.tree import Folder
@@ -61,6 +64,17 @@ class Layout(ABC):
         Raises:
             ValueError: when the tree is not of this layout in a way that no single track shows.
         """
+
+    def with_weights(self, column: str) -> Self:
+        """Copy that reads the weight of each track from a column; only a table of files has columns.
+
+        Raises:
+            ValueError: in every other layout.
+        """
+        raise ValueError(errors.unknown("data.track_weights", column, ALLOWED_WEIGHTS))
+
+    def check_tools(self) -> None:  # noqa: B027 - most layouts need no program
+        """Check that the programs that `decode` runs are installed."""
 
     def is_decoded(self, entries: Sequence[Entry]) -> bool:
         """Whether all tracks are decoded in the cache, or need no decoding."""

@@ -53,6 +53,11 @@ class StemFiles(Layout):
             if name.endswith(self.ending)
         ]
 
+    def check_tools(self) -> None:
+        """Check that FFmpeg is installed; raises ValueError when it is not."""
+        if shutil.which("ffmpeg") is None:
+            raise ValueError(f"data.root: {self.ending} files need FFmpeg, which is not installed: run `make ffmpeg`")
+
     def is_decoded(self, entries: Sequence[Entry]) -> bool:
         return all(_decoded(entry).exists() for entry in entries)
 
@@ -69,10 +74,7 @@ class StemFiles(Layout):
         missing = [entry for entry in entries if not _decoded(entry).exists()]
         if not missing:
             return
-        if shutil.which("ffmpeg") is None:
-            raise ValueError(
-                f"data.root: {missing[0].path.name} needs FFmpeg, which is not installed: run `make ffmpeg`"
-            )
+        self.check_tools()
         files = counted(len(entries), "file")
         log.info("decoding %d of %s, once, to %s", len(missing), files, _decoded(missing[0]).parent)
         pool = ThreadPoolExecutor(os.cpu_count())

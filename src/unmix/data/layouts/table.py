@@ -3,12 +3,13 @@
 import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from unmix import errors
+from unmix.augmentation_settings import WEIGHTS
 from unmix.data.layouts.entry import LONGEST_NAME, MIXTURE, SPLITS, Entry, Part
 from unmix.data.layouts.layout import Fit, Layout
 from unmix.data.layouts.naming import Naming
@@ -19,16 +20,25 @@ ENDINGS = (".csv", ".parquet")
 NEEDED, OPTIONAL = ("path", "source"), ("track", "start", "end", "split")
 _LONGEST_LINE = 10_000  # characters of the line with the names of the columns
 SYNONYMS = {"instrum": "source", "type": "source", "stem": "source", "stop": "end"}  # of other projects' tables
+_KNOWN = (*NEEDED, *OPTIONAL, *SYNONYMS)
 
 
+@dataclass(frozen=True)
 class Table(Layout):
     """One row per file. Rows with the same `track` belong together; without that column, files are loose.
 
     Paths are relative to the folder of the table; start and end are seconds, split is `train` unless it is given.
+
+    Args:
+        weights: column with the weight of each track, that is how often training draws it; 1 where it is empty.
     """
 
     name = "csv"
     hint = "a table of files"
+    weights: str | None = None
+
+    def with_weights(self, column: str) -> Self:
+        return replace(self, weights=column)
 
     def shape(self, sources: Sequence[str]) -> str:
         return f"a .csv or .parquet file with the columns {', '.join(NEEDED)} and optionally {', '.join(OPTIONAL)}"
@@ -53,30 +63,37 @@ class Table(Layout):
             )
         tracks: dict[tuple[str, str], list[_Row]] = {}
         entries = []
-        for row in _rows(tables[0], naming):
+        for row in _rows(tables[0], naming, self.weights):
             if row.track:
                 tracks.setdefault((row.split, row.track), []).append(row)
             elif row.stem != MIXTURE:
-                entries.append(loose(row.split, row.stem, row.part.path, row.part))
+                entry = loose(row.split, row.stem, row.part.path, row.part)
+                entries.append(entry if row.weight is None else replace(entry, weight=row.weight))
         entries += [_entry(split, track, rows, tables[0], naming) for (split, track), rows in tracks.items()]
         return sorted(entries, key=lambda entry: (SPLITS.index(entry.split), entry.name))
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A row of a table, checked."""
+    """A row of a table, checked; `weight` is None where it is not given."""
 
     split: str
     track: str
     stem: str
     part: Part
+    weight: float | None
 
 
 def _entry(split: str, name: str, rows: Sequence[_Row], table: Path, naming: Naming) -> Entry:
     parts: dict[str, tuple[Part, ...]] = {}
     for row in rows:
         parts[row.stem] = (*parts.get(row.stem, ()), row.part)
-    return naming.completed(split, name, table, parts, [row.part.path.name for row in rows])
+    entry = naming.completed(split, name, table, parts, [row.part.path.name for row in rows])
+    weights = list(dict.fromkeys(row.weight for row in rows if row.weight is not None))
+    if len(weights) > 1:
+        numbers = " and ".join(f"{weight:g}" for weight in weights)
+        return replace(entry, problem=f"data.track_weights: {name!r} has {numbers} in {table}: give a track one weight")
+    return replace(entry, weight=weights[0]) if weights else entry
 
 
 def _tables(tree: Folder) -> list[Path]:
@@ -126,7 +143,7 @@ def _records(path: Path) -> Iterator[Mapping[str, Any]]:
             raise ValueError(f"data.root: {path} is not a readable CSV file: {error}") from error
 
 
-def _rows(path: Path, naming: Naming) -> Iterator[_Row]:
+def _rows(path: Path, naming: Naming, weights: str | None) -> Iterator[_Row]:
     columns = _columns(path)
     lacking = [column for column in NEEDED if column not in columns]
     if lacking:
@@ -134,17 +151,20 @@ def _rows(path: Path, naming: Naming) -> Iterator[_Row]:
             f"data.root: {path} lacks the columns {', '.join(lacking)}; it has "
             f"{', '.join(columns.values()) or 'none'}, needed are {', '.join(NEEDED)}, allowed {', '.join(OPTIONAL)}"
         )
+    if weights is not None and weights not in columns.values():
+        allowed = [*WEIGHTS, *(name for name in columns.values() if name.strip().lower() not in _KNOWN)]
+        raise ValueError(errors.unknown("data.track_weights", weights, allowed))
     for number, record in enumerate(_records(path), start=2):
         values = {column: record.get(original) for column, original in columns.items()}
         try:
-            row = _row(path.parent, values, naming)
+            row = _row(path.parent, values, naming, None if weights is None else _weight(weights, record[weights]))
         except ValueError as error:
             raise ValueError(f"data.root: {path}, line {number}: {error}") from error
         if row is not None:
             yield row
 
 
-def _row(folder: Path, values: Mapping[str, Any], naming: Naming) -> _Row | None:
+def _row(folder: Path, values: Mapping[str, Any], naming: Naming, weight: float | None) -> _Row | None:
     """Check a row; None for a source that is not asked for."""
     source, split = str(values["source"] or "").strip(), str(values.get("split") or "train").strip()
     name, track = str(values["path"] or ""), str(values.get("track") or "").strip()
@@ -165,16 +185,25 @@ def _row(folder: Path, values: Mapping[str, Any], naming: Naming) -> _Row | None
     path = folder / name
     if not path.is_file():
         raise ValueError(f"path: {path} is no file")
-    return _Row(split, track, next(iter(stems)), Part(path, start or 0.0, stop))
+    return _Row(split, track, next(iter(stems)), Part(path, start or 0.0, stop), weight)
 
 
 def _seconds(name: str, value: Any) -> float | None:
+    return _from_zero(name, value, "seconds from 0 on are needed")
+
+
+def _weight(column: str, value: Any) -> float | None:
+    return _from_zero(column, value, "a weight from 0 on is needed, or nothing for 1")
+
+
+def _from_zero(name: str, value: Any, needed: str) -> float | None:
+    """Read a number of a cell; None for an empty one."""
     if value is None or value == "":
         return None
     try:
-        seconds = float(value)
+        result = float(value)
     except (TypeError, ValueError):
-        seconds = math.nan
-    if not math.isfinite(seconds) or seconds < 0:
-        raise ValueError(f"{name}: got {value!r}, seconds from 0 on are needed")
-    return seconds
+        result = math.nan
+    if not math.isfinite(result) or result < 0:
+        raise ValueError(f"{name}: got {value!r}, {needed}")
+    return result

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from unmix.data import ffmpeg
 from unmix.data.layouts.entry import SPLITS
 
-# What libsndfile reads; training converts all but 16-bit WAV once.
-AUDIO = (".wav", ".flac", ".aif", ".aiff", ".w64", ".caf", ".ogg", ".opus", ".mp3")
+# What libsndfile reads, of which training converts all but 16-bit WAV once; and what src/prepare.py decodes by FFmpeg.
+AUDIO = (".wav", ".flac", ".aif", ".aiff", ".w64", ".caf", ".ogg", ".opus", ".mp3", *ffmpeg.AUDIO)
 DEPTH = 4  # data.root/train/<track>/<stem>/<file>, and one for a root that is too high
 _MOST_FILES = 2_000_000
 _SYSTEM = ("lost+found", "System Volume Information")
