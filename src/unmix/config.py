@@ -21,7 +21,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from unmix import bare_words, completion, console, errors, extras, finished, hints, identity, machine, usage
+from unmix import bare_words, completion, console, errors, extras, finished, hints, identity, machine, torchrun, usage
 from unmix.composition import CONF, Command, check_targets, check_values, label, parse, quoted
 from unmix.data import library
 from unmix.experiments.hold import Busy
@@ -68,8 +68,8 @@ def main(config_name: str) -> int:
     ):
         warnings.filterwarnings("ignore", message=known)
     try:
-        with signals.handled():
-            return _run(config_name)
+        with signals.handled(), torchrun.ranks() as has_work:
+            return _run(config_name) if has_work else 0
     except errors.Reported:
         return FAILED
     except EXPECTED as error:
@@ -85,6 +85,8 @@ def _die_with_parent() -> None:
     """Ask the kernel to end this process when its parent (the launcher of a job, or rank 0) ends, even by SIGKILL."""
     if os.environ.get("LOCAL_RANK", "0") != "0":
         signals.die_with_parent(os.getppid(), signal.SIGKILL)  # others cannot end a waiting collective
+    elif torchrun.is_used():
+        signals.die_with_parent(os.getppid())
     elif launcher := os.environ.get(LAUNCHER):
         signals.die_with_parent(int(launcher))
 
@@ -98,6 +100,7 @@ def _run(config_name: str) -> int:
     bare_words.check(config_name, arguments.overrides, usage.folders(arguments.config_dir))
     hints.check(config_name, arguments.overrides, arguments.config_dir)
     command = parse(config_name, arguments.overrides, multirun=arguments.multirun, config_dir=arguments.config_dir)
+    torchrun.check(config_name, is_sweep=command.is_sweep)
     crowded = machine.share_cpus(STARTED, machine.cpu_times())
     if command.is_sweep and not command.jobs:  # a sweeper other than ours generates the jobs
         _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
@@ -105,7 +108,7 @@ def _run(config_name: str) -> int:
     cfgs = list(command.compose_jobs())
     if not command.is_sweep:  # before the job is prepared, which logs already
         configure_log(command.hydra.job_logging, command.hydra.verbose)
-    if config_name == "evaluate" and not command.is_sweep and _is_evaluated(cfgs[0]):
+    if config_name == "evaluate" and not command.is_sweep and finished.show(cfgs[0]):
         return 0
     numbers = _unfinished(cfgs) if config_name == "train" else range(len(cfgs))
     jobs = {}
@@ -166,11 +169,6 @@ def _unfinished(cfgs: list[DictConfig]) -> Sequence[int]:
     return unfinished
 
 
-def _is_evaluated(cfg: DictConfig) -> bool:
-    """Print the scores of an evaluation that is finished, and tell whether it is. Does not import torch."""
-    return finished.show(cfg)
-
-
 def _sweep(command: Command, cfgs: list[DictConfig], jobs: dict[int, Any]) -> int:
     """Run jobs with the launcher of the command; return the exit code.
 
@@ -184,7 +182,7 @@ def _sweep(command: Command, cfgs: list[DictConfig], jobs: dict[int, Any]) -> in
         return int(import_module("unmix.runs.sweep").command(command, cfgs))
     if command.config_name == "train":
         for cfg in cfgs:
-            import_module("unmix.runs.train").check_single_process(cfg, command.launcher)
+            import_module("unmix.runs.devices").check_single_process(cfg, command.launcher)
         os.environ[SWEEP] = Path(command.hydra.sweep.dir).name  # their configurations would compose a time each
     if command.hydra.launcher._target_.endswith(".BasicLauncher"):
         configure_log(command.hydra.job_logging, command.hydra.verbose)
