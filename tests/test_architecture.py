@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "reports": {"reports", "evaluation", "experiments", "processes", "data", "dsp"},
     "augmentation_settings": {"checks"},
     "settings": {"checks", "augmentation_settings"},
-    "torchrun": {"runs"},
+    "torchrun": {"processes", "runs"},
     "config_checks": {"checks", "settings"},
     "schema": {"identity"},
     "composition": {"annotations", "config_checks", "schema", "plugins"},

@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from unmix.errors import counted
+from unmix.errors import counted, one_line
+from unmix.processes.signals import HANDLED, Interrupted
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
+# Parts of the errors of gloo and NCCL about a process that is gone.
+LOST = ("gloo/transport", "ncclRemoteError")
 KEY = "unmix/is_training"
 
 
@@ -82,6 +85,7 @@ def ranks() -> Iterator[bool]:
 
     _Meeting.store, rank, _ = next(rendezvous("env://"))
     if rank != 0:
+        logging.getLogger("unmix").setLevel(logging.WARNING)  # the first rank says it
         import_module("unmix.runs.train")  # takes seconds, in which the first rank gets ready
         while not _Meeting.store.check([KEY]):  # `wait` would not be interrupted by a signal
             time.sleep(POLL_SECONDS)
@@ -98,6 +102,22 @@ def announce(*, is_training: bool) -> None:
     """Tell the waiting ranks of torchrun whether to train; does nothing without them."""
     if _Meeting.store is not None:
         _Meeting.store.set(KEY, "1" if is_training else "0")
+
+
+@contextmanager
+def stopping_together() -> Iterator[None]:
+    """Stop this rank of torchrun as by a signal when another one is gone, so that the same command continues the run.
+
+    Raises:
+        Interrupted: when a collective of the block fails for that reason.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_used() or not any(part in str(error) for part in LOST):
+            raise
+        log.error("another process of this training has ended: %.100s", one_line(error))
+        raise Interrupted(HANDLED[1]) from None
 
 
 def leave() -> None:

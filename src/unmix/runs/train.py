@@ -144,7 +144,7 @@ class TrainJob:
         if trainer.is_global_zero:
             say_what_begins(planned, start, trainer, datamodule, module)
             write_provenance(planned.run, config, start)
-        with signals.deferred():
+        with signals.deferred(), torchrun.stopping_together():
             trainer.fit(module, datamodule=datamodule, ckpt_path=start.path if start else None, weights_only=True)
         leave_process_group()
 
