@@ -12,7 +12,9 @@ from omegaconf import OmegaConf
 from unmix.composition import CONF, check_targets, compose, parse
 from unmix.quoting import quote_literal
 
-GROUP_FILES = sorted(path.relative_to(CONF) for path in CONF.glob("*/*.yaml") if path.parent.name != "hydra")
+# Folders of files that are no choices of a command: Hydra's own groups, and what `wandb sweep` reads.
+FOREIGN = ("hydra", "wandb")
+GROUP_FILES = sorted(path.relative_to(CONF) for path in CONF.glob("*/*.yaml") if path.parent.name not in FOREIGN)
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "separate", "check", "export", "leaderboard"])
@@ -49,6 +51,15 @@ def test_no_folder_of_conf_has_the_name_of_a_plain_key():
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
     plain = {key for key, value in compose("train", []).items() if not OmegaConf.is_dict(value) and value is not None}
     assert not groups & plain
+
+
+@pytest.mark.parametrize("override", ["wandb=sweep", "+wandb=sweep"])
+def test_the_sweep_for_wandb_is_no_choice_of_a_command(cli, capfd, tmp_path, override):
+    assert cli("train", override, f"paths.out={tmp_path / 'out'}") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("train: ")
+    assert "wandb" in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_umxhq_is_the_published_recipe():

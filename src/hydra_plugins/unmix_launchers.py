@@ -75,6 +75,37 @@ class ProcessLauncher(SweepLauncher):
         return ProcessPool(devices.slots, devices.environment)
 
 
+class RayLauncher(SweepLauncher):
+    """Hydra launcher that runs each job as a task of a Ray cluster.
+
+    Args:
+        sweep_dir, fail_fast: see `SweepLauncher`; all nodes must see the folder.
+        slots: number of jobs that Ray has at a time; `auto` is as many as the cluster has room for.
+        address: of the cluster, as for `ray.init`; `auto` is RAY_ADDRESS or the one that this machine is in, None
+            starts one on this machine.
+        num_cpus: CPUs of a job; `auto` is one for each of its processes.
+        max_retries: times that a job is started again after its worker or node died.
+    """
+
+    def __init__(
+        self,
+        sweep_dir: str = "outputs/sweeps/unnamed",
+        fail_fast: bool = False,
+        slots: Any = "auto",
+        address: Any = "auto",
+        num_cpus: Any = "auto",
+        max_retries: Any = 3,
+    ) -> None:
+        super().__init__(sweep_dir, fail_fast)
+        self.settings = {"address": address, "slots": slots, "num_cpus": num_cpus, "max_retries": max_retries}
+
+    def engine(self, plans: "Sequence[Plan]") -> "Engine":
+        """Make the engine; see `unmix.runs.ray_cluster`."""
+        from unmix.runs import ray_cluster
+
+        return ray_cluster.engine(plans, **self.settings)
+
+
 def _returned(overrides: Sequence[str], outcome: "float | Exception | None") -> JobReturn:
     """Wrap the outcome of a job (val/loss or error) in the JobReturn that Hydra's sweepers expect."""
     if isinstance(outcome, Exception):

@@ -32,6 +32,7 @@ from unmix import (
     hints,
     identity,
     machine,
+    torchrun,
     usage,
 )
 from unmix.composition import CONF, Command, check_targets, check_values, label, parse
@@ -82,8 +83,8 @@ def main(config_name: str) -> int:
 def _explained(config_name: str, *, wants_traceback: bool) -> int:
     """Run a command; print its error in one line, and return its exit code."""
     try:
-        with signals.handled():
-            return _run(config_name)
+        with signals.handled(), torchrun.ranks() as has_work:
+            return _run(config_name) if has_work else 0
     except errors.Reported:
         return FAILED
     except EXPECTED as error:
@@ -99,6 +100,8 @@ def _die_with_parent() -> None:
     """Ask the kernel to end this process when its parent (the launcher of a job, or rank 0) ends, even by SIGKILL."""
     if os.environ.get("LOCAL_RANK", "0") != "0":
         signals.die_with_parent(os.getppid(), signal.SIGKILL)  # others cannot end a waiting collective
+    elif torchrun.is_used():
+        signals.die_with_parent(os.getppid())
     elif launcher := os.environ.get(LAUNCHER):
         signals.die_with_parent(int(launcher))
 
@@ -112,6 +115,7 @@ def _run(config_name: str) -> int:
     bare_words.check(config_name, arguments.overrides, usage.folders(arguments.config_dir))
     hints.check(config_name, arguments.overrides, arguments.config_dir)
     command = parse(config_name, arguments.overrides, multirun=arguments.multirun, config_dir=arguments.config_dir)
+    torchrun.check(config_name, is_sweep=command.is_sweep)
     crowded = machine.share_cpus(STARTED, machine.cpu_times())
     if command.is_sweep and not command.jobs:  # a sweeper other than ours generates the jobs
         _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
@@ -186,7 +190,7 @@ def _sweep(command: Command, cfgs: list[DictConfig], jobs: dict[int, Any]) -> in
         return int(import_module("unmix.runs.sweep").command(command, cfgs))
     if command.config_name == "train":
         for cfg in cfgs:
-            import_module("unmix.runs.train").check_single_process(cfg, command.launcher)
+            import_module("unmix.runs.devices").check_single_process(cfg, command.launcher)
         os.environ[SWEEP] = Path(command.hydra.sweep.dir).name  # their configurations would compose a time each
     if command.hydra.launcher._target_.endswith(".BasicLauncher"):
         configure_log(command.hydra.job_logging, command.hydra.verbose)

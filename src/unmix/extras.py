@@ -24,10 +24,15 @@ def check(command: str, cfg: DictConfig) -> None:
         ValueError: naming the setting and the extra that installs the package.
     """
     for setting, package, extra in _needed(command, cfg):
-        if find_spec(package) is None:
-            raise ValueError(
-                f"{setting}: needs the package {package}, which is not installed: pip install 'unmix[{extra}]'"
-            )
+        require(setting, package, extra)
+
+
+def require(setting: str, package: str, extra: str) -> None:
+    """Check that the optional package of a setting is installed; raises as `check`."""
+    if find_spec(package) is None:
+        raise ValueError(
+            f"{setting}: needs the package {package}, which is not installed: pip install 'unmix[{extra}]'"
+        )
 
 
 def _needed(command: str, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:

@@ -13,7 +13,7 @@ from wandb_workspaces.workspaces import Workspace
 
 from unmix.composition import compose
 
-SWEEP = Path(__file__).parents[2] / "docs" / "wandb_sweep.yaml"
+SWEEP = Path(__file__).parents[2] / "conf" / "wandb" / "sweep.yaml"
 TRAIN = Path(__file__).parents[2] / "src" / "train.py"
 
 
@@ -68,7 +68,7 @@ def test_a_workspace_is_saved_and_its_address_said(cli, capfd, monkeypatch):
 
 @pytest.fixture
 def overrides():
-    """Of the command that an agent makes of docs/wandb_sweep.yaml, as it makes it."""
+    """Of the command that an agent makes of conf/wandb/sweep.yaml, as it makes it."""
     sweep = yaml.safe_load(SWEEP.read_text())
     chosen = {"target": "vocals", "model.hidden_size": 256, "model.bidirectional": "false", "optimizer.lr": 0.0003}
     assert set(chosen) == set(sweep["parameters"])
@@ -89,10 +89,16 @@ def test_the_command_of_the_sweep_is_understood(overrides):
 
 
 @pytest.mark.slow
-def test_the_command_of_the_sweep_trains_under_the_agents_id(overrides, train_arguments, tmp_path):
+def test_the_command_of_the_sweep_trains_once_under_the_agents_id(overrides, train_arguments, cli, capfd, tmp_path):
     agent = {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_SWEEP_ID": "abc", "WANDB_RUN_ID": "chosen"}
     small = [*train_arguments, f"paths.out={tmp_path}", "model.hidden_size=16", "trainer.max_epochs=1"]
     # a process of its own, as an agent has it: W&B remembers the environment it began with
     subprocess.run([sys.executable, str(TRAIN), *overrides, *small], env={**os.environ, **agent}, check=True)
     (folder,) = tmp_path.glob("runs/*/*/wandb/offline-run-*")
     assert folder.name.endswith("-chosen")
+    finished = (folder.parents[1] / "status.json").read_bytes()
+    capfd.readouterr()
+    assert cli("train", *overrides, *small) == 0  # the agent is started again
+    assert f"{folder.parents[1]}: done after 1 epoch" in capfd.readouterr().out
+    assert list(tmp_path.glob("runs/*/*/wandb/offline-run-*")) == [folder]
+    assert (folder.parents[1] / "status.json").read_bytes() == finished

@@ -12,6 +12,8 @@ from unmix.plans import Plan
 from unmix.runs.build import trainer_arguments
 from unmix.training.trainer import num_processes
 
+IN_PROCESS_LAUNCHERS = ("basic", "joblib")
+
 
 class Devices:
     """Division of GPUs and CPU threads among slots.
@@ -52,6 +54,21 @@ class Devices:
                 first = slot * self.gpus_a_job
                 added["CUDA_VISIBLE_DEVICES"] = ",".join(self.gpus[first : first + self.gpus_a_job])
         return added
+
+
+def check_single_process(cfg: DictConfig, launcher: str) -> None:
+    """Refuse several ranks in a launcher that runs jobs in its own process: each rank would start the sweep again.
+
+    Raises:
+        ValueError: naming the launcher to use instead.
+    """
+    arguments = trainer_arguments(cfg)
+    if num_processes(arguments) > 1 and launcher in IN_PROCESS_LAUNCHERS:
+        raise ValueError(
+            f"hydra/launcher: {launcher} runs jobs within one process, where each of the "
+            f"{num_processes(arguments)} ranks would start the whole sweep again; "
+            "leave hydra/launcher=process, or use one device a job"
+        )
 
 
 def _gpus_of(cfg: DictConfig) -> int:

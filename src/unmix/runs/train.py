@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ProgressBar
 
+from unmix import torchrun
 from unmix.checks import NO_LIMIT
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
@@ -54,8 +55,6 @@ from unmix.weights.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
 
-IN_PROCESS_LAUNCHERS = ("basic", "joblib", "ray")
-
 
 @dataclass(frozen=True)
 class TrainJob:
@@ -92,8 +91,10 @@ class TrainJob:
             log.info("fresh: moved the old run to %s", aside)
         with hold(run, self.plan.experiment, on_busy=cfg.on_busy, wanted=_wanted(cfg)) as held:
             if held is not None:
+                torchrun.announce(is_training=True)
                 with log_file(run / "train.log"):
                     self._train(held)
+        torchrun.leave()
         planned = plan(settled(cfg))
         if held is None:
             log.info("%s", planned)
@@ -143,7 +144,7 @@ class TrainJob:
         if trainer.is_global_zero:
             say_what_begins(planned, start, trainer, datamodule, module)
             write_provenance(planned.run, config, start)
-        with signals.deferred():
+        with signals.deferred(), torchrun.stopping_together():
             trainer.fit(module, datamodule=datamodule, ckpt_path=start.path if start else None, weights_only=True)
         leave_process_group()
 
@@ -173,6 +174,7 @@ def prepare(cfg: DictConfig) -> TrainJob:
     """
     check_targets(cfg.target, cfg.data.sources)
     arguments = trainer_arguments(cfg)
+    torchrun.check_world(arguments)
     module = check_model(cfg)
     callbacks = make(cfg.callbacks or {}, "callbacks")
     check_callbacks(callbacks)
@@ -208,21 +210,6 @@ def _check_length(planned: Plan) -> None:
                 f"trainer.{name}: got {planned.cfg.trainer[name]}, but {planned.run} has {reached} already: "
                 "take at least as many, or fresh=true starts anew"
             )
-
-
-def check_single_process(cfg: DictConfig, launcher: str) -> None:
-    """Refuse several ranks in a launcher that runs jobs in its own process: each rank would start the sweep again.
-
-    Raises:
-        ValueError: naming the launcher to use instead.
-    """
-    arguments = trainer_arguments(cfg)
-    if num_processes(arguments) > 1 and launcher in IN_PROCESS_LAUNCHERS:
-        raise ValueError(
-            f"hydra/launcher: {launcher} runs jobs within one process, where each of the "
-            f"{num_processes(arguments)} ranks would start the whole sweep again; "
-            "leave hydra/launcher=process, or use one device a job"
-        )
 
 
 def _wanted(cfg: DictConfig) -> Callable[[Status | None], bool]:
