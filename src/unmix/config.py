@@ -32,6 +32,7 @@ from unmix import (
     hints,
     identity,
     machine,
+    run_loggers,
     usage,
 )
 from unmix.composition import CONF, Command, check_targets, check_values, label, parse
@@ -169,6 +170,7 @@ def _unfinished(cfgs: list[DictConfig]) -> Sequence[int]:
     if not unfinished:
         for plan in planned:
             print(plan)  # noqa: T201
+        run_loggers.print_never_logged((plan.cfg.logger, plan.run) for plan in planned)
         plans.print_evaluations(planned)
     return unfinished
 
