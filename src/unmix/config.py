@@ -73,6 +73,7 @@ def main(config_name: str) -> int:
         ".*your dataloader is not resumable",  # wrong: BatchKeys resumes
         ".*broadcast_buffers. is deprecated",  # torch 2.11 lacks its replacement
         ".*sync_dist=True",  # torchmetrics syncs metrics; times need no sync
+        ".*srun. command is available",  # our launchers start jobs of Slurm
         ".*smaller than the logging interval",  # an epoch logs its means in any case
     ):
         warnings.filterwarnings("ignore", message=known)
