@@ -200,7 +200,7 @@ def test_a_wrong_value_in_all_jobs_is_blamed_on_none(refused, train_arguments, t
     assert refused("train", *options, "slots=0").startswith("train: slots: got 0, a number of jobs")
     assert refused("train", *options, "model.hidden_size=15").startswith("train: model.hidden_size: got 15, an even")
     message = refused("train", *options, "model.hidden_size=0,-4")
-    assert message.startswith("train: job 1 of 4 (target=vocals model.hidden_size=0): model.hidden_size: got 0,")
+    assert message.startswith("train: job 1 of 4 (model.hidden_size=0 target=vocals): model.hidden_size: got 0,")
 
 
 def test_checkpoint_folder_that_lacks_a_target_names_it_and_the_command(refused, trained, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmix import plans, survey
+from unmix import plans, run_loggers, survey
 from unmix.composition import compose
 from unmix.experiments import status
 from unmix.experiments.status import Status, running_here
@@ -229,3 +229,15 @@ def test_jobs_that_are_planned_together_read_each_folder_once(tmp_path, monkeypa
     assert len(listings) == 1
     assert not plans.plan(cfgs[0]).is_finished
     assert len(listings) == 2, "a lone plan looks again"
+
+
+def test_a_logger_added_after_a_run_that_cannot_get_it_is_named_once(planned, capsys):
+    csv = ["+logger.csv._target_=pytorch_lightning.loggers.CSVLogger", "+logger.csv.save_dir=x"]
+    finished = planned(done(), *csv)
+    (finished.run / "config.yaml").write_text("logger: null")
+    run_loggers.print_never_logged([(finished.cfg.logger, finished.run)] * 2)
+    assert capsys.readouterr().out.count("logger.csv: added after the training, of which it gets nothing; ") == 1
+    (finished.run / "config.yaml").write_text("logger: {mine: {_target_: pytorch_lightning.loggers.CSVLogger}}")
+    new = planned(None, *csv, "target=drums")
+    run_loggers.print_never_logged([(each.cfg.logger, each.run) for each in (finished, new)])
+    assert not capsys.readouterr().out

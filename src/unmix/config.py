@@ -32,6 +32,7 @@ from unmix import (
     hints,
     identity,
     machine,
+    run_loggers,
     torchrun,
     usage,
 )
@@ -73,6 +74,7 @@ def main(config_name: str) -> int:
         ".*your dataloader is not resumable",  # wrong: BatchKeys resumes
         ".*broadcast_buffers. is deprecated",  # torch 2.11 lacks its replacement
         ".*sync_dist=True",  # torchmetrics syncs metrics; times need no sync
+        ".*srun. command is available",  # our launchers start jobs of Slurm
         ".*smaller than the logging interval",  # an epoch logs its means in any case
     ):
         warnings.filterwarnings("ignore", message=known)
@@ -173,6 +175,7 @@ def _unfinished(cfgs: list[DictConfig]) -> Sequence[int]:
     if not unfinished:
         for plan in planned:
             print(plan)  # noqa: T201
+        run_loggers.print_never_logged((plan.cfg.logger, plan.run) for plan in planned)
         plans.print_evaluations(planned)
     return unfinished
 

@@ -74,7 +74,7 @@ def _data(cfg: DictConfig) -> None:
 
 
 CHECKS: dict[str, tuple[Callable[[DictConfig], None], ...]] = {
-    "train": (_data, _init_from),
+    "train": (_data, _init_from, _compare),
     "evaluate": (_separators, _compare, _data),
     "separate": (_ckpt, _input),
     "export": (_ckpt,),

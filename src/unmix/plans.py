@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
+from unmix import run_loggers
 from unmix.experiments import status
 from unmix.experiments.status import Status
 from unmix.identity import experiment_id, targets_of, value_of
@@ -28,8 +29,6 @@ State = Literal["new", "continues", "done", "failed", "running"]
 LENGTHS = ("max_epochs", "max_steps", "max_time")
 # Environment variable of a job: the id of the experiment that it was planned as, to notice an edited configuration.
 EXPECTED_EXPERIMENT = "UNMIX_EXPERIMENT"
-# Class of a logger -> the folder that it makes in the folder of each run and evaluation that it logs.
-LOGGED_IN = {"unmix.training.loggers.WandbRun": "wandb", "unmix.training.loggers.TensorBoardRun": "tensorboard"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Plan:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run is done and its seed is evaluated if `wants_evaluation`, both in all of `LOGGED_IN`."""
+        """Whether the run is done and its seed is evaluated if `wants_evaluation`, both in all loggers of ours."""
         if self.state != "done" or self.unlogged(self.run):
             return False
         return not self.wants_evaluation or (self.evaluation is not None and not self.unlogged(self.evaluation))
@@ -92,10 +91,8 @@ class Plan:
         return self.survey or Survey()
 
     def unlogged(self, folder: Path) -> list[str]:
-        """Names of the configured loggers, among those of `LOGGED_IN`, that have not logged a run or an evaluation."""
-        nodes = {name: node for name, node in (self.cfg.logger or {}).items() if node is not None}
-        folders = {name: LOGGED_IN.get(node.get("_target_")) for name, node in nodes.items()}
-        return [str(name) for name, made in folders.items() if made is not None and not (folder / made).exists()]
+        """Names of the configured loggers, among ours, that have not logged a run or an evaluation."""
+        return run_loggers.unlogged(self.cfg.logger, folder)
 
     @property
     def weights(self) -> dict[str, str]:

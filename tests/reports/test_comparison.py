@@ -11,7 +11,7 @@ from unmix.reports import comparison
 TARGETS = ("vocals", "drums")
 
 
-def summary(method, value, tracks=("a & b", "c"), compared=None):
+def summary(method, value, tracks=("a & b", "c"), compared=()):
     rows = [
         TrackScore(one, track, target, dict.fromkeys(METRICS, level + i))
         for one, level in ((method, value), ("mixture", 1.0))
@@ -23,8 +23,8 @@ def summary(method, value, tracks=("a & b", "c"), compared=None):
 
 
 def test_the_baseline_stands_once_and_first():
-    found = comparison.medians([summary("one", 5.0), summary("<two>", 6.0, compared="umxhq")])
-    assert list(found) == ["mixture", "one", "<two>", "umxhq as published"]
+    found = comparison.medians([summary("one", 5.0), summary("<two>", 6.0, compared=("umxhq", "umx"))])
+    assert list(found) == ["mixture", "one", "<two>", "umxhq as published", "umx as published"]
     assert [found[name]["drums"]["SDR"] for name in list(found)[:3]] == [1.5, 5.5, 6.5]
 
 

@@ -119,3 +119,10 @@ def test_more_decibels_and_less_loss_come_first_and_rows_without_a_value_last(ou
     assert ranking.sort_rows(rows, "state")[0]["state"] == "50 tracks"
     by_result = ["m/hq-test-b", "m/hq-test-a", "umx-1/vocals-s1", "umx-1/drums-s1"]
     assert [row["run"] for row in ranking.sort_rows(rows)] == by_result
+
+
+def test_a_run_killed_before_its_status_knew_an_epoch_has_the_loss_of_that_epoch(make_run, tmp_path):
+    run = make_run(tmp_path, "umx-1", "vocals-s1", state="running", best=0.25)
+    status.write(run, Status("umx-1", "running", pid=2**22 + 1))
+    (row,) = leaderboard.collect(tmp_path).rows
+    assert (row["state"], row["val_loss"], row["val_sdr"]) == ("interrupted", 0.25, 0.5)

@@ -1,11 +1,14 @@
 """python src/check.py: the report on a data set, and its exit code."""
 
 import json
+import logging
 import shutil
 
 import numpy as np
 import pytest
 import soundfile
+
+from unmix.data.library import Library
 
 pytestmark = pytest.mark.slow
 
@@ -169,6 +172,31 @@ def test_all_findings_are_printed_as_json(failing, tree):
     (error,) = (finding for finding in content["findings"] if finding["severity"] == "error")
     assert (error["track"], error["defect"], error["values"]["samples"]) == ("Some Band - Track", "shifted", 441)
     assert error["file"] == str(tree / "train" / "Some Band - Track" / "vocals.wav")
+
+
+def test_json_stands_alone_on_standard_output(cli, musdb_tree, capfd, monkeypatch):
+    make = Library.make
+
+    def make_and_say_so(library):
+        logging.getLogger("unmix.data").info("decoding 7 files")
+        print("fetching")
+        make(library)
+
+    monkeypatch.setattr(Library, "make", make_and_say_so)
+    options = [
+        f"data.root={musdb_tree}",
+        f"data.validation_tracks=[{VALIDATION}]",
+        "listen=false",
+        "data.segment_seconds=1",
+    ]
+    assert cli("check", *options, "format=json") == 0
+    captured = capfd.readouterr()
+    assert json.loads(captured.out)["findings"] == []
+    assert captured.err == "decoding 7 files\nfetching\n"
+    assert cli("check", *options) == 0
+    captured = capfd.readouterr()
+    assert captured.out.startswith("decoding 7 files\nfetching\n")
+    assert not captured.err
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,20 @@ def test_saving_needs_an_owner_and_a_login(cli, capfd, monkeypatch):
     assert "nobody is logged in to W&B" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("WANDB_API_KEY", "short", "W&B does not take the login (WANDB_API_KEY invalid: API key must have 40+ char"),
+        ("WANDB_MODE", "offline", "WANDB_MODE is offline; unset it, or leave save=true away"),
+    ],
+)
+def test_a_login_that_cannot_be_used_is_one_line(cli, capfd, monkeypatch, name, value, expected):
+    monkeypatch.setenv(name, value)
+    assert cli("dashboard", "save=true", "entity=me") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"dashboard: save: got true, but {expected}")
+
+
 def test_a_workspace_is_saved_and_its_address_said(cli, capfd, monkeypatch):
     monkeypatch.setattr(wandb, "login", lambda prompt: True)
     saved = []

@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -349,3 +350,30 @@ def test_two_commands_do_not_write_at_once(prepare, capfd, tmp_path):
     with FileLock(tmp_path / "out" / ".prepare.lock"):
         assert prepare() == 75
     assert f"out: another command writes to {tmp_path / 'out'}" in capfd.readouterr().err
+
+
+def test_a_file_that_is_no_table_is_not_called_an_empty_folder(cli, capfd, tmp_path):
+    (tmp_path / "songs.txt").write_text("la la la")
+    assert cli("prepare", f"input={tmp_path / 'songs.txt'}", f"out={tmp_path / 'out'}") == 2
+    assert capfd.readouterr().err == (
+        f"prepare: input: {tmp_path / 'songs.txt'} is a file; "
+        "a folder is needed, or a table of files ending in .csv or .parquet\n"
+    )
+
+
+def test_a_folder_with_other_content_is_not_written_to(refused, prepare, tmp_path):
+    trees.write_musdb(tmp_path / "in", trees.songs(SONGS, seconds=0.05))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").touch()
+    assert "out/mine.txt was not written by this command; name another folder" in refused()
+    (tmp_path / "out" / "mine.txt").unlink()
+    assert prepare() == 0
+    (tmp_path / "out" / "mine.txt").touch()
+    assert prepare() == 0, "the folder is the command's own now"
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder in which not even root can make another")
+def test_a_folder_that_cannot_be_made_is_named(cli, capfd, tmp_path):
+    trees.write_musdb(tmp_path / "in", trees.songs(SONGS, seconds=0.05))
+    assert cli("prepare", f"input={tmp_path / 'in'}", "out=/proc/nope") == 2
+    assert "out: /proc/nope cannot be made, as /proc cannot be written" in capfd.readouterr().err

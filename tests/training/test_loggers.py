@@ -75,9 +75,10 @@ def name(item):
     return item.key or item.nested_key[0]
 
 
-def test_a_missing_login_is_answered_with_what_to_do(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", [wandb.errors.UsageError, wandb.errors.AuthenticationError])
+def test_a_missing_login_is_answered_with_what_to_do(tmp_path, monkeypatch, kind):
     def experiment(self):
-        raise wandb.errors.UsageError("No API key configured. Use `wandb login` to log in.")
+        raise kind("No API key configured. Use `wandb login` to log in.")
 
     run = loggers.WandbRun(loggers.Job("umx-1", "drums-s42", "train", tmp_path), project="unmix")
     monkeypatch.setattr(loggers.WandbRun, "experiment", property(experiment))

@@ -37,7 +37,7 @@ class Museval(Callback):
         workers: number of scoring processes, one thread each, that run during separation; with 0, this process scores
             each track before it separates the next.
         save_estimates: whether to write the estimates as WAV files.
-        compare: published method to compare with, see `published.medians_of`.
+        compare: published methods to compare with, see `published.medians_of`.
         on_progress: called with one line of text on the progress after every track.
 
     Raises:
@@ -54,7 +54,7 @@ class Museval(Callback):
         engine: str = "torch",
         workers: int = 0,
         save_estimates: bool = False,
-        compare: str | None = None,
+        compare: Sequence[str] = (),
         on_progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         check_settings("evaluation", {"engine": engine, "workers": workers, "save_estimates": save_estimates})

@@ -20,7 +20,7 @@ class Summary:
         rows: scores of both methods, per track and target.
         settings: facts needed to reproduce the scores.
         windows: track -> number of windows that have a score, and number of all windows.
-        compared: name of published scores to compare with, see `published.medians_of`; None for no comparison.
+        compared: names of published scores to compare with, see `published.medians_of`.
         means: method -> target -> key of a `TrackMetric` -> dB.
     """
 
@@ -29,13 +29,13 @@ class Summary:
     rows: Sequence[TrackScore]
     settings: dict[str, Any]
     windows: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    compared: str | None = None
+    compared: Sequence[str] = ()
     means: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
     @property
-    def published(self) -> dict[str, dict[str, float]]:
-        """Published scores to compare with: target -> metric -> dB; empty without `compared`."""
-        return {} if self.compared is None else published.medians_of(self.compared)
+    def published(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Published scores to compare with: name -> target -> metric -> dB."""
+        return {name: published.medians_of(name) for name in self.compared}
 
     @property
     def medians(self) -> dict[str, dict[str, dict[str, float]]]:
@@ -82,7 +82,7 @@ class Summary:
             "means_of_medians": scores.means_of_medians(self.rows),
             **{metric.summary_key: self._means_of(metric.key) for metric in TRACK_METRICS},
             "windows_that_count": self.windows,
-            "published": {self.compared: self.published} if self.compared else {},
+            "published": self.published,
             **self.settings,
         }
 

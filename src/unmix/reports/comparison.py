@@ -35,8 +35,9 @@ def rows(summaries: Sequence[Summary]) -> list[TrackScore]:
 
 def medians(summaries: Sequence[Summary]) -> Medians:
     """Medians over tracks of all methods, then of the published ones: method -> target -> metric -> dB."""
-    published = {f"{summary.compared} as published": summary.published for summary in summaries if summary.compared}
-    return scores.summarize(rows(summaries)) | published
+    published = {name: values for summary in summaries for name, values in summary.published.items()}
+    as_published = {f"{name} as published": values for name, values in published.items()}
+    return scores.summarize(rows(summaries)) | as_published
 
 
 def write(summaries: Sequence[tuple[Summary, Path]], path: Path) -> None:

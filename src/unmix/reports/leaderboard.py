@@ -110,7 +110,8 @@ def _add_run(leaderboard: Leaderboard, path: Path) -> None:
             "objective": _name_of_objective(objective),
             "epochs": now.epoch,
             "steps": now.step if now.batch else None,  # of a run that ended within an epoch
-            "val_loss": now.best,
+            # a run that was killed may have finished an epoch that its status does not have
+            "val_loss": best[1] if now.best is None and best is not None else now.best,
             "val_sdr": None if best is None else best[2],
             **({"reason": now.reason} if now.state == FAILED else {}),
         }

@@ -52,7 +52,7 @@ def render(summary: Summary, box_plot: bytes, where: EvaluationFolder) -> str:
 
 def _medians(summary: Summary) -> Iterator[tuple[str, list[str]]]:
     """Yield the rows of the table of medians: name, one cell per metric."""
-    methods = {**summary.medians, f"{summary.compared} as published": summary.published}
+    methods = {**summary.medians, **{f"{name} as published": values for name, values in summary.published.items()}}
     for target in summary.targets:
         for method, medians in methods.items():
             if target in medians:

@@ -9,12 +9,13 @@ from typing import Any
 
 from filelock import FileLock
 
+from unmix import run_loggers
 from unmix.evaluation import passages
 from unmix.evaluation.metrics import METRICS, mean_sdr
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.summary import Summary
 from unmix.identity import run_name
-from unmix.plans import LOGGED_IN, Plan
+from unmix.plans import Plan
 from unmix.processes.jobs import SWEEP
 from unmix.runs.build import configure_loggers, make_loggers
 from unmix.runs.provenance import logged
@@ -37,6 +38,7 @@ def log_finished(planned: Plan) -> None:
     """Log a finished training, from its files, to the configured loggers that were added after it."""
     if planned.state != "done":
         return
+    run_loggers.print_never_logged([(planned.cfg.logger, planned.run)])
     with FileLock(planned.run / ".guard"):  # another process with the same command waits, and then has nothing to do
         names, cfg = planned.unlogged(planned.run), planned.cfg.copy()
         if not names:
@@ -57,7 +59,7 @@ def log_finished(planned: Plan) -> None:
 def mark_logged(planned: Plan, folder: Path) -> None:
     """Make the folders that loggers did not make, such as W&B when disabled, so that each is asked only once."""
     for name in planned.unlogged(folder):
-        (folder / LOGGED_IN[planned.cfg.logger[name]._target_]).mkdir(exist_ok=True)
+        (folder / run_loggers.FOLDERS[planned.cfg.logger[name]._target_]).mkdir(exist_ok=True)
 
 
 def _epochs(path: Path) -> Iterator[tuple[int, dict[str, float]]]:

@@ -1,7 +1,10 @@
 """python src/check.py: names the defects of a data set, describes it, and gives the size of an epoch."""
 
 import json
+import logging
+import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -41,15 +44,17 @@ class CheckJob:
             ValueError: when there is no data set.
             OSError: when the page or the cache cannot be written.
         """
-        fetch(self.datamodule)
-        self.datamodule.library.make()
-        findings, examined = _diagnose(self.datamodule, f"{self.cfg.paths.out}/runs/<experiment>", self.cfg.listen)
+        is_json = self.cfg.format == "json"  # which standard output is for; what is said on the way goes to stderr
+        with redirect_stdout(sys.stderr) if is_json else nullcontext():
+            fetch(self.datamodule)
+            self.datamodule.library.make()
+            findings, examined = _diagnose(self.datamodule, f"{self.cfg.paths.out}/runs/<experiment>", self.cfg.listen)
         if self.cfg.report is not None:
             from unmix.reports import diagnosis_page  # matplotlib takes a while to import
 
             page = diagnosis_page.write(findings, examined, str(self.datamodule.name), _folder(self.cfg.report))
             Console(stderr=True, soft_wrap=True, highlight=False).print(f"report: {page}", markup=False)
-        if self.cfg.format == "json":
+        if is_json:
             content = _content(self.datamodule, findings)
             print(json.dumps(content, indent=2))  # noqa: T201 - for machines, without rich's wrapping
         else:
@@ -67,6 +72,10 @@ def prepare(cfg: DictConfig) -> CheckJob:
     """
     if cfg.report is not None:
         _check_writable(_folder(cfg.report))
+    if cfg.format == "json":
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+                handler.setStream(sys.stderr)
     return CheckJob(cfg, make_datamodule(cfg.data))
 
 

@@ -176,7 +176,7 @@ def _score(
         engine=how.engine,
         workers=how.workers,
         save_estimates=how.save_estimates,
-        compare=how.compare,
+        compare=[how.compare] if isinstance(how.compare, str) else list(how.compare or ()),
         on_progress=lambda activity: held.update(activity=activity) if held else None,
     )
     if not scorer.unscored:
@@ -207,11 +207,11 @@ def _recorded(output: EvaluationFolder, facts: Iterable[str]) -> dict[str, Any]:
 
 def _show(summary: Summary, output: EvaluationFolder, how: DictConfig) -> None:
     print_table(summary.medians, summary.num_tracks)
-    if summary.compared:
-        print_comparison(summary.medians[summary.method], summary.published, summary.compared)
-        if {row.track for row in summary.rows} != published.tracks():
-            others = counted(summary.num_tracks, "other track")
-            log.warning("published scores are of MUSDB18's 50 test tracks, these of %s", others)
+    for name, medians in summary.published.items():
+        print_comparison(summary.medians[summary.method], medians, name)
+    if summary.compared and {row.track for row in summary.rows} != published.tracks():
+        others = counted(summary.num_tracks, "other track")
+        log.warning("published scores are of MUSDB18's 50 test tracks, these of %s", others)
     log.info("report: %s", output.path / "report.html")
     if how.save_estimates:
         log.info("stems:  %s", output.path / "estimates")

@@ -24,7 +24,7 @@ from unmix.data.preparation import Preparation
 from unmix.data.scan import Scan, broken
 from unmix.data.tracks import SOURCES, AudioFile, Splits
 from unmix.errors import counted
-from unmix.experiments.hold import Busy
+from unmix.experiments.hold import Busy, check_writable
 from unmix.processes import signals
 
 log = logging.getLogger(__name__)
@@ -175,8 +175,10 @@ def _check_out(preparation: Preparation) -> None:
     existing = next(path for path in (out, *out.resolve().parents) if path.exists())
     if not existing.is_dir():
         raise ValueError(f"out: {existing} is no folder; name another")
+    check_writable(out, "out")
     manifest = Manifest(out)
-    if foreign := preparation.foreign(manifest):
+    there = [] if manifest.path.exists() or not out.exists() else sorted(out.glob("[!.]*"))
+    if foreign := [*preparation.foreign(manifest), *there]:
         raise ValueError(f"out: {foreign[0]} was not written by this command; name another folder")
     free, needed = shutil.disk_usage(existing).free, preparation.num_bytes(preparation.unwritten(manifest))
     if free < needed:

@@ -88,7 +88,7 @@ class WandbRun(WandbLogger):
 
         try:
             self.experiment.config.update(config, allow_val_change=True)
-        except wandb.errors.UsageError as error:  # the first access logs in
+        except wandb.errors.Error as error:  # the first access logs in
             raise ValueError(f"logger.wandb: {one_line(error)}; or WANDB_MODE=offline logs to files") from error
         for name, best in SUMMARIES.items():  # the value that W&B's table of runs shows
             self.experiment.define_metric(name, step_metric="trainer/global_step", summary=best)

@@ -55,6 +55,8 @@ def choose(name: str, tree: Folder, naming: Naming) -> Layout:
 def _no_fit(tree: Folder, fits: dict[str, Fit], naming: Naming) -> str:
     if not tree.path.exists():
         return f"data.root: {tree.path} is not a folder"
+    if not tree.path.is_dir():
+        return f"data.root: {tree.path} is a file; a folder is needed, or a table of files ending in .csv or .parquet"
     if not any(folder.files for folder in tree.walk()):
         return f"data.root: {tree.path} holds no file: {tree.describe()} is there"
     if elsewhere := _elsewhere(tree, [LAYOUTS[name] for name in fits], naming):
