@@ -4,12 +4,14 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations
+from functools import lru_cache
+from itertools import combinations, product
 
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
+from unmix.data.doctor import lookup
 from unmix.data.doctor.excerpt import Samples, read
 from unmix.data.doctor.finding import Finding
 from unmix.data.doctor.fingerprint import HOP, NUM_BITS, RATE, SILENT
@@ -26,7 +28,8 @@ DEVIATIONS = 3.0  # standard deviations of chance, of bits that are correlated o
 FEWEST = 32  # codes that two recordings must share, 1.5 s
 SAME_WAVEFORM = 0.7  # correlation at the exact offset
 _LENGTH = 2**16  # samples by which the exact offset is found
-_BATCH = 64  # tracks whose spectra are held at a time
+FEW = 64  # files of which all pairs are compared
+_SLACK = 0.05  # of the correlation: an index knows a lag to one code, a comparison exactly
 
 
 @dataclass(frozen=True)
@@ -82,33 +85,45 @@ def duplicates(prints: Sequence[Printed], slow: Sequence[Printed] = ()) -> Itera
 
 
 def matches(prints: Sequence[Printed], least: float) -> Iterator[Match]:
-    """Compare all pairs of files at every lag."""
-    if len(prints) < 2:
-        return
-    batches = [prints[i : i + _BATCH] for i in range(0, len(prints), _BATCH)]
-    for i, batch in enumerate(batches):
-        size = _size(batch)
-        spectra = [_spectrum(printed.codes, size) for printed in batch]
-        for a, b in combinations(range(len(batch)), 2):
-            yield from _compare(batch[a], batch[b], spectra[a], spectra[b], size, least)
-        for other in batches[i + 1 :]:
-            yield from _across(batch, other, least)
+    """Compare pairs of files at every lag: all pairs of a few files, of many those that an index of codes finds."""
+    if len(prints) <= FEW:
+        pairs = list(combinations(range(len(prints)), 2))
+    else:
+        pairs = sorted({(min(pair), max(pair)) for pair in likely(prints, prints, least) if pair[0] != pair[1]})
+    yield from _compare_pairs(prints, prints, pairs, least)
 
 
 def _across(firsts: Sequence[Printed], seconds: Sequence[Printed], least: float) -> Iterator[Match]:
-    """Compare every file of one list with every file of another."""
-    for batch in (firsts[i : i + _BATCH] for i in range(0, len(firsts), _BATCH)):
-        size = _size([*batch, *seconds])
-        spectra = [_spectrum(printed.codes, size) for printed in batch]
-        for second in seconds:
-            spectrum = _spectrum(second.codes, size)
-            for first, own in zip(batch, spectra, strict=True):
-                yield from _compare(first, second, own, spectrum, size, least)
+    """Compare files of one list with files of another, as `matches` does."""
+    is_short = max(len(firsts), len(seconds)) <= FEW
+    pairs = product(range(len(firsts)), range(len(seconds))) if is_short else likely(firsts, seconds, least)
+    yield from _compare_pairs(firsts, seconds, list(pairs), least)
 
 
-def _size(prints: Sequence[Printed]) -> int:
-    """Length of a Fourier transform that holds every lag of two files."""
-    return int(scipy.fft.next_fast_len(2 * max((len(printed.codes) for printed in prints), default=1), real=True))
+def likely(firsts: Sequence[Printed], seconds: Sequence[Printed], least: float) -> Iterator[tuple[int, int]]:
+    """Yield the pairs, as positions in two lists, that share codes at a lag at which their bits agree as well."""
+    index = lookup.Index([second.codes for second in seconds])
+    for i, first in enumerate(firsts):
+        for j, lag in index.candidates(first.codes):
+            near = [lookup.agreement(first.codes, seconds[j].codes, lag + step) for step in (-1, 0, 1)]
+            if max(_margin(*values) for values in near) >= least - _SLACK:
+                yield i, j
+
+
+def _margin(likeness: float, shared: int) -> float:
+    """Correlation of bits beyond that of chance."""
+    return likeness - DEVIATIONS / math.sqrt(NUM_BITS / 8 * shared) if shared >= FEWEST else -1.0
+
+
+def _compare_pairs(
+    firsts: Sequence[Printed], seconds: Sequence[Printed], pairs: Sequence[tuple[int, int]], least: float
+) -> Iterator[Match]:
+    longest = max((len(printed.codes) for printed in (*firsts, *seconds)), default=1)
+    size = int(scipy.fft.next_fast_len(2 * longest, real=True))  # holds every lag of two files
+    spectrum = lru_cache(2 * FEW)(lambda is_second, i: _spectrum((seconds if is_second else firsts)[i].codes, size))
+    is_same = firsts is seconds
+    for i, j in pairs:
+        yield from _compare(firsts[i], seconds[j], spectrum(False, i), spectrum(not is_same, j), size, least)
 
 
 def _spectrum(codes: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.complex64]:

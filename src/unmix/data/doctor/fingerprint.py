@@ -2,7 +2,7 @@
 
 After J. Haitsma and T. Kalker, "A highly robust audio fingerprinting system", ISMIR 2002: each bit is the sign of a
 difference of band energies along both time and frequency. Sixteen bits every 46 ms are enough to compare two complete
-tracks at every lag, which needs no hash table.
+tracks at every lag; among many tracks, `lookup` finds the pairs that are worth it.
 """
 
 import numpy as np
