@@ -143,6 +143,14 @@ def test_a_sweep_has_curves_sizes_and_parallel_coordinates_and_the_best_is_heard
     assert "vocals-best <audio" in page
 
 
+def test_a_single_hyperparameter_that_the_chart_of_sizes_shows_has_no_parallel_coordinates(make_run, tmp_path):
+    for size in (64, 128):
+        make_run(tmp_path, f"sweep-{size}", "vocals-s1", size=size, best=1 / size)
+    found = leaderboard.collect(tmp_path)
+    page = leaderboard_page.to_html(found, found.rows, tmp_path)
+    assert titles(page) == ["vocals: best validation loss", "vocals: validation loss"]
+
+
 def test_names_from_outside_are_escaped(out, make_run):
     make_run(out, "<b>-1", "vocals-s1")
     found = leaderboard.collect(out)

@@ -68,10 +68,12 @@ def _sizes(title: str, rows: Sequence[Row], column: str) -> Figure | None:
 
 
 def _parallel(title: str, rows: Sequence[Row], column: str) -> Figure | None:
-    """Draw the hyperparameters and the result of each row in parallel coordinates."""
+    """Draw the hyperparameters and the result of each row in parallel coordinates; None if they add nothing."""
     rows = [row for row in rows if math.isfinite(row[column]) and any(is_setting(name) for name in row)]
     names = _hyperparameters(rows)
     plain = [name for name in names if all(isinstance(row.get(name), int | float | str) for row in rows)]
+    if plain in ([SIZE], [DIRECTION]):
+        return None  # the chart of sizes shows it
     columns = [*plain[:MOST_AXES], column]
     return charts.parallel(f"{title}, the best in orange", rows, columns, is_better_high=is_better_high(column))
 
