@@ -1,8 +1,12 @@
 """Defects that a look at one file finds, whether the mixture shares them or not; clean music has none."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.signal
+
+from unmix.data.doctor import levels
 
 RATE = 44100
 
@@ -114,3 +118,52 @@ def test_two_files_with_one_recording_are_an_error(findings, music):
     found = findings("other", lambda _: music[0]["drums"], summed=True)
     errors = [finding.what for finding in found if finding.severity == "error"]
     assert errors == ["other holds the recording of drums"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("milliseconds", [3, 11])
+def test_bleed_that_is_late_as_across_a_room_is_measured_with_its_delay(findings, music, milliseconds):
+    delay = round(milliseconds / 1000 * RATE)
+    late = 0.05 * np.pad(music[0]["drums"], ((delay, 0), (0, 0)))[:-delay]
+    (finding,) = findings("vocals", lambda samples: samples + late, summed=True)
+    assert finding.what == "vocals holds bleed of drums"
+    assert finding.values["samples"] == delay
+    assert finding.values["gain_db"] == pytest.approx(-26, abs=1.5)
+    assert finding.detail.endswith(f" dB, {1000 * delay / RATE:.1f} ms late")
+
+
+def means_of(*offsets):
+    """Measurement of a stereo file whose blocks have these means in the left channel, over a noise of the means."""
+    noise = np.random.default_rng(0).normal(0, 20, (len(offsets), 2))
+    means = noise + np.array([[offset, 0] for offset in offsets])
+    return SimpleNamespace(
+        stems=("vocals",),
+        num_channels=2,
+        num_samples=len(offsets) * levels.BLOCK,
+        sums=means * levels.BLOCK,
+        rows=lambda stem: slice(0, 2),
+    )
+
+
+@pytest.mark.parametrize(
+    ("offsets", "position"),
+    [
+        ([300] * 20, None),
+        ([0] * 10 + [300] * 20, None),  # most of the time
+        ([0] * 22 + [300] * 8, 22),
+        ([0] * 8 + [-300] * 7, 8),
+        ([0] * 30, "none"),
+        ([0] * 27 + [300] * 3, "none"),  # a sound, not an offset
+        ([0, 300] * 10, "none"),
+    ],
+)
+def test_an_offset_that_begins_within_a_file_is_found_with_its_position(offsets, position):
+    track = SimpleNamespace(name="A", sample_rate=RATE, path=lambda stem: f"{stem}.wav")
+    found = list(levels.dc_offset(track, means_of(*offsets)))
+    if position == "none":
+        assert found == []
+        return
+    (finding,) = found
+    assert finding.position == (None if position is None else pytest.approx(position * levels.BLOCK / RATE))
+    assert finding.values["offset"] == pytest.approx(max(offsets, key=abs) / 32768, abs=5e-4)
+    assert "left channel" in finding.detail

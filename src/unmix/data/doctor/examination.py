@@ -40,7 +40,7 @@ DETECTORS: tuple[Detector, ...] = (
     bleed,
     copies,
 )
-_VERSION = 5  # of the cached examinations
+_VERSION = 6  # of the cached examinations
 USUAL = 0.5  # share of the files of a stem: with a cut-off this common, the data set was coded with loss
 
 

@@ -13,6 +13,8 @@ from unmix.errors import counted
 SILENT = 32  # int16 steps, -60 dBFS: what stays below is noise
 NEARLY_SILENT = 328  # -40 dBFS: no music is this quiet throughout; a stem was exported at a wrong level
 DC_OFFSET = 66  # -54 dBFS; converters block direct current, so that a mean this far from zero is an error of processing
+STEADY = 6  # blocks, 4.5 s at 44.1 kHz, that an offset lasts at least when it begins within a file
+MOST_BLOCKS = 0.8  # share of the blocks from there on that are near the offset
 CLIPPED_PEAKS = 3  # a chance limit: two cut peaks at exactly the same level
 LOST_BITS = 4  # of 16; the noise of any recording fills all of them
 EQUAL = 1e-4  # of the energy, -40 dB: channels that differ less are one
@@ -33,12 +35,13 @@ def silent(track: Track, measured: Measurement) -> Iterator[Finding]:
 
 
 def dc_offset(track: Track, measured: Measurement) -> Iterator[Finding]:
-    """Find files whose mean is away from zero all the time."""
+    """Find files whose mean is away from zero all the time, or from some time on."""
     lengths = np.minimum(BLOCK, measured.num_samples - BLOCK * np.arange(len(measured.sums)))
     means = measured.sums / lengths[:, None]
-    offsets = np.median(means, axis=0)
-    deviations = np.median(np.abs(means - offsets), axis=0)
-    offsets[(np.abs(offsets) < DC_OFFSET) | (np.abs(offsets) < 2 * deviations)] = 0
+    first, offsets = 0, _offsets(means)
+    if not offsets.any() and len(means) >= 2 * STEADY:
+        first = _step(means)
+        offsets = _offsets(means[first:], steady=MOST_BLOCKS)
     of_sources = offsets[measured.num_channels :].reshape(-1, measured.num_channels).sum(axis=0)
     for stem in measured.stems:
         own = offsets[measured.rows(stem)]
@@ -54,7 +57,27 @@ def dc_offset(track: Track, measured: Measurement) -> Iterator[Finding]:
                 f"subtract its mean from {stem}, or filter it with a high-pass at 5 Hz",
                 detail=f"{worst:+.4f} of full scale{_in_channel(own != 0)}",
                 values={"offset": worst},
+                position=first * BLOCK / track.sample_rate if first else None,
             )
+
+
+def _offsets(means: np.ndarray, steady: float = 0.5) -> np.ndarray:
+    """Offset of each row from the means of its blocks, (blocks, rows) -> (rows,); 0 where it is small or not steady."""
+    offsets = np.median(means, axis=0)
+    deviations = np.quantile(np.abs(means - offsets), steady, axis=0)
+    offsets[(np.abs(offsets) < DC_OFFSET) | (np.abs(offsets) < 2 * deviations)] = 0
+    return offsets
+
+
+def _step(means: np.ndarray) -> int:
+    """Block from which on the mean of some row is away from what it was before, most clearly so of all."""
+    best, first_best = 0.0, 0
+    for first in range(STEADY, len(means) - STEADY + 1):
+        before, after = means[:first], means[first:]
+        change = np.abs(after.mean(axis=0) - before.mean(axis=0))
+        clarity = float((change / (before.std(axis=0) + after.std(axis=0) + 1)).max())
+        best, first_best = max((best, first_best), (clarity, first))
+    return first_best
 
 
 def clipped(track: Track, measured: Measurement) -> Iterator[Finding]:
@@ -136,7 +159,7 @@ def _finding(
     *,
     detail: str = "",
     values: dict[str, float | str] | None = None,
+    position: float | None = None,
 ) -> Finding:
-    return Finding(
-        severity, defect, track.name, str(track.path(stem)), what, remedy, detail=detail, values=values or {}
-    )
+    path = str(track.path(stem))
+    return Finding(severity, defect, track.name, path, what, remedy, position, detail, values or {})

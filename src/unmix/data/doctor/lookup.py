@@ -1,7 +1,7 @@
-"""Inverted index of fingerprints: finds the pairs of recordings that are worth comparing, without comparing all.
+"""Inverted index of fingerprints: finds the pairs of recordings that are worth comparing.
 
-Copies share codes at one lag: a hundredth of them where every fourth bit differs. Other recordings share codes by chance,
-at lags all over. So the index counts, for a recording, the codes that each other one has at each lag.
+Copies share codes at one lag: a hundredth of them where every fourth bit differs. Other recordings share codes by
+chance, at lags all over. So the index counts, for a recording, the codes that each other one has at each lag.
 """
 
 from collections.abc import Iterator, Sequence
