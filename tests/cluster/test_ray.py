@@ -23,7 +23,7 @@ CPU_NODE, GPU_NODE = {"CPU": 8.0}, {"CPU": 16.0, "GPU": 4.0}
 def two_nodes(tmp_path_factory):
     """A Ray cluster of two nodes with one CPU each, on this machine."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in ray_cluster.QUIET.items():
+        for name, value in {**ray_cluster.QUIET, "RAY_worker_niceness": "0"}.items():  # as the tests beside it
             patch.setenv(name, value)
         from ray.cluster_utils import Cluster
 

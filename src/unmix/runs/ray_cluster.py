@@ -77,7 +77,8 @@ def connect(address: Any) -> list[Mapping[str, float]]:
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"{PREFIX}.address: got {address}, where no Ray cluster answers ({one_line(error)[:200]}); "
-            "`ray start --head` starts one, HOST:PORT names another, and null starts one on this machine for the sweep"
+            "`ray start --head` starts one, HOST:PORT names another (RAY_AUTH_MODE=token if it has a token), "
+            "and null starts one on this machine for the sweep"
         ) from error
     signals.install()  # Ray has handlers of its own
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
