@@ -73,7 +73,9 @@ def _zoom(axes: Axes, passage: Mapping[str, Samples], start: int, position: floa
         axes.plot(milliseconds[: len(piece)], piece, color=color, linewidth=1, label=name)
     axes.axvline(0, color=COLORS[1], linewidth=0.8)
     axes.set(title=f"around {clock(position)}", xlabel="milliseconds")
-    axes.legend(fontsize=7, frameon=False, loc="upper right")
+    # beside the title, where it covers no curve
+    place = {"loc": "lower right", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0}
+    axes.legend(fontsize=7, frameon=False, ncols=2, handlelength=1, columnspacing=1, **place)
 
 
 def _spectra(axes: Axes, passage: Mapping[str, Samples], sample_rate: int) -> None:
