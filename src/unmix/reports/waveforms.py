@@ -74,8 +74,8 @@ def _zoom(axes: Axes, passage: Mapping[str, Samples], start: int, position: floa
     axes.axvline(0, color=COLORS[1], linewidth=0.8)
     axes.set(title=f"around {clock(position)}", xlabel="milliseconds")
     # beside the title, where it covers no curve
-    place = {"loc": "lower right", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0}
-    axes.legend(fontsize=7, frameon=False, ncols=2, handlelength=1, columnspacing=1, **place)
+    small = {"fontsize": 7, "frameon": False, "handlelength": 1, "columnspacing": 1}
+    axes.legend(ncols=2, loc="lower right", bbox_to_anchor=(1.02, 1), borderaxespad=0, **small)
 
 
 def _spectra(axes: Axes, passage: Mapping[str, Samples], sample_rate: int) -> None:
