@@ -98,7 +98,7 @@ class Progress:
             self.console.print(f"stopped by {error}; the same command goes on")
 
     def update(self) -> None:
-        """Read the status of running jobs again, of those whose turn it is, and once of one that ended; show all jobs."""
+        """Read the status of running jobs again, each in its turn, and once of one that has ended; show all jobs."""
         self.ticks += 1
         turns = max(1, -(-sum(job.is_running for job in self.jobs) // MOST_READS))
         rows = zip(self.lines, self.jobs, strict=True)
