@@ -92,7 +92,7 @@ def test_what_jobs_have_in_common_is_checked_once(train_arguments, cli, capfd, t
         ("data.segment_seconds=0.5,60", "job 2 of 2 (data.segment_seconds=60): data.segment_seconds: got 60 s"),
         ("callbacks.early_stopping.monitor=val/loss,val/los", "job 2 of 2 (callbacks.early_stopping.monitor=val/los)"),
         ("optimizer.lr=0.1,x", "job 2 of 2 (optimizer.lr=x): optimizer.lr: got 'x'"),
-        ("+model.extra=1,2", "job 1 of 2 (+model.extra=1): model.extra: got 'extra', allowed targets"),
+        ("+model.extra=1,2", "train: model.extra: got 'extra', allowed targets"),
     ],
 )
 def test_a_job_of_a_sweep_that_is_wrong_is_named(train_arguments, cli, capfd, tmp_path, wrong, message):
