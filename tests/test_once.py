@@ -8,6 +8,7 @@ import pytest
 import soundfile
 import torch
 
+from unmix import bases
 from unmix.composition import parse
 
 pytestmark = pytest.mark.slow
@@ -33,9 +34,10 @@ def counted(monkeypatch):
     return count
 
 
-@pytest.mark.parametrize(("arguments", "times"), [(["target=drums"], 1), (["-m", "target=drums,bass,other"], 1 + 3)])
-def test_each_job_is_composed_once(counted, arguments, times):
+@pytest.mark.parametrize(("arguments", "times"), [(["target=drums"], 1), (["-m", "target=drums,bass", "seed=1,2"], 3)])
+def test_hydra_composes_a_job_once_and_those_of_a_sweep_twice_in_all(counted, monkeypatch, arguments, times):
     """A sweep composes one more, for Hydra's own node, which names the sweeper and the launcher."""
+    monkeypatch.setattr(bases, "_shared", {})
     composed = counted(hydra, "compose")
     command = parse("train", [each for each in arguments if each != "-m"], multirun="-m" in arguments)
     assert all("hydra" not in cfg for cfg in command.compose_jobs())

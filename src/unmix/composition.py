@@ -4,16 +4,18 @@ import pickle
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf import MISSING, DictConfig, open_dict
 
 from unmix import annotations, config_checks, errors, plugins, schema
 from unmix.bases import Bases, shared
+from unmix.distinct import Distinct
 from unmix.identity import resolved
 from unmix.interpolations import written
 
@@ -203,31 +205,37 @@ def _missing(value: Any, path: str = "") -> Iterator[str]:
             yield from _missing(child, f"{path}[{i}]")
 
 
-def check_targets(cfg: DictConfig) -> None:
+def check_targets(cfg: DictConfig, distinct: Distinct | None = None) -> None:
     """Check the keys of every node with a `_target_` against the signature of that class or function.
 
+    Args:
+        cfg: the configuration.
+        distinct: the checks of jobs before this one.
     Raises:
         ValueError: listing every key that is no parameter, with a suggestion, and every value of the wrong type; or
             when the package of a class is neither trusted nor among `plugins`.
     """
-    trusted = plugins.check(cfg.get("plugins"))
-    wrong = [message for path, node in _nodes_with_target(cfg, "") for message in _misfits(path, node, trusted)]
+    distinct = distinct or Distinct()
+    content, wrong = resolved(cfg), []
+    trusted = distinct.once(lambda: plugins.check(content.get("plugins")), "plugins", content.get("plugins"))
+    for path, values in _nodes_with_target(content, ""):
+        check = partial(_misfits, path, values, trusted)
+        wrong += distinct.once(check, f"target {path}", [values, trusted])
     if wrong:
         raise ValueError(" | ".join(wrong))
 
 
-def _nodes_with_target(node: Any, path: str) -> Iterator[tuple[str, DictConfig]]:
-    if isinstance(node, DictConfig) and not node._is_none():
+def _nodes_with_target(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(node, dict):
         if "_target_" in node:
             yield path, node
-        for key in node:
-            yield from _nodes_with_target(node._get_node(key), f"{path}.{key!s}" if path else str(key))
-    elif isinstance(node, ListConfig) and not node._is_none():
-        for i in range(len(node)):
-            yield from _nodes_with_target(node._get_node(i), f"{path}[{i}]")
+        for key, child in node.items():
+            yield from _nodes_with_target(child, f"{path}.{key!s}" if path else str(key))
+    elif isinstance(node, list):
+        for i, child in enumerate(node):
+            yield from _nodes_with_target(child, f"{path}[{i}]")
 
 
-def _misfits(path: str, node: DictConfig, trusted: Sequence[str]) -> Iterator[str]:
-    called = plugins.locate(node._target_, f"{path}._target_", trusted)
-    values: Any = OmegaConf.to_container(node, resolve=True)
-    yield from annotations.misfits(path, called, values)
+def _misfits(path: str, values: dict[str, Any], trusted: Sequence[str]) -> list[str]:
+    called = plugins.locate(values["_target_"], f"{path}._target_", trusted)
+    return list(annotations.misfits(path, called, values))

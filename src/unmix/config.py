@@ -37,6 +37,7 @@ from unmix import (
     usage,
 )
 from unmix.composition import CONF, Command, check_targets, check_values, label, parse
+from unmix.distinct import Distinct
 from unmix.experiments.hold import Busy
 from unmix.processes import signals
 from unmix.processes.jobs import LAUNCHER, SWEEP
@@ -128,7 +129,9 @@ def _run(config_name: str) -> int:
     if config_name == "evaluate" and not command.is_sweep and finished.show(cfgs[0]):
         return 0
     numbers = _unfinished(cfgs) if config_name == "train" else range(len(cfgs))
-    jobs = dict(zip(numbers, command.each(numbers, lambda number: _prepare(config_name, cfgs[number])), strict=True))
+    distinct = Distinct() if command.is_sweep else None
+    prepared = command.each(numbers, lambda number: _prepare(config_name, cfgs[number], distinct))
+    jobs = dict(zip(numbers, prepared, strict=True))
     if crowded and config_name in COMPUTING and jobs and not cfgs[0].get("dry_run"):
         log.warning(crowded)
     if jobs and cfgs[0].get("dry_run"):
@@ -154,12 +157,13 @@ def _answer(config_name: str, arguments: argparse.Namespace) -> None:
     _through_hydra(config_name, lambda _: None)
 
 
-def _prepare(config_name: str, cfg: DictConfig) -> Any:
-    """Check a configuration and prepare its job; return the job, an object with a method `run`."""
+def _prepare(config_name: str, cfg: DictConfig, distinct: Distinct | None = None) -> Any:
+    """Check a configuration and prepare its job, an object with a method `run`; see `Distinct` for jobs of a sweep."""
     early_checks.check(config_name, cfg)
-    check_targets(cfg)
+    check_targets(cfg, distinct)
     extras.check(config_name, cfg)
-    return import_module(f"unmix.runs.{config_name}").prepare(cfg)
+    shared = (distinct,) if config_name == "train" else ()
+    return import_module(f"unmix.runs.{config_name}").prepare(cfg, *shared)
 
 
 def _unfinished(cfgs: list[DictConfig]) -> Sequence[int]:

@@ -147,7 +147,7 @@ def test_only_running_jobs_are_read_again_and_those_that_ended_once(many, tmp_pa
 
 def test_a_table_that_is_too_long_for_the_terminal_shows_the_jobs_that_matter_and_counts(many, tmp_path, monkeypatch):
     shown = Progress(*many, tmp_path / "jobs.jsonl")
-    views = [shown._view(line, job) for line, job in zip(*many, strict=True)]
+    views = [shown._view(line, job, is_due=True) for line, job in zip(*many, strict=True)]
     monkeypatch.setattr(type(shown.console), "size", SimpleNamespace(height=progress.BORDERS + 3, width=80))
     table = shown._table(views)
     assert list(table.columns[0].cells) == ["3", "5", "1"], "running, failed, then the next ones that wait"
@@ -156,3 +156,20 @@ def test_a_table_that_is_too_long_for_the_terminal_shows_the_jobs_that_matter_an
     table = shown._table(views)
     assert list(table.columns[0].cells) == [str(line.number) for line in many[0]]
     assert table.caption is None
+
+
+def test_many_running_jobs_take_turns_to_be_read(many, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "MOST_READS", 3)
+    for job in many[1]:
+        give_process(job)
+    read, lines_read = status.read, []
+    monkeypatch.setattr(status, "read", lambda run: lines_read.append(int(run.name[-1])) or read(run))
+    shown = Progress(*many, tmp_path / "sweep" / "jobs.jsonl")
+    shown.journal.parent.mkdir()
+    for _ in range(3):
+        before = len(lines_read)
+        shown.update()
+        assert len(lines_read) == before + 3
+        assert {view.state for view in shown.shown.values()} == {"running"}
+    assert sorted(lines_read) == list(range(1, 10))
+    assert {view.progress for view in shown.shown.values()} == {"epoch 3/10", "3 epochs"}, "also of those not read now"

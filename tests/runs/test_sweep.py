@@ -16,7 +16,7 @@ from unmix.composition import compose
 from unmix.errors import JobFailed
 from unmix.experiments import status
 from unmix.plans import plan_all
-from unmix.runs import sweep, train
+from unmix.runs import preflight, sweep, train
 from unmix.runs.devices import Devices
 
 
@@ -73,6 +73,32 @@ def test_dry_run_shows_every_job_and_writes_nothing(train_arguments, cli, capfd,
     assert "2 jobs, none started" in output
     assert output.count("new") == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_what_jobs_have_in_common_is_checked_once(train_arguments, cli, capfd, tmp_path, monkeypatch):
+    made = []
+    for name in ("check_model", "make_datamodule"):
+        check = getattr(preflight, name)
+        monkeypatch.setattr(preflight, name, lambda cfg, name=name, check=check: made.append(name) or check(cfg))
+    options = [*train_arguments, f"paths.out={tmp_path / 'out'}", "dry_run=true"]
+    assert cli("train", "-m", *options, "seed=1,2,3", "model.num_layers=1,2") == 0, capfd.readouterr()
+    assert sorted(made) == ["check_model"] * 2 + ["make_datamodule"] * 2, "the last one shows what is to fetch"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("model.hidden_size=16,17", "job 2 of 2 (model.hidden_size=17): model.hidden_size: got 17"),
+        ("data.segment_seconds=0.5,60", "job 2 of 2 (data.segment_seconds=60): data.segment_seconds: got 60 s"),
+        ("callbacks.early_stopping.monitor=val/loss,val/los", "job 2 of 2 (callbacks.early_stopping.monitor=val/los)"),
+        ("optimizer.lr=0.1,x", "job 2 of 2 (optimizer.lr=x): optimizer.lr: got 'x'"),
+        ("+model.extra=1,2", "train: model.extra: got 'extra', allowed targets"),
+    ],
+)
+def test_a_job_of_a_sweep_that_is_wrong_is_named(train_arguments, cli, capfd, tmp_path, wrong, message):
+    options = [*train_arguments, f"paths.out={tmp_path / 'out'}", "dry_run=true"]
+    assert cli("train", "-m", *options, wrong) == 2
+    assert message in capfd.readouterr().err
 
 
 def test_dry_run_warns_of_data_without_test_tracks(train_arguments, cli, capfd, tmp_path, write_tree):

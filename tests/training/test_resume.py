@@ -12,7 +12,7 @@ from unmix.composition import compose
 from unmix.experiments import status
 from unmix.experiments.status import Status
 from unmix.plans import Plan
-from unmix.runs.train import _check_length
+from unmix.runs.preflight import _check_length
 from unmix.training.module import SeparationModule
 
 pytestmark = pytest.mark.slow

@@ -22,6 +22,8 @@ from unmix.processes.signals import Interrupted
 
 # Exit codes of an interrupted job: ours, and those of a process that had not yet installed our signal handlers.
 INTERRUPTED = (75, 130, -signal.SIGINT, -signal.SIGTERM)
+# Statuses of running jobs that are read at a time; beyond that they take turns, to spare a shared file system.
+MOST_READS = 100
 # Rows of a table on a terminal that are no job's: head, borders, and the line of counts.
 BORDERS = 6
 # States in the order in which jobs are shown when there is no room for all.
@@ -76,7 +78,9 @@ class Progress:
         self.console = Console()
         self.live = Live(console=self.console, refresh_per_second=4) if sys.stdout.isatty() else None
         self.last: dict[int, str] = {}  # number of the job -> state and progress last written to the journal
-        self.final: dict[int, View] = {}  # number of the job -> its cells, once it has ended
+        self.shown: dict[int, View] = {}  # number of the job -> its cells
+        self.final: dict[int, View] = {}  # the same of those that have ended
+        self.ticks = 0
 
     def __enter__(self) -> "Progress":
         self.journal.parent.mkdir(parents=True, exist_ok=True)
@@ -94,8 +98,12 @@ class Progress:
             self.console.print(f"stopped by {error}; the same command goes on")
 
     def update(self) -> None:
-        """Read the status of every running job again, and once of one that has ended; show all jobs."""
-        views = [self._view(line, job) for line, job in zip(self.lines, self.jobs, strict=True)]
+        """Read the status of running jobs again, each in its turn, and once of one that has ended; show all jobs."""
+        self.ticks += 1
+        turns = max(1, -(-sum(job.is_running for job in self.jobs) // MOST_READS))
+        rows = zip(self.lines, self.jobs, strict=True)
+        views = [self._view(line, job, is_due=(line.number + self.ticks) % turns == 0) for line, job in rows]
+        self.shown = {line.number: view for line, view in zip(self.lines, views, strict=True)}
         changed = [pair for pair in zip(self.lines, views, strict=True) if self._has_changed(*pair)]
         if changed:
             with self.journal.open("a", encoding="utf-8") as file:
@@ -103,9 +111,12 @@ class Progress:
         if self.live:
             self.live.update(self._table(views))
 
-    def _view(self, line: Line, job: Job) -> View:
+    def _view(self, line: Line, job: Job, *, is_due: bool) -> View:
         if line.number in self.final:
             return self.final[line.number]
+        if job.is_running and not is_due:
+            before = self.shown.get(line.number)
+            return before if before is not None and before.state == "running" else View("running")
         has_ended = not job.is_running and not job.is_waiting  # before its status is read for the last time
         view = look(line, job)
         if has_ended:

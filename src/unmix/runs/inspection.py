@@ -10,8 +10,9 @@ from torch import nn
 
 from unmix import errors, plugins
 from unmix.data.datamodule import SeparationDataModule
+from unmix.distinct import Distinct
 from unmix.dsp.stft import Stft
-from unmix.identity import targets_of
+from unmix.identity import targets_of, value_of
 from unmix.models import contract
 from unmix.runs.build import build_module, name_error
 from unmix.training.module import SeparationModule
@@ -62,16 +63,16 @@ def _check_segment(module: SeparationModule, segment: int) -> None:
         )
 
 
-def check_channels(module: SeparationModule, datamodule: SeparationDataModule) -> None:
+def check_channels(num_channels: int, datamodule: SeparationDataModule) -> None:
     """Check that all tracks have the number of channels that the model takes.
 
     Raises:
         ValueError: naming the first track with another number.
     """
     for track in (*datamodule.splits.train, *datamodule.splits.valid):
-        if track.num_channels != module.model.num_channels:
+        if track.num_channels != num_channels:
             raise ValueError(
-                f"model.num_channels: got {module.model.num_channels}, {track.folder} has {track.num_channels}: "
+                f"model.num_channels: got {num_channels}, {track.folder} has {track.num_channels}: "
                 f"the two must be the same; model.num_channels={track.num_channels} fits this track"
             )
 
@@ -117,9 +118,10 @@ def num_parameters(module: nn.Module) -> int:
     return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
 
 
-def count_parameters(cfg: DictConfig) -> int:
-    """Count the trainable parameters of the configured model, without allocating its weights."""
-    return num_parameters(_build_for_inspection(cfg))
+def count_parameters(cfg: DictConfig, distinct: Distinct | None = None) -> int:
+    """Count the trainable parameters of the configured model, without allocating its weights; see `Distinct`."""
+    content = [value_of(cfg, node) for node in ("model", "objective")]
+    return (distinct or Distinct()).once(lambda: num_parameters(_build_for_inspection(cfg)), "parameters", content)
 
 
 def _build_for_inspection(cfg: DictConfig) -> SeparationModule:

@@ -6,16 +6,19 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from unmix.distinct import Distinct
 from unmix.errors import counted
+from unmix.identity import value_of
 from unmix.plans import plan_all, print_evaluations, warn_of_no_test
-from unmix.runs.build import make_datamodule, trainer_arguments
+from unmix.runs.build import trainer_arguments
 from unmix.runs.inspection import count_parameters
+from unmix.runs.preflight import shared_datamodule
 from unmix.training.trainer import num_processes
 
 
 def show(cfgs: Sequence[DictConfig]) -> None:
     """Print a line per job: folder, parameters, batch size, devices and state; then what is to fetch, and warnings."""
-    plans = plan_all(cfgs)
+    plans, distinct = plan_all(cfgs), Distinct()
     table = Table(title=f"{counted(len(plans), 'job')}, none started (dry_run=true)", title_justify="left")
     for name in ("run", "parameters", "batch", "devices", "state"):
         table.add_column(name, overflow="fold", justify="right" if name in ("parameters", "batch") else "left")
@@ -23,9 +26,11 @@ def show(cfgs: Sequence[DictConfig]) -> None:
         arguments = trainer_arguments(one.cfg)
         devices = f"{num_processes(arguments)} x {arguments['accelerator']}"
         state = str(one).removeprefix(f"{one.run}: ")
-        table.add_row(str(one.run), f"{count_parameters(one.cfg):,}", str(one.cfg.data.batch_size), devices, state)
+        table.add_row(
+            str(one.run), f"{count_parameters(one.cfg, distinct):,}", str(one.cfg.data.batch_size), devices, state
+        )
     Console().print(table)
-    libraries = [make_datamodule(cfg.data).library for cfg in cfgs]
+    libraries = [shared_datamodule(cfg, value_of(cfg, "data"), distinct).library for cfg in cfgs]
     for root, archive in {library.root: library.to_fetch for library in libraries if library.to_fetch}.items():
         Console(soft_wrap=True, highlight=False).print(f"to fetch first, to {root}: {archive}", markup=False)
     print_evaluations(plans)

@@ -11,13 +11,16 @@ from omegaconf import DictConfig
 
 from unmix.checks import NO_LIMIT
 from unmix.composition import CONF, Command, bases_of, labels
+from unmix.distinct import Distinct
 from unmix.errors import JobFailed, failed_jobs
+from unmix.identity import value_of
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled, warn_of_no_test
 from unmix.processes import jobs as jobs_of_sweep
 from unmix.processes.jobs import SWEEP, Engine, Job, Task, last_line
 from unmix.reports.progress import INTERRUPTED, Line, Progress
-from unmix.runs.build import fetch, make_datamodule
+from unmix.runs.build import fetch
 from unmix.runs.inspection import count_parameters
+from unmix.runs.preflight import shared_datamodule
 
 TRAIN = CONF.parent / "src" / "train.py"
 
@@ -78,12 +81,13 @@ def run(
     """
     sweep_dir = launcher.sweep_dir
     engine = launcher.engine(plans)
+    distinct = Distinct()
     for one in plans:
-        if not one.is_finished:
-            fetch(make_datamodule(one.cfg.data))  # here, where its progress is seen, and once
+        if not one.is_finished:  # here, where its progress is seen, and once
+            fetch(shared_datamodule(one.cfg, value_of(one.cfg, "data"), distinct))
     warn_of_no_test(plans)
     rows = [
-        Line(number, label, one.run, _num_epochs(one.cfg), count_parameters(one.cfg))
+        Line(number, label, one.run, _num_epochs(one.cfg), count_parameters(one.cfg, distinct))
         for number, (one, label) in enumerate(zip(plans, labels(job_arguments), strict=True), start=first_number + 1)
     ]
     tasks = [_task(one, given, row, sweep_dir) for one, given, row in zip(plans, job_arguments, rows, strict=True)]

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,17 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ProgressBar
 
 from unmix import torchrun
-from unmix.checks import NO_LIMIT
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
-from unmix.experiments.hold import Held, check_owner, check_writable, hold, move_aside
+from unmix.distinct import Distinct
+from unmix.experiments.hold import Held, hold, move_aside
 from unmix.experiments.status import Status
-from unmix.identity import check_targets
 from unmix.plans import Plan, plan, requested_length, settled, warn_of_no_test
 from unmix.processes import signals
-from unmix.runs import boards, evaluate
+from unmix.runs import boards, evaluate, preflight
 from unmix.runs.build import (
-    build_module,
     configure_loggers,
     fetch_to_train,
-    find_initial,
     leave_process_group,
     load_weights,
     make,
@@ -34,9 +32,9 @@ from unmix.runs.build import (
     plain,
     quiet_lightning,
     rank,
-    trainer_arguments,
 )
-from unmix.runs.inspection import check_callbacks, check_channels, check_model
+from unmix.runs.inspection import check_channels
+from unmix.runs.preflight import check_same_data
 from unmix.runs.provenance import (
     derived,
     log_file,
@@ -49,7 +47,6 @@ from unmix.runs.provenance import (
 from unmix.training.callbacks import StatusUpdates
 from unmix.training.checkpoints import BEST, LAST, find_resumable
 from unmix.training.module import SeparationModule
-from unmix.training.trainer import num_processes
 from unmix.weights import checkpoint
 from unmix.weights.checkpoint import Checkpoint
 
@@ -62,15 +59,18 @@ class TrainJob:
 
     Args:
         plan: the run and its state.
-        datamodule: its data; checked already, unless they must be downloaded or decoded first.
         initial: checkpoint to start from, for a new run with `init_from`; None otherwise.
-        callbacks: Lightning's callbacks by name in the configuration; None where one is left out.
+        checked_data: its data module, if no other job has it.
     """
 
     plan: Plan
-    datamodule: SeparationDataModule
     initial: Checkpoint | None
-    callbacks: dict[str, Any]
+    checked_data: SeparationDataModule | None
+
+    @cached_property
+    def datamodule(self) -> SeparationDataModule:
+        """The data; checked already, unless they must be downloaded or decoded first."""
+        return self.checked_data or make_datamodule(self.plan.cfg.data)
 
     def run(self) -> float | None:
         """Train, then evaluate the seed if its runs now estimate all sources. Returns the best val/loss.
@@ -131,13 +131,13 @@ class TrainJob:
             log.warning("%s", warning)
         start = find_resumable(planned.run / "checkpoints")
         if start is not None:
-            _check_same_data(start, datamodule)
+            check_same_data(start, datamodule)
             if start.record["stopped_early"]:
                 return  # killed after its last epoch, before its status was `done`
             datamodule.start_at(*start.record["position"])
         config = plain(planned.cfg, datamodule)
         module = make_module(planned.cfg, datamodule)
-        check_channels(module, datamodule)
+        check_channels(module.model.num_channels, datamodule)
         if self.initial is not None and start is None:
             load_weights(module, self.initial)
         trainer = self._make_trainer(config, module, update)
@@ -149,7 +149,7 @@ class TrainJob:
         leave_process_group()
 
     def _make_trainer(self, config: dict[str, Any], module: SeparationModule, update: Callable[..., None]) -> Trainer:
-        planned, callbacks = self.plan, dict(self.callbacks)
+        planned, callbacks = self.plan, make(self.plan.cfg.callbacks or {}, "callbacks")
         callbacks["checkpoints"].record = recorded = record(planned, config, self.datamodule, module.targets)
         callbacks["status"] = StatusUpdates(update, callbacks["checkpoints"])
         loggers = make_loggers(planned.cfg.logger, boards.training_job(planned))
@@ -165,51 +165,18 @@ class TrainJob:
         return trainer
 
 
-def prepare(cfg: DictConfig) -> TrainJob:
-    """Check targets, devices, model, objective, callbacks, folder and data, and find the checkpoint of `init_from`.
+def prepare(cfg: DictConfig, distinct: Distinct | None = None) -> TrainJob:
+    """Check everything about a run, see `preflight.check`, and find the checkpoint of `init_from`.
 
+    Args:
+        cfg: the configuration.
+        distinct: the checks of the other jobs of a sweep.
     Raises:
-        ValueError: on an unknown target, too few GPUs, an unsuitable model or objective, a folder of another
-            experiment, weights that do not fit, or unusable data.
+        ValueError, OSError: as `preflight.check`.
     """
-    check_targets(cfg.target, cfg.data.sources)
-    arguments = trainer_arguments(cfg)
-    torchrun.check_world(arguments)
-    module = check_model(cfg)
-    callbacks = make(cfg.callbacks or {}, "callbacks")
-    check_callbacks(callbacks)
     planned = plan(cfg)
-    check_owner(planned.run, planned.previous, planned.experiment)
-    check_writable(planned.run)
-    _check_length(planned)
-    initial = None
-    if cfg.init_from and (planned.previous is None or cfg.fresh):
-        initial = find_initial(cfg)
-        load_weights(build_module(cfg), initial)
-    datamodule = make_datamodule(cfg.data)
-    if datamodule.library.is_prepared:
-        datamodule.check_training()
-        check_channels(module, datamodule)
-        key = "trainer.cpu_processes" if arguments["accelerator"] == "cpu" else "trainer.gpus"
-        datamodule.check_ranks(num_processes(arguments), key)
-        if not cfg.fresh and (start := find_resumable(planned.run / "checkpoints")):
-            _check_same_data(start, datamodule)
-    else:
-        datamodule.library.check_files()
-    return TrainJob(planned, datamodule, initial, callbacks)
-
-
-def _check_length(planned: Plan) -> None:
-    """Refuse to continue a run to fewer epochs or steps than it has."""
-    previous = planned.previous
-    if previous is None or planned.state != "continues":
-        return
-    for name, reached in (("max_epochs", previous.epoch), ("max_steps", previous.step)):
-        if NO_LIMIT != planned.cfg.trainer[name] < reached:
-            raise ValueError(
-                f"trainer.{name}: got {planned.cfg.trainer[name]}, but {planned.run} has {reached} already: "
-                "take at least as many, or fresh=true starts anew"
-            )
+    initial, datamodule = preflight.check(planned, distinct or Distinct())
+    return TrainJob(planned, initial, datamodule if distinct is None else None)
 
 
 def _wanted(cfg: DictConfig) -> Callable[[Status | None], bool]:
@@ -220,18 +187,3 @@ def _wanted(cfg: DictConfig) -> Callable[[Status | None], bool]:
         return planned.state != "done"
 
     return is_wanted
-
-
-def _check_same_data(start: Checkpoint, datamodule: SeparationDataModule) -> None:
-    before, now = start.record["data_fingerprint"], datamodule.splits.fingerprint()
-    if before == now:
-        return
-    changed = (
-        f"data.root: the tracks in {datamodule.root} are not those this run was begun with "
-        f"(fingerprint {now}, was {before})"
-    )
-    if not datamodule.allow_changed:
-        raise ValueError(
-            f"{changed}; name the old ones, or data.allow_changed=true goes on with these, fresh=true starts anew"
-        )
-    log.warning("%s: going on with them", changed)
