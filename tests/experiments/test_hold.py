@@ -11,7 +11,7 @@ import pytest
 
 from command_process import PATIENCE, wait_until
 from unmix.experiments import hold as module
-from unmix.experiments import status
+from unmix.experiments import status, watch
 from unmix.experiments.hold import Busy, hold, move_aside
 from unmix.processes.signals import Interrupted
 
@@ -176,3 +176,64 @@ def test_an_unknown_on_busy_is_refused(tmp_path):
         hold(tmp_path, "e", on_busy="wiat"),
     ):
         pass
+
+
+class Clock:
+    """A clock that only moves when somebody sleeps; another machine writes heartbeats meanwhile, by its own clock.
+
+    Args:
+        path: folder that the other machine's process holds.
+        skew: seconds by which the other machine's clock is late.
+        dies_after: seconds after which it writes no more.
+    """
+
+    def __init__(self, path, skew, dies_after):
+        self.path, self.skew, self.dies_after, self.now = path, skew, dies_after, 1e6
+        self.beat()
+
+    def beat(self):
+        remote = status.running_here("e").beat(host="elsewhere", pid=1)
+        status.write(self.path, status.Status(**{**remote.__dict__, "heartbeat": self.now - self.skew}))
+
+    def sleep(self, seconds):
+        self.now += seconds
+        if self.now % module.HEARTBEAT_SECONDS == 0 and self.now - 1e6 <= self.dies_after:
+            self.beat()
+
+    def time(self):
+        return self.now
+
+    monotonic = time
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Starts a `Clock`, which is the only one from then on."""
+
+    def begin(skew, dies_after):
+        clock = Clock(tmp_path, skew, dies_after)
+        for place in (module, watch, status):
+            monkeypatch.setattr(place, "time", clock)
+        return clock
+
+    return begin
+
+
+@pytest.mark.parametrize("skew", [0, 3600, -3600])
+def test_a_process_on_a_machine_whose_clock_differs_holds_its_folder(elsewhere, tmp_path, skew):
+    clock = elsewhere(skew, dies_after=10_000)
+    with pytest.raises(Busy, match="held by process 1 on elsewhere"), hold(tmp_path, "e", on_busy="fail"):
+        pass
+    with hold(tmp_path, "e", on_busy="skip") as held:
+        assert held is None
+    with pytest.raises(Busy, match="stop that one first"):
+        move_aside(tmp_path)
+    assert clock.now - 1e6 <= 200
+
+
+@pytest.mark.parametrize("skew", [0, 3600, -3600])
+def test_a_process_that_died_on_a_machine_whose_clock_differs_loses_its_folder(elsewhere, tmp_path, skew):
+    clock = elsewhere(skew, dies_after=120)
+    with hold(tmp_path, "e") as held:
+        held.update(state="done")
+    assert 120 < clock.now - 1e6 <= 120 + status.SILENT_SECONDS + watch.WATCH_SECONDS + 1

@@ -16,14 +16,14 @@ from typing import Any
 from filelock import FileLock
 
 from unmix import errors, settings
-from unmix.experiments import status
+from unmix.experiments import status, watch
 from unmix.experiments.status import Status
+from unmix.experiments.watch import POLL_SECONDS, Watcher
 from unmix.processes import signals
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 30.0
-POLL_SECONDS = 1.0
 
 
 class Busy(RuntimeError):
@@ -124,13 +124,17 @@ def _acquire(path: Path, experiment: str, on_busy: str, wanted: Callable[[Status
         raise OSError(
             f"paths.out: {path} cannot be made ({error.strerror}); name a folder that can be written"
         ) from error
-    has_waited = False
+    has_waited, watcher = False, Watcher()
     while True:
         with FileLock(path / ".guard"):  # nobody else may take the folder between reading and writing its status
             previous = status.read(path)
             check_owner(path, previous, experiment)
-            if previous is None or not previous.is_alive():
+            is_alive = previous is not None and watcher.is_alive(previous)
+            if previous is None or is_alive is False:
                 return _take(path, experiment, previous) if wanted(previous) else None
+        if is_alive is None:
+            time.sleep(POLL_SECONDS)
+            continue
         holder = f"{path} is held by process {previous.pid} on {previous.host}"
         if on_busy == "fail":
             raise Busy(f"on_busy: {holder}; on_busy=wait waits for it, on_busy=skip goes on without")
@@ -199,7 +203,7 @@ def move_aside(path: Path) -> Path | None:
     if not path.exists():
         return None
     previous = status.read(path) if (path / status.FILE).is_file() and _is_readable(path) else None
-    if previous is not None and previous.is_alive():
+    if previous is not None and watch.is_alive(path, previous):
         raise Busy(f"fresh: {path} is held by process {previous.pid} on {previous.host}: stop that one first")
     number = 1
     while (aside := path.parent / "old" / f"{path.name}-{number}").exists():

@@ -75,15 +75,20 @@ class Status:
         count, unit = (self.step, "step") if self.batch or not self.epoch else (self.epoch, "epoch")
         return counted(count, unit)
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this machine wrote the status."""
+        return self.host == socket.gethostname()
+
     def is_alive(self) -> bool:
         """Whether the state is `running` and its process may still be alive.
 
-        On another machine, a recent heartbeat decides.
+        On another machine, a recent heartbeat decides; where the clocks may differ, see `watch`.
         """
         if self.state != "running":
             return False
-        if self.host != socket.gethostname():
-            return time.time() - self.heartbeat < SILENT_SECONDS
+        if not self.is_here:
+            return abs(time.time() - self.heartbeat) < SILENT_SECONDS
         try:
             process = psutil.Process(self.pid)
             is_same = abs(process.create_time() - self.pid_started) < SAME_START_SECONDS  # ids are reused
