@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses=8 --dist worksteal
 .PHONY: install demo test test-fast lint bench clean
 .DEFAULT_GOAL := test
 
-install: .venv/installed ffmpeg
+install: .venv/installed ffmpeg slurm
 
 .venv/installed: pyproject.toml constraints.txt peers.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -22,6 +22,11 @@ install: .venv/installed ffmpeg
 .PHONY: ffmpeg
 ffmpeg:
 	@command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || sh .ci/install_ffmpeg.sh
+
+# Only tests/cluster needs it.
+.PHONY: slurm
+slurm:
+	@sh .ci/install_slurm.sh
 
 demo: install
 	$(BIN)/python src/train.py -m experiment=demo target=vocals,drums,bass,other

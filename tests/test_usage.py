@@ -70,7 +70,7 @@ def test_help_names_the_files_and_values_to_choose_from(shown):
     lines = shown("train")
     assert explanation_of("scheduler", lines) == "cosine, plateau"
     assert explanation_of("experiment", lines) == "demo, umx, umxhq, umxl, umxse"
-    assert explanation_of("hydra/launcher", lines) == "basic, process, ray"
+    assert explanation_of("hydra/launcher", lines) == "basic, process, ray, slurm"
     assert explanation_of("on_busy", lines).endswith("wait | skip | fail")
     assert explanation_of("data.storage", lines).startswith("where segments come from: disk | gpu | auto")
 

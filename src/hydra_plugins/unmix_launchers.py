@@ -28,6 +28,8 @@ class SweepLauncher(Launcher):
         fail_fast: whether no further job starts after a failure.
     """
 
+    is_elsewhere = False  # whether the jobs run on other machines, which have the data and the devices
+
     def __init__(self, sweep_dir: str, fail_fast: bool = False) -> None:
         self.sweep_dir = Path(sweep_dir)
         self.fail_fast = fail_fast
@@ -104,6 +106,55 @@ class RayLauncher(SweepLauncher):
         from unmix.runs import ray_cluster
 
         return ray_cluster.engine(plans, **self.settings)
+
+
+class SlurmLauncher(SweepLauncher):
+    """Hydra launcher that runs jobs as a Slurm job array.
+
+    Args:
+        sweep_dir, fail_fast: see `SweepLauncher`; all nodes must see the folder.
+        wait: whether the command waits for the jobs, and shows them.
+        max_parallel: number of jobs of the array that may run at once; None is no limit.
+        time: limit after which a job is requeued: minutes, HH:MM:SS or D-HH:MM:SS.
+        signal_seconds: seconds before the limit at which the job is told to save a checkpoint.
+        cpus_per_task: CPUs of each rank; see `unmix.runs.resources`.
+        setup: shell lines to run before the command.
+        extra: further options of sbatch, as it takes them.
+        options: `partition`, `account`, `constraint` and `mem` of sbatch.
+    """
+
+    is_elsewhere = True
+
+    def __init__(
+        self,
+        sweep_dir: str = "outputs/sweeps/unnamed",
+        fail_fast: bool = False,
+        wait: Any = True,
+        max_parallel: Any = None,
+        time: Any = "1-00:00:00",
+        signal_seconds: Any = 120,
+        cpus_per_task: Any = "auto",
+        setup: Any = (),
+        extra: Any = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(sweep_dir, fail_fast)
+        self.wait, self.max_parallel, self.cpus_per_task = wait, max_parallel, cpus_per_task
+        self.asked = {"time": time, "signal_seconds": signal_seconds, "setup": setup, "extra": extra}
+        self.options = options
+
+    def engine(self, plans: "Sequence[Plan]") -> "Engine":
+        """Make the engine; see `unmix.cluster.options` and `unmix.runs.resources`."""
+        from unmix import checks
+        from unmix.cluster import options
+        from unmix.cluster.slurm import SlurmArray
+        from unmix.runs.resources import needs
+
+        waits = checks.flag("hydra.launcher.wait", self.wait)
+        folder, most = self.sweep_dir / "slurm", self.max_parallel
+        request = options.request(folder, max_parallel=most, options=self.options, **self.asked)
+        resources = needs(plans, options.cpus(self.cpus_per_task), self.options.get("partition"))
+        return SlurmArray(most or len(plans), request, resources, waits=waits)
 
 
 def _returned(overrides: Sequence[str], outcome: "float | Exception | None") -> JobReturn:

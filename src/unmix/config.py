@@ -9,8 +9,8 @@ import logging
 import os
 import signal
 import sys
-import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ EXPECTED = (ValueError, OSError, Busy, ArithmeticError, errors.JobFailed, HydraE
 
 STARTED = machine.cpu_times()
 COMPUTING = ("train", "evaluate", "separate")
+ELSEWHERE = ("hydra_plugins.unmix_launchers.SlurmLauncher",)  # launchers that run trainings on other machines
 
 
 def main(config_name: str) -> int:
@@ -69,16 +70,7 @@ def main(config_name: str) -> int:
     sys.argv[1:] = [quote_literal(argument) for argument in sys.argv[1:]]
     wants_traceback = os.environ.setdefault("UNMIX_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra prints a traceback and exits unless it may raise
-    logging.captureWarnings(True)
-    for known in (
-        ".*LeafSpec.* is deprecated",  # Lightning uses it
-        ".*your dataloader is not resumable",  # wrong: BatchKeys resumes
-        ".*broadcast_buffers. is deprecated",  # torch 2.11 lacks its replacement
-        ".*sync_dist=True",  # torchmetrics syncs metrics; times need no sync
-        ".*srun. command is available",  # our launchers start jobs of Slurm
-        ".*smaller than the logging interval",  # an epoch logs its means in any case
-    ):
-        warnings.filterwarnings("ignore", message=known)
+    console.ignore_known_warnings()
     with console.patient():
         return _explained(config_name, wants_traceback=wants_traceback)
 
@@ -123,20 +115,22 @@ def _run(config_name: str) -> int:
     if command.is_sweep and not command.jobs:  # a sweeper other than ours generates the jobs
         _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
         return 0
-    cfgs = list(command.compose_jobs())
+    cfgs, is_elsewhere = list(command.compose_jobs()), command.hydra.launcher._target_ in ELSEWHERE
+    if is_elsewhere and config_name != "train":
+        raise ValueError(f"hydra/launcher: got {command.launcher}, which runs train.py only; leave it out")
     if not command.is_sweep:  # before the job is prepared, which logs already
         configure_log(command.hydra.job_logging, command.hydra.verbose)
     if config_name == "evaluate" and not command.is_sweep and finished.show(cfgs[0]):
         return 0
     numbers = _unfinished(cfgs) if config_name == "train" else range(len(cfgs))
     distinct = Distinct() if command.is_sweep else None
-    prepared = command.each(numbers, lambda number: _prepare(config_name, cfgs[number], distinct))
-    jobs = dict(zip(numbers, prepared, strict=True))
-    if crowded and config_name in COMPUTING and jobs and not cfgs[0].get("dry_run"):
+    prepare = partial(_prepare, config_name, distinct=distinct, is_elsewhere=is_elsewhere)
+    jobs = dict(zip(numbers, command.each(numbers, lambda number: prepare(cfgs[number])), strict=True))
+    if crowded and not is_elsewhere and config_name in COMPUTING and jobs and not cfgs[0].get("dry_run"):
         log.warning(crowded)
     if jobs and cfgs[0].get("dry_run"):
-        import_module("unmix.runs.preview").show(cfgs)
-    elif jobs and command.is_sweep:
+        import_module("unmix.runs.preview").show(cfgs, is_elsewhere=is_elsewhere)
+    elif jobs and (command.is_sweep or is_elsewhere):
         return _sweep(command, cfgs, jobs)
     else:
         for job in jobs.values():
@@ -157,11 +151,16 @@ def _answer(config_name: str, arguments: argparse.Namespace) -> None:
     _through_hydra(config_name, lambda _: None)
 
 
-def _prepare(config_name: str, cfg: DictConfig, distinct: Distinct | None = None) -> Any:
-    """Check a configuration and prepare its job, an object with a method `run`; see `Distinct` for jobs of a sweep."""
-    early_checks.check(config_name, cfg)
+def _prepare(config_name: str, cfg: DictConfig, distinct: Distinct | None = None, *, is_elsewhere: bool = False) -> Any:
+    """Check a configuration and prepare its job, an object with a method `run`; see `Distinct` for jobs of a sweep.
+
+    A training that another machine runs (`is_elsewhere`) is only checked, without data and devices.
+    """
+    early_checks.check("train elsewhere" if is_elsewhere else config_name, cfg)
     check_targets(cfg, distinct)
     extras.check(config_name, cfg)
+    if is_elsewhere:
+        return import_module("unmix.runs.preflight").check_elsewhere(cfg, distinct or Distinct())
     shared = (distinct,) if config_name == "train" else ()
     return import_module(f"unmix.runs.{config_name}").prepare(cfg, *shared)
 

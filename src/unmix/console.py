@@ -1,10 +1,22 @@
 """Output of commands to a terminal, a file or a pipe that may be closed."""
 
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TextIO
+
+# Warnings of libraries that a user cannot act on, as patterns.
+KNOWN_WARNINGS = (
+    ".*LeafSpec.* is deprecated",  # Lightning uses it
+    ".*your dataloader is not resumable",  # wrong: BatchKeys resumes
+    ".*broadcast_buffers. is deprecated",  # torch 2.11 lacks its replacement
+    ".*sync_dist=True",  # torchmetrics syncs metrics; times need no sync
+    ".*smaller than the logging interval",  # an epoch logs its means in any case
+    ".*`srun` command is available on your system",  # a command on a login node is not meant to run in Slurm
+)
 
 
 class PatientStream:
@@ -56,3 +68,10 @@ def _mute(stream: TextIO) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)
+
+
+def ignore_known_warnings() -> None:
+    """Send warnings to the log, without those of `KNOWN_WARNINGS`."""
+    logging.captureWarnings(True)
+    for known in KNOWN_WARNINGS:
+        warnings.filterwarnings("ignore", message=known)

@@ -20,7 +20,7 @@ def check(command: str, cfg: DictConfig) -> None:
     """Check what a command names: checkpoints, songs, published scores and data.
 
     Args:
-        command: name of the command.
+        command: name of the command; `train elsewhere` is a training for which another machine has the data.
         cfg: its configuration, whose values are checked already.
     Raises:
         FileNotFoundError: when a checkpoint, a song or the folder of the data does not exist.
@@ -61,6 +61,13 @@ def _input(cfg: DictConfig) -> None:
     stems.subtype_of(cfg.format, str(cfg.bits))
 
 
+def _data_settings(cfg: DictConfig) -> None:
+    """Check the settings of data that another machine has."""
+    if cfg.data.get("_target_") == finished.DATA_MODULE:
+        data: Any = OmegaConf.to_container(cfg.data, resolve=True)
+        library.from_settings(data, default_folder())
+
+
 def _data(cfg: DictConfig) -> None:
     """Check that there are tracks at `data.root`, unless they will be fetched or made there."""
     if not cfg.data or cfg.data.get("_target_") != finished.DATA_MODULE:
@@ -75,6 +82,7 @@ def _data(cfg: DictConfig) -> None:
 
 CHECKS: dict[str, tuple[Callable[[DictConfig], None], ...]] = {
     "train": (_data, _init_from, _compare),
+    "train elsewhere": (_data_settings, _init_from, _compare),
     "evaluate": (_separators, _compare, _data),
     "separate": (_ckpt, _input),
     "export": (_ckpt,),

@@ -28,29 +28,27 @@ def pretend(monkeypatch, count):
         (4, [2], ("gpu", [2], "auto")),
     ],
 )
-def test_gpus_are_translated_to_lightning_s_arguments(monkeypatch, available, gpus, expected):
-    pretend(monkeypatch, available)
-    arguments = device_arguments(gpus, num_nodes=1, cpu_processes=1)
+def test_gpus_are_translated_to_lightning_s_arguments(available, gpus, expected):
+    arguments = device_arguments(gpus, num_nodes=1, cpu_processes=1, available=available)
     assert (arguments["accelerator"], arguments["devices"], arguments["strategy"]) == expected
 
 
-def test_cpu_processes_and_nodes_mean_ddp(monkeypatch):
-    pretend(monkeypatch, 1)
-    assert device_arguments(0, num_nodes=1, cpu_processes=2)["strategy"] == "ddp"
-    assert device_arguments(1, num_nodes=2, cpu_processes=1)["strategy"] == "ddp"
+def test_cpu_processes_and_nodes_mean_ddp():
+    assert device_arguments(0, num_nodes=1, cpu_processes=2, available=1)["strategy"] == "ddp"
+    assert device_arguments(1, num_nodes=2, cpu_processes=1, available=1)["strategy"] == "ddp"
 
 
 @pytest.mark.parametrize(("available", "gpus"), [(0, 4), (2, 4), (2, [0, 2])])
 def test_more_gpus_than_available_are_refused(monkeypatch, available, gpus):
     pretend(monkeypatch, available)
     with pytest.raises(ValueError, match=r"trainer.gpus: got .* but this machine has (no|2) CUDA device"):
-        device_arguments(gpus, num_nodes=1, cpu_processes=1)
+        make_trainer(gpus)
 
 
 @pytest.mark.parametrize("gpus", [-2, "0", True, 0.5, [], [-1]])
 def test_gpus_of_another_kind_are_refused(gpus):
     with pytest.raises(ValueError, match=r"trainer.gpus: got .*, a number, a list of indices, -1 \(all\) or null"):
-        device_arguments(gpus, num_nodes=1, cpu_processes=1)
+        make_trainer(gpus)
 
 
 def test_other_arguments_are_passed_to_lightning():
@@ -86,13 +84,12 @@ def test_a_precision_that_is_allowed_on_a_cpu_is_what_lightning_trains_in(precis
 
 
 @pytest.mark.parametrize("precision", [16, "16", "16-mixed"])
-def test_half_precision_is_for_gpus_only(precision, monkeypatch):
+def test_half_precision_is_for_gpus_only(precision):
     with pytest.raises(
         ValueError, match=f"trainer.precision: got {precision}, which a CPU cannot do; allowed 32-true, "
     ):
         make_trainer(0, precision=precision)
-    pretend(monkeypatch, 1)
-    assert check_arguments(1, precision=precision)["accelerator"] == "gpu"
+    assert check_arguments(1, 1, precision=precision)["accelerator"] == "gpu"
 
 
 def test_lightning_knows_our_precisions():

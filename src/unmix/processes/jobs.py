@@ -62,6 +62,16 @@ class Job(ABC):
         return not self.is_running and not self.was_skipped and self.exit_code is None
 
     @property
+    def waits_as(self) -> str:
+        """Name of the state of a job that waits."""
+        return "waiting"
+
+    @property
+    def place(self) -> str:
+        """What to show beside the state: where the job runs, or why it waits; empty on this machine."""
+        return ""
+
+    @property
     def has_failed(self) -> bool:
         """Whether the command ended with another exit code than 0."""
         return self.exit_code not in (None, 0)
@@ -73,6 +83,8 @@ class Engine(ABC):
     Args:
         slots: number of jobs that may run at once, at least 1.
     """
+
+    waits = True  # whether `run` waits for the end of the jobs; if not, they go on without it
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
@@ -100,7 +112,7 @@ class Engine(ABC):
 
 
 def run(engine: Engine, jobs: Sequence[Job], *, fail_fast: bool, tick: Callable[[], None]) -> None:
-    """Step an engine until all of its jobs have ended.
+    """Step an engine until all of its jobs have ended, or, if it does not wait, have been handed over.
 
     Args:
         engine: the engine, which is closed at the end.
@@ -123,7 +135,7 @@ def run(engine: Engine, jobs: Sequence[Job], *, fail_fast: bool, tick: Callable[
             engine.step(may_start=may_start())
             goes_on = are_unfinished()
             tick()
-            if not goes_on and not are_unfinished():
+            if not engine.waits or (not goes_on and not are_unfinished()):
                 return
             time.sleep(TICK_SECONDS)
     except Interrupted as error:

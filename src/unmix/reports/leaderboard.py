@@ -14,13 +14,15 @@ from typing import Any
 import yaml
 
 from unmix import errors
+from unmix.cluster import record
 from unmix.evaluation.metrics import mean_sdr
 from unmix.experiments import status
 from unmix.processes.jobs import last_line
-from unmix.reports import hyperparameters
+from unmix.reports import hyperparameters, leaderboard_queue
 
 Row = dict[str, Any]
-TEXT = ("kind", "run", "state", "experiment", "target", "test_set", "objective", "reason", "report")  # hold text
+# Columns that hold text.
+TEXT = ("kind", "run", "state", "node", "since", "experiment", "target", "test_set", "objective", "reason", "report")
 KNOWN = (*TEXT, "seed", "epochs", "steps", "val_loss", "val_sdr")
 FAILED = "failed"  # state of rows that have a `reason`
 OLD_OBJECTIVE = {"_target_": "MagnitudeMse"}  # of runs whose configuration names none, as there was no other
@@ -58,6 +60,7 @@ def collect(out: Path, name: str | None = None, group: str | None = None) -> Lea
             _guarded(leaderboard, path.parent, partial(_add_run, leaderboard, path.parent))
     for path in sorted(out.glob("sweeps/*/jobs.jsonl"), reverse=True):  # the newest sweep knows a job's last state
         _guarded(leaderboard, path, partial(_add_jobs, leaderboard, path, name, group))
+    _guarded(leaderboard, out, partial(_add_queue, leaderboard, out, name, group))
     origins: dict[str, list[str]] = {key: [key] for key in leaderboard.configs}
     for path in sorted([*out.glob("runs/*/eval/*/"), *out.glob("evaluations/*/")]):
         _guarded(leaderboard, path, partial(_add_evaluation, leaderboard, origins, path, out, name, group))
@@ -114,6 +117,7 @@ def _add_run(leaderboard: Leaderboard, path: Path) -> None:
             "val_loss": best[1] if now.best is None and best is not None else now.best,
             "val_sdr": None if best is None else best[2],
             **({"reason": now.reason} if now.state == FAILED else {}),
+            **(leaderboard_queue.running(now) if now.is_alive() else {}),
         }
     )
 
@@ -151,6 +155,12 @@ def _add_jobs(leaderboard: Leaderboard, path: Path, name: str | None, group: str
             if change["state"] == FAILED:
                 row["reason"] = last_line(path.parent / f"{change['job']:03d}-{Path(run).name}.log")
             leaderboard.rows.append(row)
+
+
+def _add_queue(leaderboard: Leaderboard, out: Path, name: str | None, group: str | None) -> None:
+    """Add to the rows of runs and jobs what Slurm knows of them, and a row for each that has none."""
+    submitted = [run for run in record.runs(out) if _is_wanted(run.parent.name, name, group)]
+    leaderboard.rows += leaderboard_queue.update(submitted, {row["run"]: row for row in leaderboard.rows})
 
 
 def _add_evaluation(

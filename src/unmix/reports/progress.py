@@ -27,7 +27,7 @@ MOST_READS = 100
 # Rows of a table on a terminal that are no job's: head, borders, and the line of counts.
 BORDERS = 6
 # States in the order in which jobs are shown when there is no room for all.
-ORDER = {"running": 0, "failed": 1, "interrupted": 2, "waiting": 3}
+ORDER = {"running": 0, "failed": 1, "interrupted": 2, "queued": 3, "waiting": 4}
 COLUMNS = {
     "": "left",
     "job": "left",
@@ -68,6 +68,7 @@ class View:
     progress: str = ""
     best: str = ""
     to_go: str = ""
+    place: str = ""
 
 
 class Progress:
@@ -131,7 +132,8 @@ class Progress:
 
     def _has_changed(self, line: Line, view: View) -> bool:
         """Tell whether the state or the epoch of a job changed; without a live table, print it then."""
-        text = f"{view.state} {view.progress.partition(', batch')[0].partition(', validating')[0]}".strip()
+        progress = view.progress.partition(", batch")[0].partition(", validating")[0]
+        text = " ".join(filter(None, (view.state, view.place, progress)))
         if self.last.get(line.number) == text:
             return False
         self.last[line.number] = text
@@ -151,7 +153,8 @@ class Progress:
             rows = sorted(rows, key=lambda row: ORDER.get(row[1].state, len(ORDER)))[:most]  # keeps the order within
         for line, view in rows:
             parameters = f"{line.parameters:,}"
-            table.add_row(str(line.number), line.label, parameters, view.state, view.progress, view.best, view.to_go)
+            state = f"{view.state} {view.place}".strip()
+            table.add_row(str(line.number), line.label, parameters, state, view.progress, view.best, view.to_go)
         return table
 
 
@@ -169,17 +172,18 @@ def _entry(line: Line, view: View) -> dict[str, Any]:
 def look(line: Line, job: Job) -> View:
     """Read the status of a job from its run folder, as cells of the table; nothing is read while it waits."""
     if job.is_waiting:
-        return View("waiting")
+        return View(job.waits_as, place=job.place)
     now = status.read(line.run)
     state = _state(job, now)
+    place = job.place if job.is_running else ""
     if now is None:
-        return View(state)
+        return View(state, place=place)
     of_total = f"/{line.max_epochs}" if line.max_epochs else ""
     progress = now.duration if now.state == "done" else f"epoch {now.epoch}{of_total}"
     if activity := _activity(line.run, now, job):
         progress += f", {activity}"
     best = "" if now.best is None else f"{now.best:.4f}"
-    return View(state, progress, best, _to_go(line, now) if state == "running" else "")
+    return View(state, progress, best, _to_go(line, now) if state == "running" else "", place)
 
 
 def _state(job: Job, now: Status | None) -> str:

@@ -104,9 +104,17 @@ def load_weights(module: SeparationModule, checkpoint: Checkpoint) -> None:
         raise ValueError(f"init_from: {checkpoint.path} does not fit model=...: {shapes}") from error
 
 
-def trainer_arguments(cfg: DictConfig) -> dict[str, Any]:
-    """Convert the node `trainer` to the device arguments of Lightning's Trainer; raises as `check_arguments`."""
-    return check_arguments(**{str(name): value for name, value in cfg.trainer.items() if name != "_target_"})
+def trainer_arguments(cfg: DictConfig, available: int | None = None) -> dict[str, Any]:
+    """Convert the node `trainer` to the device arguments of Lightning's Trainer.
+
+    Args:
+        cfg: configuration of a training.
+        available: number of GPUs on the machine that trains; None: this one.
+    Raises:
+        ValueError: as `check_arguments`.
+    """
+    available = torch.cuda.device_count() if available is None else available
+    return check_arguments(available, **{str(name): value for name, value in cfg.trainer.items() if name != "_target_"})
 
 
 def _device(cfg: DictConfig) -> torch.device:
@@ -187,7 +195,11 @@ def rank() -> int:
 
 
 def leave_process_group() -> None:
-    """Destroy the process group of a training, so that rank 0 can continue alone or start another."""
+    """Destroy the process group of a training, so that rank 0 can continue alone or start another.
+
+    The other tasks of a Slurm job are no ranks from then on, either.
+    """
+    os.environ.pop("SLURM_NTASKS", None)
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

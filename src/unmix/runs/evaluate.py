@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import TQDMProgressBar
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -75,7 +76,8 @@ def prepare(cfg: DictConfig) -> EvaluateJob:
             GPUs, or no data.
     """
     try:
-        check_arguments(cfg.evaluation.gpus, cpu_processes=cfg.evaluation.cpu_processes)
+        available = torch.cuda.device_count()
+        check_arguments(available, cfg.evaluation.gpus, cpu_processes=cfg.evaluation.cpu_processes)
     except ValueError as error:
         raise ValueError(str(error).replace("trainer.", "evaluation.", 1)) from error
     located = candidates(cfg)

@@ -3,13 +3,15 @@
 import logging
 from typing import Any
 
+from omegaconf import DictConfig
+
 from unmix import torchrun
 from unmix.checks import NO_LIMIT
 from unmix.data.datamodule import SeparationDataModule
 from unmix.distinct import Distinct
 from unmix.experiments.hold import check_owner, check_writable
 from unmix.identity import check_targets, resolved
-from unmix.plans import Plan
+from unmix.plans import Plan, plan
 from unmix.runs.build import build_module, find_initial, load_weights, make, make_datamodule, trainer_arguments
 from unmix.runs.inspection import check_callbacks, check_channels, check_model
 from unmix.training.checkpoints import find_resumable
@@ -18,13 +20,14 @@ from unmix.weights.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
 
+ANY_NUMBER = 1 << 16  # GPUs of a machine that is not known yet
 # What `check_model` reads of a configuration.
 OF_MODEL = ("model", "objective", "optimizer", "scheduler", "target")
 OF_SEGMENT = ("sources", "sample_rate", "segment_seconds")
 
 
 def check(planned: Plan, distinct: Distinct) -> tuple[Checkpoint | None, SeparationDataModule]:
-    """Check targets, devices, model, objective, callbacks, folder and data, and find the checkpoint of `init_from`.
+    """Check everything that `check_settings` does, and the data.
 
     Args:
         planned: the job.
@@ -33,13 +36,42 @@ def check(planned: Plan, distinct: Distinct) -> tuple[Checkpoint | None, Separat
         The checkpoint to start from, for a new run with `init_from`, None otherwise; and the data module, which is
         shared with jobs that differ in the seed.
     Raises:
+        ValueError: as `check_settings`, and on unusable data.
+    """
+    cfg, data = planned.cfg, resolved(planned.cfg)["data"]
+    arguments, num_channels, initial = check_settings(planned, distinct)
+    datamodule = shared_datamodule(cfg, data, distinct)
+    of_data = [_without_seed(data), num_channels, arguments]
+    is_prepared = distinct.once(lambda: _check_data(datamodule, num_channels, arguments), "data", of_data)
+    if is_prepared and not cfg.fresh and (start := find_resumable(planned.run / "checkpoints")):
+        check_same_data(start, datamodule)
+    return initial, datamodule
+
+
+def check_elsewhere(cfg: DictConfig, distinct: Distinct) -> None:
+    """Check a training that another machine runs, which has its data and devices; arguments and errors as `check`."""
+    check_settings(plan(cfg), distinct, ANY_NUMBER)
+
+
+def check_settings(
+    planned: Plan, distinct: Distinct, num_gpus: int | None = None
+) -> tuple[dict[str, Any], int, Checkpoint | None]:
+    """Check targets, devices, model, objective, callbacks and folder, and find the checkpoint of `init_from`.
+
+    Args:
+        planned: the job.
+        distinct: the checks of jobs before this one.
+        num_gpus: number of GPUs on the machine that trains; None: this one.
+    Returns:
+        Lightning's arguments that select devices, the number of channels, and the checkpoint as `check`.
+    Raises:
         ValueError: on an unknown target, too few GPUs, an unsuitable model or objective, a folder of another
-            experiment, weights that do not fit, or unusable data.
+            experiment, or weights that do not fit.
     """
     cfg = planned.cfg
     content = resolved(cfg)
     check_targets(cfg.target, cfg.data.sources)
-    arguments = distinct.once(lambda: trainer_arguments(cfg), "trainer", content["trainer"])
+    arguments = distinct.once(lambda: trainer_arguments(cfg, num_gpus), "trainer", content["trainer"])
     torchrun.check_world(arguments)
     of_model = [{key: content[key] for key in OF_MODEL}, {key: content["data"].get(key) for key in OF_SEGMENT}]
     num_channels = distinct.once(lambda: int(check_model(cfg).model.num_channels), "model", of_model)
@@ -51,12 +83,7 @@ def check(planned: Plan, distinct: Distinct) -> tuple[Checkpoint | None, Separat
     if cfg.init_from and (planned.previous is None or cfg.fresh):
         initial = find_initial(cfg)
         load_weights(build_module(cfg), initial)
-    datamodule = shared_datamodule(cfg, content["data"], distinct)
-    of_data = [_without_seed(content["data"]), num_channels, arguments]
-    is_prepared = distinct.once(lambda: _check_data(datamodule, num_channels, arguments), "data", of_data)
-    if is_prepared and not cfg.fresh and (start := find_resumable(planned.run / "checkpoints")):
-        check_same_data(start, datamodule)
-    return initial, datamodule
+    return arguments, num_channels, initial
 
 
 def shared_datamodule(cfg: Any, data: dict[str, Any], distinct: Distinct) -> SeparationDataModule:

@@ -30,6 +30,7 @@ class EngineMaker(Protocol):
 
     sweep_dir: Path
     fail_fast: bool
+    is_elsewhere: bool
 
     def engine(self, plans: Sequence[Plan]) -> Engine:
         """Make the engine that runs jobs such as the planned ones."""
@@ -38,8 +39,9 @@ class EngineMaker(Protocol):
 
 def command(command: Command, cfgs: Sequence[DictConfig]) -> int:
     """Run the jobs of a command line, given their checked configurations; return the exit code."""
-    launcher: EngineMaker = instantiate(command.hydra.launcher)
-    arguments = [_with_config_dir(overrides, command.config_dir) for overrides in command.jobs]
+    launcher: EngineMaker = instantiate(command.hydra.launcher, _convert_="all")
+    jobs = [[override for override in overrides if not override.startswith("hydra")] for overrides in command.jobs]
+    arguments = [_with_config_dir(overrides, command.config_dir) for overrides in jobs]
     outcomes = run(plan_all(cfgs), arguments, launcher)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     if failures:
@@ -83,19 +85,20 @@ def run(
     engine = launcher.engine(plans)
     distinct = Distinct()
     for one in plans:
-        if not one.is_finished:  # here, where its progress is seen, and once
+        if not one.is_finished and not launcher.is_elsewhere:  # here, where its progress is seen, and once
             fetch(shared_datamodule(one.cfg, value_of(one.cfg, "data"), distinct))
     warn_of_no_test(plans)
+    names = labels(job_arguments) if len(plans) > 1 else [plans[0].run.name]
     rows = [
-        Line(number, label, one.run, _num_epochs(one.cfg), count_parameters(one.cfg, distinct))
-        for number, (one, label) in enumerate(zip(plans, labels(job_arguments), strict=True), start=first_number + 1)
+        Line(number, name, one.run, _num_epochs(one.cfg), count_parameters(one.cfg, distinct))
+        for number, (one, name) in enumerate(zip(plans, names, strict=True), start=first_number + 1)
     ]
     tasks = [_task(one, given, row, sweep_dir) for one, given, row in zip(plans, job_arguments, rows, strict=True)]
     jobs = engine.add(tasks)
     with Progress(rows, jobs, sweep_dir / "jobs.jsonl") as progress:
         jobs_of_sweep.run(engine, jobs, fail_fast=launcher.fail_fast, tick=progress.update)
     plans = plan_all([settled(one.cfg) for one in plans])
-    progress.summarize(["failed" if after.has_failed else str(after.state) for after in plans])
+    progress.summarize([_ended_as(after, job) for after, job in zip(plans, jobs, strict=True)])
     print_evaluations(plans)
     return [_outcome(one, job) for one, job in zip(plans, jobs, strict=True)]
 
@@ -122,7 +125,21 @@ def _is_needed(cfg: DictConfig) -> bool:
     return not now.is_finished and now.state != "failed"
 
 
+def _goes_on(job: Job) -> bool:
+    """Whether a job goes on without this command, which handed it over and does not wait for it."""
+    return job.is_running or (job.is_waiting and job.waits_as != "waiting")
+
+
+def _ended_as(after: Plan, job: Job) -> str:
+    """State of a job when the command ends, given the plan that was made then."""
+    if _goes_on(job):
+        return job.waits_as if job.is_waiting else f"running {job.place}"
+    return "failed" if after.has_failed else str(after.state)
+
+
 def _outcome(one: Plan, job: Job) -> float | Exception | None:
+    if _goes_on(job):
+        return None
     if one.has_failed or (job.has_failed and job.exit_code not in INTERRUPTED):
         reason = one.previous.reason if one.previous is not None and one.has_failed else last_line(job.task.log)
         again = "retry=true tries again" if one.state == "failed" else "the same command tries again"

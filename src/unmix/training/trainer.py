@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from pytorch_lightning import Trainer
 from pytorch_lightning.strategies import DDPStrategy
 
@@ -33,7 +34,8 @@ def make_trainer(
     Raises:
         ValueError: when there are fewer GPUs than requested, or Lightning does not know an argument or we set it here.
     """
-    arguments = check_arguments(gpus, num_nodes, cpu_processes, matmul_precision, **trainer_arguments)
+    available = torch.cuda.device_count()
+    arguments = check_arguments(available, gpus, num_nodes, cpu_processes, matmul_precision, **trainer_arguments)
     torch.set_float32_matmul_precision(matmul_precision)
     if arguments["strategy"] == "ddp":
         # The only buffers are BatchNorm's; broadcasting them before every forward pass would hang ranks that validate
@@ -41,7 +43,7 @@ def make_trainer(
         arguments["strategy"] = DDPStrategy(broadcast_buffers=False)
     return Trainer(
         **arguments,
-        plugins=[SafeCheckpointIO()],
+        plugins=[SafeCheckpointIO(), *_cluster()],
         use_distributed_sampler=False,  # our sampler divides batches among ranks itself
         enable_model_summary=False,
         num_sanity_val_steps=0,  # validation runs on full tracks: expensive, and its scores would count as real ones
@@ -49,7 +51,14 @@ def make_trainer(
     )
 
 
+def _cluster() -> list[SLURMEnvironment]:
+    """Lightning's view of a Slurm job; a job is requeued by what submitted it, not by Lightning."""
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
+
+
 def check_arguments(
+    available: int,
+    /,
     gpus: int | Sequence[int] | None = None,
     num_nodes: int = 1,
     cpu_processes: int = 1,
@@ -58,11 +67,13 @@ def check_arguments(
 ) -> dict[str, Any]:
     """Check the arguments of `make_trainer`; return Lightning's arguments that select devices.
 
+    Args:
+        available: number of GPUs on the machine that trains; the others are those of `make_trainer`.
     Raises:
         ValueError: as `make_trainer`.
     """
     settings.check("trainer", {"matmul_precision": matmul_precision, **trainer_arguments})
-    arguments = device_arguments(gpus, num_nodes, cpu_processes)
+    arguments = device_arguments(gpus, num_nodes, cpu_processes, available)
     _check_precision(trainer_arguments.get("precision"), arguments["accelerator"])
     allowed = set(inspect.signature(Trainer).parameters) - set(arguments)
     for name in trainer_arguments:
@@ -80,13 +91,14 @@ def _check_precision(precision: object, accelerator: str) -> None:
         raise ValueError(f"trainer.precision: got {precision}, which a CPU cannot do; allowed {allowed} on a CPU")
 
 
-def device_arguments(gpus: int | Sequence[int] | None, num_nodes: int, cpu_processes: int) -> dict[str, Any]:
+def device_arguments(
+    gpus: int | Sequence[int] | None, num_nodes: int, cpu_processes: int, available: int
+) -> dict[str, Any]:
     """Translate our settings into Lightning's accelerator, devices, strategy and num_nodes.
 
     Raises:
         ValueError: when a setting is malformed, or there are fewer GPUs than requested.
     """
-    available = torch.cuda.device_count()
     settings.check("trainer", {"gpus": gpus, "num_nodes": num_nodes, "cpu_processes": cpu_processes})
     if gpus is None:
         gpus = min(1, available)
