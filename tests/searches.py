@@ -105,6 +105,12 @@ class PretendedEngine(Engine):
         """Nothing is to be released."""
 
 
+def pretend_slowly():
+    """Have trainings of this process pretended, ten epochs a second."""
+    pretend(pytest.MonkeyPatch().setattr, pace=3)
+    jobs.TICK_SECONDS = 0.1
+
+
 def pretend(setattr_, *, slots=2, pace=1, engines=None):
     """Have trainings pretended; `setattr_` is a monkeypatch's. Engines that are made are appended to `engines`."""
 

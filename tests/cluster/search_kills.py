@@ -5,19 +5,17 @@ PYTHONPATH=src:tests python tests/cluster/search_kills.py --kills 20 --pruner ha
 
 import argparse
 import random
-import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
 
+from command_process import CommandProcess
 from conftest import write_tree
-from searches import table
-
-TRAIN = Path(__file__).parents[2] / "src" / "train.py"
-LONGEST_SECONDS = 20.0  # from a start to the kill
+from searches import pretend_slowly, table
 
 
 def arguments(root: Path, pruner: str, trials: int) -> list[str]:
@@ -42,26 +40,18 @@ def arguments(root: Path, pruner: str, trials: int) -> list[str]:
     ]
 
 
-def run(command: list[str], log: Path, seconds: float | None) -> bool:
+def run(words: list[str], log: Path, seconds: float | None, *, is_pretended: bool) -> bool:
     """Run a search, or kill it after some seconds; returns whether it ended by itself."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
-    try:
-        code = process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        wait_for_children(command)
-        return False
-    assert code == 0, log.read_text()
-    return True
-
-
-def wait_for_children(command: list[str]) -> None:
-    """Wait until no job of a search is left, which the kernel kills with it."""
-    out = next(word for word in command if word.startswith("paths.out="))
-    while any(out in (process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])):
-        time.sleep(0.1)
+    process = CommandProcess("train", *words, log=log, before=pretend_slowly if is_pretended else None)
+    process.process.join(seconds)
+    is_over = process.poll() is not None
+    if is_over:
+        assert process.poll() == 0, log.read_text()
+    process.kill()
+    out = next(word for word in words if word.startswith("paths.out="))
+    while any(out in (each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])):
+        time.sleep(0.1)  # the kernel kills its jobs with it
+    return is_over
 
 
 def main() -> None:
@@ -69,23 +59,27 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--trials", type=int, default=9)
     parser.add_argument("--pruner", default="halving")
+    parser.add_argument("--longest", type=float, default=20.0, help="seconds from a start to the kill, at most")
+    parser.add_argument("--pretended", action="store_true", help="trainings are pretended: for 20 kills in two minutes")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     root = write_tree(folder / "data", ("Some Band - Track", "Actions - One Minute Smile", "Other Band - Song"))
     generator, begun = random.Random(given.seed), time.monotonic()
-    command = [sys.executable, str(TRAIN), *arguments(root, given.pruner, given.trials)]
-    assert run([*command, f"paths.out={folder / 'straight'}"], folder / "straight.log", None)
-    print(f"uninterrupted: {time.monotonic() - begun:.0f} s")
+    command = arguments(root, given.pruner, given.trials)
+    search = partial(run, is_pretended=given.pretended)
+    assert search([*command, f"paths.out={folder / 'straight'}"], folder / "straight.log", None)
+    print(f"uninterrupted: {time.monotonic() - begun:.0f} s", flush=True)
     killed, log = [*command, f"paths.out={folder / 'killed'}"], folder / "killed.log"
     for kill in range(given.kills):
-        seconds = generator.uniform(0, LONGEST_SECONDS)
-        is_over = run(killed, log, seconds)
+        seconds = generator.uniform(0, given.longest)
+        is_over = search(killed, log, seconds)
         path = folder / "killed" / "sweeps" / "mystudy" / "study.log"
         trials = table(folder / "killed") if path.exists() and path.stat().st_size else []
         done = sum(trial[1] not in ("RUNNING", "WAITING") for trial in trials)
-        print(f"kill {kill + 1} after {seconds:4.1f} s: {len(trials)} trials, {done} done{', over' if is_over else ''}")
-    assert run(killed, log, None)
+        over = ", over" if is_over else ""
+        print(f"kill {kill + 1} after {seconds:4.1f} s: {len(trials)} trials, {done} done{over}", flush=True)
+    assert search(killed, log, None)
     straight, restarted = table(folder / "straight"), table(folder / "killed")
     for trial in restarted:
         print(*trial[:4], sep=" | ")

@@ -173,9 +173,10 @@ def _dimension(override: Override) -> Dimension:
     texts: dict[Any, str] = {}
     for value, text in zip(override.sweep_iterator(), override.sweep_string_iterator(), strict=True):
         plain = getattr(value, "text", value)  # of a quoted string
-        if text in texts.values() or plain in texts:
+        chosen = plain if isinstance(plain, str | int | float | bool) else text
+        if chosen in texts:
             raise ValueError(f"{key}: got {written}, which names {text} twice")
-        texts[plain if isinstance(plain, str | int | float | bool) else text] = text
+        texts[chosen] = text
     return Choice(key, texts)
 
 
