@@ -6,7 +6,6 @@ import pytest
 
 import searches
 from searches import SPACE, pretend, table
-from unmix.composition import compose
 
 NINE = "hydra.sweeper.n_trials=9"
 NARROW = "optimizer.lr=tag(log,interval(1e-4,1e-2))"  # nothing fails
@@ -25,22 +24,8 @@ def arguments(train_arguments):
     return [*kept, *SPACE, "hydra/sweeper=optuna", "sweep_name=mystudy", "hydra.sweeper.n_trials=6", "target=drums"]
 
 
-@pytest.fixture(scope="module")
-def compose_once():
-    """`compose`, which takes most of a pretended search, with a memory: its result is a function of its arguments."""
-    known = {}
-
-    def remembering(config_name, overrides, **options):
-        key = (config_name, *overrides, *options.items())
-        if key not in known:
-            known[key] = compose(config_name, overrides, **options)
-        return known[key].copy()
-
-    return remembering
-
-
 @pytest.fixture
-def search(arguments, cli, compose_once, monkeypatch, tmp_path):
+def search(arguments, cli, monkeypatch, tmp_path):
     """Run a search of pretended trainings in a folder; returns its trials and engines."""
 
     def run(*more, out="here", code=0, **options):
@@ -49,8 +34,6 @@ def search(arguments, cli, compose_once, monkeypatch, tmp_path):
         with monkeypatch.context() as patch:
             patch.chdir(tmp_path / out)
             pretend(patch.setattr, engines=engines, **options)
-            patch.setattr("unmix.runs.trials.compose", compose_once)
-            patch.setattr("unmix.composition.compose", compose_once)
             assert cli("train", *arguments, *more) == code
         return table(tmp_path / out / "outputs"), engines
 
@@ -258,12 +241,11 @@ def test_a_search_needs_a_name_a_space_and_the_package(arguments, cli, capfd, tm
 
 
 def test_another_search_under_the_same_name_is_refused_naming_what_differs(
-    search, arguments, cli, capfd, tmp_path, monkeypatch, compose_once
+    search, arguments, cli, capfd, tmp_path, monkeypatch
 ):
     before, _ = search("hydra.sweeper.n_trials=3")
     capfd.readouterr()
     monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr("unmix.composition.compose", compose_once)
     for argument, message in (
         ("optimizer.weight_decay=0.5", "begun with optimizer.weight_decay=1e-05, now 0.5"),
         ("optimizer.lr=interval(1e-4,1e-2)", "optimizer.lr=0.0001 to 0.1, logarithmic, now 0.0001 to 0.01"),

@@ -36,9 +36,8 @@ def run(search: Search, prepare: Callable[[DictConfig], Any]) -> int:
     """
     configure_log(search.command.hydra.job_logging, search.command.hydra.verbose)
     check_writable(search.launcher.sweep_dir)
-    for number, cfg in enumerate(search.cfgs):
-        with search.command.naming(number):
-            prepare(cfg)
+    for _ in search.command.each(range(len(search.cfgs)), lambda number: prepare(search.cfgs[number])):
+        pass
     engine = search.launcher.engine([plan(cfg) for cfg in search.cfgs])
     if search.cfg.dry_run:
         engine.close()

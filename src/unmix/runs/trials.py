@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from unmix.composition import compose
+from unmix.composition import bases_of
 from unmix.experiments import status
 from unmix.plans import Plan, is_done, plan, requested_length
 from unmix.reports.charts import shown
@@ -39,7 +39,8 @@ class TrialRuns:
     ) -> None:
         self.number, self.label, self.objectives = number, label, objectives
         self.jobs = [sweep.with_config_dir(overrides, config_dir) for overrides in jobs]
-        self.plans = [plan(compose("train", overrides, config_dir=config_dir)) for overrides in jobs]
+        bases = bases_of("train", config_dir)
+        self.plans = [plan(bases.compose(overrides, with_hydra=False)) for overrides in jobs]
         self.parameters = [count_parameters(each.cfg) for each in self.plans]
         self.curve: Curve = {}
         self.refresh()
