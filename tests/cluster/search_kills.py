@@ -13,9 +13,10 @@ from pathlib import Path
 
 import psutil
 
-from command_process import CommandProcess
+from command_process import CommandProcess, wait_until
 from conftest import write_tree
 from searches import pretend_slowly, table
+from unmix.experiments import status
 
 
 def arguments(root: Path, pruner: str, trials: int) -> list[str]:
@@ -41,8 +42,11 @@ def arguments(root: Path, pruner: str, trials: int) -> list[str]:
 
 
 def run(words: list[str], log: Path, seconds: float | None, *, is_pretended: bool) -> bool:
-    """Run a search, or kill it after some seconds; returns whether it ended by itself."""
+    """Run a search, or kill it some seconds after it has begun to work; returns whether it ended by itself."""
     process = CommandProcess("train", *words, log=log, before=pretend_slowly if is_pretended else None)
+    if seconds is not None:
+        study = Path(words[-1].removeprefix("paths.out=")) / "sweeps" / "mystudy"
+        wait_until(lambda: process.poll() is not None or ((now := status.read(study)) and now.is_alive()))
     process.process.join(seconds)
     is_over = process.poll() is not None
     if is_over:
@@ -59,7 +63,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--trials", type=int, default=9)
     parser.add_argument("--pruner", default="halving")
-    parser.add_argument("--longest", type=float, default=20.0, help="seconds from a start to the kill, at most")
+    parser.add_argument("--longest", type=float, default=5.0, help="seconds until the kill, at most")
     parser.add_argument("--pretended", action="store_true", help="trainings are pretended: for 20 kills in two minutes")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
