@@ -3,9 +3,11 @@
 import math
 
 import pytest
+import torch
 
 import searches
 from searches import SPACE, pretend, table
+from tensors import as_bytes
 
 NINE = "hydra.sweeper.n_trials=9"
 NARROW = "optimizer.lr=tag(log,interval(1e-4,1e-2))"  # nothing fails
@@ -281,3 +283,25 @@ def test_an_interval_without_a_search_is_answered_with_the_sweeper_that_takes_it
     (line,) = capfd.readouterr().err.splitlines()
     assert "optimizer.lr: got interval(1e-4,1e-2)" in line
     assert "hydra/sweeper=optuna sweep_name=" in line
+
+
+@pytest.mark.slow
+def test_a_run_that_is_promoted_twice_is_that_of_one_training(train_arguments, cli, tmp_path):
+    """The pretended trainings above assume that a run with more epochs is one that had them from the start."""
+    for out, lengths in (("at_once", [3]), ("promoted", [1, 2, 3])):
+        for epochs in lengths:
+            command = [*train_arguments, "target=drums", f"paths.out={tmp_path / out}", f"trainer.max_epochs={epochs}"]
+            assert cli("train", *command) == 0
+    (straight,), (promoted,) = (list((tmp_path / out).glob("runs/*/*")) for out in ("at_once", "promoted"))
+    assert (straight / "metrics.csv").read_bytes() == (promoted / "metrics.csv").read_bytes()
+    weights = [torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (straight, promoted)]
+    for name in ("state_dict", "optimizer_states", "lr_schedulers"):
+        assert as_bytes(weights[0][name]) == as_bytes(weights[1][name]), name
+
+
+def test_the_dashboard_of_optuna_opens_the_study(search, tmp_path):
+    dashboard = pytest.importorskip("optuna_dashboard._storage_url")
+    trials, _ = search("hydra.sweeper.n_trials=2")
+    storage = dashboard.get_storage(str(tmp_path / "here" / "outputs" / "sweeps" / "mystudy" / "study.log"))
+    (study,) = storage.get_all_studies()
+    assert [trial.params for trial in storage.get_all_trials(study._study_id)] == [trial[3] for trial in trials]
