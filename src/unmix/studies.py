@@ -166,7 +166,7 @@ def trials_of(search: Search) -> list[FrozenTrial]:
 
 def summarize(search: Search, trials: Sequence[FrozenTrial]) -> None:
     """Print the states of the trials, and the best."""
-    states = Counter(trial.state.name.lower() for trial in trials)
+    states = Counter(trial.state.name.lower().replace("fail", "failed") for trial in trials)
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     lines = [f"study {search.name}: {counted(len(trials), 'trial')}, {counts}"]
     for trial in study_file.best(trials, search.settings.is_better_high):

@@ -48,7 +48,8 @@ class Searching:
         self.make_runs, self.engine, self.sweep_dir, self.fail_fast = make_runs, engine, sweep_dir, fail_fast
         self.lines: list[Line] = []
         self.jobs: list[Job] = []
-        self.progress = Progress(self.lines, self.jobs, sweep_dir / "jobs.jsonl")
+        total = settings.n_trials * len(space.repetitions)
+        self.progress = Progress(self.lines, self.jobs, sweep_dir / "jobs.jsonl", total)
         self.started: dict[tuple[int, int], tuple[int, int | None]] = {}  # (trial, run) -> index of its job, epochs
         self.left: dict[int, str] = {}  # trials that are left to the next command, with the reason
         self.under_way: dict[int, TrialRuns] = {}
