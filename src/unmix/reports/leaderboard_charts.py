@@ -24,7 +24,7 @@ def figures(leaderboard: Leaderboard, rows: Sequence[Row]) -> list[Figure]:
         *(_sizes(title, own, column) for title, own, column in groups),
         *(_parallel(title, own, column) for title, own, column in [*groups, *_trials(rows)]),
         *(
-            charts.groups(f"{study}: importance of each setting", {study: values}, x="setting")
+            charts.shares(f"{study}: importance of each setting", values, x="share of the differences")
             for study, values in leaderboard.importances.items()
         ),
         *_curves(leaderboard, rows),
