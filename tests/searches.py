@@ -14,10 +14,12 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from unmix.experiments import status
+from unmix.experiments.folder import write_atomically
 from unmix.processes import jobs
 from unmix.processes.jobs import Engine, Job
 
 SPACE = ["optimizer.lr=tag(log,interval(1e-4,1e-1))", "model.hidden_size=choice(16,32)"]
+COLUMNS = "epoch,step,val/loss,val/sdr\n"
 FAILING = 0.08  # learning rate from which on a training fails
 
 
@@ -56,10 +58,10 @@ class PretendedJob(Job):
         if self.epoch >= self.arguments["trainer.max_epochs"]:
             return self.end(0, state="done", length={"max_epochs": self.epoch, "max_steps": -1, "max_time": None})
         table = self.task.run / "metrics.csv"
-        rows = table.read_text().splitlines(keepends=True) if table.exists() else ["epoch,step,val/loss,val/sdr\n"]
+        rows = table.read_text().splitlines(keepends=True) if table.exists() else [COLUMNS]
         value = loss(self.arguments, self.epoch + 1)
         row = f"{self.epoch},{self.epoch + 1},{value:.9g},{-value:.9g}\n"
-        table.write_text("".join([*rows[: self.epoch + 1], row]))
+        write_atomically(table, "".join([*rows[: self.epoch + 1], row]))
         self.epoch += 1
         return self.write(epoch=self.epoch, step=self.epoch)
 

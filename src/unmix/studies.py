@@ -123,6 +123,8 @@ def _check(search: Search) -> None:
     checks.folder_name("sweep_name", cfg.sweep_name)
     if cfg.fresh:
         raise ValueError("fresh: got true, but a search goes on with its trials; take another sweep_name")
+    if (cfg.callbacks or {}).get("metrics") is None:
+        raise ValueError("callbacks.metrics: got null, but a search reads the file that it writes, metrics.csv")
     if isinstance(schedule, Brackets):
         schedule.check(settings.n_trials)
         shorter = cfg.copy()

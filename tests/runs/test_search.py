@@ -123,6 +123,13 @@ def test_a_trial_that_fails_is_recorded_and_the_others_go_on(search, capfd):
     assert "failed: val/loss is nan after step 1" in capfd.readouterr().out
 
 
+def test_a_trial_without_a_value_has_failed(search, capfd, monkeypatch):
+    monkeypatch.setattr(searches, "COLUMNS", "epoch,step,val/other,val/sdr\n")
+    trials, _ = search(NARROW, "hydra.sweeper.n_trials=2")
+    assert {trial[1] for trial in trials} == {"FAIL"}
+    assert "metrics.csv has no val/loss" in capfd.readouterr().out
+
+
 def test_fail_fast_leaves_a_failed_trial_to_the_same_command_with_retry(search, capfd, monkeypatch):
     wide = ["optimizer.lr=tag(log,interval(1e-2,5e-1))", "fail_fast=true"]
     trials, _ = search(*wide, code=1)
@@ -193,6 +200,7 @@ REFUSED = [
     ("model.hidden_size=choice(16,word)", "model.hidden_size"),
     ("seed=interval(1,2)", "seed is not searched; a list, as seed=a,b, makes a job for each value"),
     ("model=glob(*)", "model: got glob(*), list the values instead"),
+    ("callbacks.metrics=null", "callbacks.metrics: got null, but a search reads the file that it writes"),
     ("fresh=true", "fresh: got true, but a search goes on with its trials"),
     ("hydra/launcher=basic", "hydra/launcher: got basic, which cannot run the jobs of a search"),
     ("sweep_name=a/b", "sweep_name: got 'a/b', a name without / is needed"),

@@ -95,6 +95,9 @@ class Searching:
             for index in range(len(runs.plans)):
                 self._train(runs, index, verdict.epochs)
             return
+        if not runs.curve:
+            self._end(number, TrialState.FAIL, None, f"failed: {runs.folders[0]}/metrics.csv has no val/loss")
+            return
         values = latest(runs.curve, verdict.epochs) if verdict.epochs else latest(runs.curve)
         after = f" after {counted(verdict.epochs, 'epoch')}" if verdict.epochs else ""
         self._end(number, ENDED[verdict.kind], values, f"{verdict.kind}{after}, {runs.described(values)}")
