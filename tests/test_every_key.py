@@ -226,5 +226,5 @@ def test_the_configurations_use_every_file_of_conf():
     used += [*defaults, "data=demo"]
     for path in CONF.glob("*/*.yaml"):
         group = path.parent.name
-        if group not in ("hydra", "sweep", "wandb"):
+        if group not in ("hydra", "sweep", "search", "wandb"):
             assert f"{group}={path.stem}" in used

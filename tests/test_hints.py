@@ -79,12 +79,10 @@ def test_a_typo_is_corrected_where_it_is_even_if_its_last_part_exists_elsewhere(
         ("~logger", "~logger: a group cannot be deleted; write logger=none"),
         ("~scheduler", "~scheduler: a group cannot be deleted; write scheduler=... with one of cosine, plateau"),
         ("~logger=none", "write logger=none"),
-        ("hydra.sweeper=optuna", "hydra.sweeper: got optuna, write hydra/sweeper=... with a slash; allowed basic"),
-        ("hydra.launcher=basic", "write hydra/launcher=... with a slash; allowed basic, process, ray, slurm"),
-        (
-            "hydra/sweeper=optuna",
-            "hydra/sweeper: got 'optuna', allowed basic; installing a package such as hydra-optuna",
-        ),
+        ("hydra.sweeper=optuna", "hydra.sweeper: got optuna, write hydra/sweeper=optuna, with a slash"),
+        ("hydra.launcher=basic", "write hydra/launcher=basic, with a slash"),
+        ("hydra.launcher=slrm", "write hydra/launcher=... with a slash; allowed basic, process, ray, slurm"),
+        ("hydra/sweeper=ax", "hydra/sweeper: got 'ax', allowed basic, optuna"),
         (
             "logger=[csv,wandb]",
             "logger: got 'csv', allowed none, tensorboard, wandb; metrics.csv is written in any case",

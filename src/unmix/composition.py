@@ -83,6 +83,11 @@ class Command:
         """Name of the chosen Hydra launcher."""
         return str(self.hydra.runtime.choices["hydra/launcher"])
 
+    @property
+    def is_search(self) -> bool:
+        """Whether it searches hyperparameters, and chooses jobs while others run."""
+        return self.is_sweep and _is_search(self.hydra)
+
     def compose_jobs(self) -> Iterator[DictConfig]:
         """Yield the configuration of every job, composed and checked.
 
@@ -150,7 +155,7 @@ def parse(config_name: str, overrides: list[str], *, multirun: bool = False, con
     plain = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     composed = compose(config_name, plain, with_hydra=True, config_dir=config_dir)
     node = composed.hydra
-    if not multirun and node.mode != RunMode.MULTIRUN:
+    if not multirun and node.mode != RunMode.MULTIRUN and not (node.mode is None and _is_search(node)):
         only = _without_hydra(composed) if len(plain) == len(overrides) else None  # None: Hydra reports the missing -m
         return Command(config_name, node, is_sweep=False, jobs=[overrides], config_dir=config_dir, only=only)
     if not node.sweeper._target_.endswith(".BasicSweeper"):
@@ -161,6 +166,10 @@ def parse(config_name: str, overrides: list[str], *, multirun: bool = False, con
     swept = [override for override in parsed if not override.is_hydra_override()]
     jobs = BasicSweeper.split_arguments(swept, None)[0]  # the expansion that Hydra's own sweeper runs
     return Command(config_name, node, is_sweep=True, jobs=jobs, config_dir=config_dir)
+
+
+def _is_search(hydra_node: DictConfig) -> bool:
+    return str(hydra_node.sweeper._target_).startswith("unmix.search.")
 
 
 def _without_hydra(cfg: DictConfig) -> DictConfig:

@@ -112,7 +112,11 @@ def _run(config_name: str) -> int:
     command = parse(config_name, arguments.overrides, multirun=arguments.multirun, config_dir=arguments.config_dir)
     torchrun.check(config_name, is_sweep=command.is_sweep)
     crowded = machine.share_cpus(STARTED, machine.cpu_times())
-    if command.is_sweep and not command.jobs:  # a sweeper other than ours generates the jobs
+    if command.is_search:
+        extras.require("hydra/sweeper=optuna", "optuna", "optuna")
+        prepare = partial(_prepare, config_name)
+        return int(import_module("unmix.studies").command(command, arguments.overrides, prepare))
+    if command.is_sweep and not command.jobs:  # a sweeper of another package generates the jobs
         _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
         return 0
     cfgs, is_elsewhere = list(command.compose_jobs()), command.hydra.launcher._target_ in ELSEWHERE

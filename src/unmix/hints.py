@@ -32,6 +32,7 @@ GPUS = {
 # Names of files that other projects have -> what to write here.
 FOREIGN_FILES = {"logger/csv": "metrics.csv is written in any case: leave csv out"}
 MOST_SUGGESTIONS = 3
+SWEPT = ("BasicSweeper does not support sweep type", "Sweep parameters '")  # how messages on interval(...) begin
 AMBIGUOUS, UNMERGED = "Ambiguous value for argument '", "Error merging override "  # how messages of Hydra begin
 
 
@@ -79,8 +80,9 @@ def check(config_name: str, overrides: Sequence[str], config_dir: str | None = N
             raise ValueError(message)
         group = key.replace(".", "/")
         if key.startswith("hydra.") and (files := options(group, config_dir)):
+            allowed = f"=... with a slash; allowed {_with_packages(group, files)}"
             raise ValueError(
-                f"{key}: got {value}, write {group}=... with a slash; allowed {_with_packages(group, files)}"
+                f"{key}: got {value}, write {group}{f'={value}, with a slash' if value in files else allowed}"
             )
 
 
@@ -99,7 +101,7 @@ def _devices(config_name: str, key: str, value: str) -> str | None:
 
 def _with_packages(group: str, files: Sequence[str]) -> str:
     """List the files of one of Hydra's groups, and say where others come from."""
-    example = {"hydra/launcher": "hydra-submitit-launcher", "hydra/sweeper": "hydra-optuna-sweeper"}.get(group)
+    example = {"hydra/launcher": "hydra-submitit-launcher"}.get(group)
     return ", ".join(files) + (f"; installing a package such as {example} adds others" if example else "")
 
 
@@ -122,6 +124,8 @@ def explain(error: BaseException, config_name: str, arguments: Sequence[str] = (
         return _unreadable(str(error.override))
     if text.startswith(AMBIGUOUS):
         return _commas(text.removeprefix(AMBIGUOUS).partition("'\n")[0])
+    if text.startswith(SWEPT):
+        return _searched(arguments)
     if text.startswith(UNMERGED):
         key, _, value = text.removeprefix(UNMERGED).partition("=")
         return f"{key.lstrip('+')}: got {value}, a mapping is needed, written {key.lstrip('+')}.<key>=<value>"
@@ -149,6 +153,17 @@ def _commas(override: str) -> str:
     key, _, value = override.partition("=")
     text = shlex.quote(f'{key}="{value}"')
     return f"{key}: got {value}; several jobs need -m, a list is written {key}=[{value}], a text with a comma {text}"
+
+
+def _searched(arguments: Sequence[str]) -> str:
+    """Format the message for a value of Hydra's grammar that makes several jobs, such as `interval(0,1)`."""
+    parsed = OverridesParser.create().parse_overrides(arguments_of(arguments).overrides)
+    override = next(each for each in parsed if each.is_sweep_override())
+    key, _, value = str(override.input_line).partition("=")
+    search = "hydra/sweeper=optuna sweep_name=mystudy searches it"
+    if override.is_discrete_sweep():
+        return f"{key}: got {value}; several jobs need -m, and {search}"
+    return f"{key}: got {value}, which a sweep cannot list; {search}"
 
 
 def _unknown_file(name: str, arguments: Sequence[str]) -> str:

@@ -67,3 +67,10 @@ def test_an_svg_is_an_element_whose_lines_are_named_and_whose_text_is_escaped():
     assert "<a>" not in text
     assert '<g id="' not in text
     assert text == charts.svg(charts.lines("<t> & more", {"<a> & b": [(0, 1.0), (1, 2.0)]}, x="x"))
+
+
+def test_shares_have_a_bar_and_a_name_each_and_none_without_values():
+    element = charts.svg(charts.shares("importance", {"optimizer.lr": 0.75, "model": 0.25}, x="share"))
+    assert "<title>optimizer.lr: 0.75</title>" in element
+    assert element.index(">optimizer.lr</text>") < element.index(">model</text>")
+    assert charts.shares("importance", {}, x="share") is None

@@ -104,6 +104,26 @@ def groups(title: str, series: Mapping[str, Mapping[str, float]], *, x: str) -> 
     return figure
 
 
+def shares(title: str, values: Mapping[str, float], *, x: str) -> Figure | None:
+    """Draw a horizontal bar for each name, the first at the top; None without values.
+
+    Args:
+        title: title of the chart.
+        values: name -> value.
+        x: label of the axis of values.
+    """
+    if not values:
+        return None
+    figure, axes = _axes(title, x, [])
+    for height, (name, value) in enumerate(values.items()):
+        axes.barh(-height, value, height=0.4, color=COLORS[0], gid=f"{name}: {value:.4g}")
+        axes.text(0, -height + 0.25, name, va="bottom", fontsize=8)
+    axes.set_yticks([])
+    axes.set_ylim(-len(values) + 0.5, 0.8)
+    axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
 def parallel(
     title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, is_better_high: bool = False
 ) -> Figure | None:

@@ -1,9 +1,9 @@
-"""Rows of the leaderboard: every run, job and evaluation below a folder, read from their files alone."""
+"""Rows of the leaderboard: every run, job, trial and evaluation below a folder, read from their files alone."""
 
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import partial
@@ -17,13 +17,14 @@ from unmix import errors
 from unmix.cluster import record
 from unmix.evaluation.metrics import mean_sdr
 from unmix.experiments import status
+from unmix.experiments.curves import epochs
 from unmix.processes.jobs import last_line
-from unmix.reports import hyperparameters, leaderboard_queue
+from unmix.reports import hyperparameters, leaderboard_queue, studies
 
 Row = dict[str, Any]
 # Columns that hold text.
 TEXT = ("kind", "run", "state", "node", "since", "experiment", "target", "test_set", "objective", "reason", "report")
-KNOWN = (*TEXT, "seed", "epochs", "steps", "val_loss", "val_sdr")
+KNOWN = (*TEXT, "study", "seed", "epochs", "steps", "val_loss", "val_sdr", "parameters", "rank")
 FAILED = "failed"  # state of rows that have a `reason`
 OLD_OBJECTIVE = {"_target_": "MagnitudeMse"}  # of runs whose configuration names none, as there was no other
 
@@ -33,17 +34,19 @@ class Leaderboard:
     """Runs, jobs and evaluations, as read from their files.
 
     Args:
-        rows: one per run, job without a run, and evaluation; column -> value. An evaluation has the hyperparameters
-            that the runs behind its weights share.
+        rows: one per run, job without a run, trial of a search, and evaluation; column -> value. An evaluation has the
+            hyperparameters that the runs behind its weights share.
         damaged: (path, reason) of everything that cannot be read.
         curves: name of the run -> (epoch, val/loss) of every epoch.
         configs: name of the run -> its configuration.
+        importances: name of a study -> setting -> share of the differences that it explains.
     """
 
     rows: list[Row] = field(default_factory=list)
     damaged: list[tuple[str, str]] = field(default_factory=list)
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     configs: dict[str, Row] = field(default_factory=dict)
+    importances: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def collect(out: Path, name: str | None = None, group: str | None = None) -> Leaderboard:
@@ -67,6 +70,8 @@ def collect(out: Path, name: str | None = None, group: str | None = None) -> Lea
     values = hyperparameters.differing(leaderboard.configs)
     for row in leaderboard.rows:
         row.update(hyperparameters.shared([values[run] for run in origins.get(row["run"], ())]))
+    for path in sorted(out.glob("sweeps/*/study.log")):
+        _guarded(leaderboard, path, partial(_add_study, leaderboard, path, name, group))
     return leaderboard
 
 
@@ -95,9 +100,9 @@ def _add_run(leaderboard: Leaderboard, path: Path) -> None:
     if now is None:
         return
     key = f"{path.parent.name}/{path.name}"
-    epochs = list(_epochs(path / "metrics.csv"))
-    best = min(epochs, key=lambda epoch: epoch[1], default=None)
-    leaderboard.curves[key] = [(epoch, loss) for epoch, loss, _ in epochs]
+    by_epoch = list(epochs(path / "metrics.csv"))
+    best = min(by_epoch, key=lambda epoch: epoch[1], default=None)
+    leaderboard.curves[key] = [(epoch, loss) for epoch, loss, _ in by_epoch]
     if (path / "config.yaml").is_file():
         leaderboard.configs[key] = yaml.load((path / "config.yaml").read_text(encoding="utf-8"), Loader=_Loader)
     objective = leaderboard.configs.get(key, {}).get("objective", OLD_OBJECTIVE)
@@ -128,16 +133,6 @@ def _name_of_objective(node: Row) -> str:
 
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def _epochs(path: Path) -> Iterator[tuple[int, float, float | None]]:
-    """Yield epoch, val/loss and val/sdr of every complete line of metrics.csv; nothing when there is no file."""
-    if not path.is_file():
-        return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    for row in csv.DictReader(line for line in lines if line.endswith("\n")):
-        if row.get("val/loss"):
-            yield int(row["epoch"]), float(row["val/loss"]), float(row["val/sdr"]) if row.get("val/sdr") else None
 
 
 def _add_jobs(leaderboard: Leaderboard, path: Path, name: str | None, group: str | None) -> None:
@@ -195,6 +190,15 @@ def _add_evaluation(
             "report": str((path / "report.html").relative_to(out)),
         }
     )
+
+
+def _add_study(leaderboard: Leaderboard, path: Path, name: str | None, group: str | None) -> None:
+    """Add the trials of a search, and the importances of its settings."""
+    rows, importances = studies.read(path)
+    wanted = [row for row in rows if _is_wanted(row["experiment"], name, group)]
+    leaderboard.rows += wanted
+    if wanted:
+        leaderboard.importances[path.parent.name] = importances
 
 
 def is_setting(column: str) -> bool:

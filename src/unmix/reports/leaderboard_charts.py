@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from matplotlib.figure import Figure
 
-from unmix.reports import charts
+from unmix.reports import charts, studies
 from unmix.reports.charts import shown
 from unmix.reports.leaderboard import FAILED, Leaderboard, Row, columns_of, is_setting
 from unmix.reports.ranking import comparable, is_better_high
@@ -22,7 +22,11 @@ def figures(leaderboard: Leaderboard, rows: Sequence[Row]) -> list[Figure]:
     groups = [*_evaluations(rows), *_runs(rows)]
     drawn = [
         *(_sizes(title, own, column) for title, own, column in groups),
-        *(_parallel(title, own, column) for title, own, column in groups),
+        *(_parallel(title, own, column) for title, own, column in [*groups, *_trials(rows)]),
+        *(
+            charts.shares(f"{study}: importance of each setting", values, x="share of the differences")
+            for study, values in leaderboard.importances.items()
+        ),
         *_curves(leaderboard, rows),
     ]
     return [figure for figure in drawn if figure is not None]
@@ -37,8 +41,19 @@ def _evaluations(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], str]]:
 
 def _runs(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], str]]:
     """Yield title, rows and column of the losses of each target and objective, as they differ in scale."""
-    for (target, note), own in _by_target([row for row in rows if row.get("val_loss") is not None]).items():
+    runs = [row for row in rows if row["kind"] == "run" and row["val_loss"] is not None]
+    for (target, note), own in _by_target(runs).items():
         yield f"{target}: best validation loss{note}", own, "val_loss"
+
+
+def _trials(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], str]]:
+    """Yield title, rows and column of each objective of the complete trials of each study."""
+    trials = [row for row in rows if row["kind"] == "trial" and row["rank"] is not None]
+    for study in dict.fromkeys(row["study"] for row in trials):
+        own = [row for row in trials if row["study"] == study]
+        for column in studies.COLUMNS.values():
+            if column in own[0]:
+                yield f"{study}: {column}", own, column
 
 
 def _by_target(runs: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:

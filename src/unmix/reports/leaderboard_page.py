@@ -19,20 +19,22 @@ from unmix.reports.leaderboard import FAILED, TEXT, Leaderboard, Row, columns_of
 from unmix.reports.ranking import comparable
 
 # Columns that are not shown, because `run` or the table's title contains them, or the HTML page links to them.
-HIDDEN = ("kind", "experiment", "target", "seed", "test_set", "objective", "report")
+HIDDEN = ("kind", "study", "experiment", "target", "seed", "test_set", "objective", "report")
 FIRST = (
     "run",
+    "rank",
     "sdr",
     "state",
     "node",
     "since",
     "val_loss",
     "val_sdr",
+    "parameters",
     "reason",
 )  # columns that a terminal of any width shows
 CLIPPED = 8  # characters of a heading, at least, on a narrow terminal
 WIDEST = 10_000  # characters, wider than any table
-KINDS = {"evaluation": "Evaluations", "run": "Runs", "job": "Jobs without a run"}
+KINDS = {"evaluation": "Evaluations", "trial": "Trials", "run": "Runs", "job": "Jobs without a run"}
 FAILURES = "Failed"
 
 

@@ -72,10 +72,16 @@ class View:
 
 
 class Progress:
-    """Context that shows the jobs of a sweep while they run, and appends every change to the file `journal`."""
+    """Context that shows the jobs of a sweep while they run, and appends every change to the file `journal`.
 
-    def __init__(self, lines: Sequence[Line], jobs: Sequence[Job], journal: Path) -> None:
-        self.lines, self.jobs, self.journal = lines, jobs, journal
+    Args:
+        lines, jobs: a line for each job; both lists may grow meanwhile.
+        journal: file of changes.
+        total: number of jobs in the end; None: no job is added.
+    """
+
+    def __init__(self, lines: Sequence[Line], jobs: Sequence[Job], journal: Path, total: int | None = None) -> None:
+        self.lines, self.jobs, self.journal, self.total = lines, jobs, journal, total
         self.console = Console()
         self.live = Live(console=self.console, refresh_per_second=4) if sys.stdout.isatty() else None
         self.last: dict[int, str] = {}  # number of the job -> state and progress last written to the journal
@@ -138,7 +144,7 @@ class Progress:
             return False
         self.last[line.number] = text
         if not self.live and view.state != "waiting":
-            text = f"[{line.number}/{len(self.lines)}] {line.label}: {text}"
+            text = f"[{line.number}/{self.total or len(self.lines)}] {line.label}: {text}"
             self.console.print(text, markup=False, soft_wrap=True)
         return True
 

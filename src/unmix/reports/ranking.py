@@ -9,7 +9,7 @@ from unmix import errors
 from unmix.reports.leaderboard import Row, columns_of
 
 # Kinds of rows, each with the column that it is sorted by, in the order in which they are listed.
-RESULTS = {"evaluation": "sdr", "run": "val_loss", "job": "run"}
+RESULTS = {"evaluation": "sdr", "trial": "rank", "run": "val_loss", "job": "run"}
 # Columns in which higher is better, sorted in descending order; all others are sorted in ascending order.
 DESCENDING = ("sdr", "val_sdr")
 
@@ -56,6 +56,8 @@ def is_better_high(column: str) -> bool:
 
 def _group(row: Row) -> tuple[bool, str, str]:
     """Sort key of a row's group, its name, and the arguments of the objective; evaluations of test tracks are first."""
+    if row["kind"] == "trial":
+        return False, f"study {row['study']}", ""
     if row["kind"] != "run":
         name = row.get("test_set") or ""
         return not name.endswith("-test"), name, ""

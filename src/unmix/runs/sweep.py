@@ -41,7 +41,7 @@ def command(command: Command, cfgs: Sequence[DictConfig]) -> int:
     """Run the jobs of a command line, given their checked configurations; return the exit code."""
     launcher: EngineMaker = instantiate(command.hydra.launcher, _convert_="all")
     jobs = [[override for override in overrides if not override.startswith("hydra")] for overrides in command.jobs]
-    arguments = [_with_config_dir(overrides, command.config_dir) for overrides in jobs]
+    arguments = [with_config_dir(overrides, command.config_dir) for overrides in jobs]
     outcomes = run(plan_all(cfgs), arguments, launcher)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     if failures:
@@ -49,7 +49,7 @@ def command(command: Command, cfgs: Sequence[DictConfig]) -> int:
     return 1 if failures else 0
 
 
-def _with_config_dir(overrides: Sequence[str], config_dir: str | None) -> list[str]:
+def with_config_dir(overrides: Sequence[str], config_dir: str | None) -> list[str]:
     """Arguments of a job's command line: `--config-dir` if there is one, then the overrides."""
     return [*([] if config_dir is None else ["--config-dir", str(Path(config_dir).resolve())]), *overrides]
 
@@ -60,7 +60,7 @@ def launch(
     """Run jobs that a Hydra sweeper chose, given their overrides; other arguments and result as for `run`."""
     bases = bases_of("train", config_dir)
     plans = plan_all([bases.compose(overrides, with_hydra=False) for overrides in job_overrides])
-    arguments = [_with_config_dir(overrides, config_dir) for overrides in job_overrides]
+    arguments = [with_config_dir(overrides, config_dir) for overrides in job_overrides]
     return run(plans, arguments, launcher, first_number)
 
 
@@ -93,7 +93,7 @@ def run(
         Line(number, name, one.run, _num_epochs(one.cfg), count_parameters(one.cfg, distinct))
         for number, (one, name) in enumerate(zip(plans, names, strict=True), start=first_number + 1)
     ]
-    tasks = [_task(one, given, row, sweep_dir) for one, given, row in zip(plans, job_arguments, rows, strict=True)]
+    tasks = [task(one, given, row, sweep_dir) for one, given, row in zip(plans, job_arguments, rows, strict=True)]
     jobs = engine.add(tasks)
     with Progress(rows, jobs, sweep_dir / "jobs.jsonl") as progress:
         jobs_of_sweep.run(engine, jobs, fail_fast=launcher.fail_fast, tick=progress.update)
@@ -103,7 +103,7 @@ def run(
     return [_outcome(one, job) for one, job in zip(plans, jobs, strict=True)]
 
 
-def _task(planned: Plan, arguments: Sequence[str], row: Line, sweep_dir: Path) -> Task:
+def task(planned: Plan, arguments: Sequence[str], row: Line, sweep_dir: Path) -> Task:
     """What a job is to do: its command line, with the experiment that it was planned as."""
     return Task(
         command=[sys.executable, str(TRAIN), *arguments, "hydra.mode=RUN"],
