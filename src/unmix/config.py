@@ -11,7 +11,6 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -123,11 +122,9 @@ def _run(config_name: str) -> int:
     crowded = machine.share_cpus(STARTED, machine.cpu_times())
     if command.is_search:
         extras.require("hydra/sweeper=optuna", "optuna", "optuna")
-        prepare = partial(_prepare, config_name)
-        return int(import_module("unmix.studies").command(command, arguments.overrides, prepare))
+        return int(import_module("unmix.studies").command(command, arguments.overrides, _prepare))
     if command.is_sweep and not command.jobs:  # a sweeper of another package generates the jobs
-        _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
-        return 0
+        return _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
     cfgs = list(command.compose_jobs())
     if not command.is_sweep:  # before the job is prepared, which logs already
         configure_log(command.hydra.job_logging, command.hydra.verbose)
@@ -207,8 +204,7 @@ def _sweep(command: Command, cfgs: list[DictConfig], jobs: dict[int, Any]) -> in
     if command.hydra.launcher._target_.endswith(".BasicLauncher"):
         configure_log(command.hydra.job_logging, command.hydra.verbose)
         return _in_this_process(command, jobs, fail_fast=bool(cfgs[0].get("fail_fast")))
-    _through_hydra(command.config_name, lambda cfg: _prepare(command.config_name, cfg).run())
-    return 0
+    return _through_hydra(command.config_name, lambda cfg: _prepare(command.config_name, cfg).run())
 
 
 def _in_this_process(command: Command, jobs: dict[int, Any], *, fail_fast: bool) -> int:
@@ -236,19 +232,19 @@ def _in_this_process(command: Command, jobs: dict[int, Any], *, fail_fast: bool)
     return BUSY if num_busy == len(failures) else FAILED
 
 
-def _through_hydra(config_name: str, task: Callable[[DictConfig], Any]) -> None:
-    """Pass the command line to `hydra.main`, for help and for sweepers and launchers other than ours.
+def _through_hydra(config_name: str, task: Callable[[DictConfig], Any]) -> int:
+    """Pass the command line to `hydra.main`, for help and for sweepers and launchers other than ours; return 0.
 
     Args:
         config_name: name of the command.
         task: function that Hydra calls with the configuration of each job.
     """
-    overrides = hints.arguments_of().overrides
-    flags = [argument for argument in sys.argv[1:] if argument not in overrides]
-    sys.argv[1:] = [*flags, *overrides]  # Hydra refuses flags among overrides
+    overrides = hints.arguments_of().overrides  # which Hydra wants after the flags
+    sys.argv[1:] = [*(word for word in sys.argv[1:] if word not in overrides), *overrides]
 
     def run(cfg: DictConfig) -> Any:  # Hydra needs a function with a name
         check_values(config_name, cfg)
         return task(cfg)
 
     hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(run)()
+    return 0

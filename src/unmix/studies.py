@@ -87,8 +87,8 @@ class Search:
         return normalised
 
 
-def command(command: Command, overrides: Sequence[str], prepare: Callable[[DictConfig], Any]) -> int:
-    """Search, given a command line and the function that checks a job's configuration; return the exit code.
+def command(command: Command, overrides: Sequence[str], prepare: Callable[[str, DictConfig], Any]) -> int:
+    """Search, given a command line and the function that checks a command's configuration; return the exit code.
 
     Raises:
         ValueError: before anything is written, when the search, its study or one of its configurations is not allowed.

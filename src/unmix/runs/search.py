@@ -25,18 +25,18 @@ from unmix.search.study import StudyFile, described
 from unmix.studies import PARALLEL, Search, preview, summarize, trials_of
 
 
-def run(search: Search, prepare: Callable[[DictConfig], Any]) -> int:
+def run(search: Search, prepare: Callable[[str, DictConfig], Any]) -> int:
     """Run a search whose command line is checked; return the exit code.
 
     Args:
         search: the search.
-        prepare: checks a job's configuration, with its model and data.
+        prepare: checks a command's configuration, with its model and data.
     Raises:
         ValueError: before anything is written, when a configuration is not allowed.
     """
     configure_log(search.command.hydra.job_logging, search.command.hydra.verbose)
     check_writable(search.launcher.sweep_dir)
-    for _ in search.command.each(range(len(search.cfgs)), lambda number: prepare(search.cfgs[number])):
+    for _ in search.command.each(range(len(search.cfgs)), lambda number: prepare("train", search.cfgs[number])):
         pass
     engine = search.launcher.engine([plan(cfg) for cfg in search.cfgs])
     if search.cfg.dry_run:
