@@ -74,7 +74,7 @@ class PretendedJob(Job):
         self.write(**changes)
         self.code, self.is_on = code, False
 
-    def send(self, signum):
+    def stop(self):
         if self.is_on:
             self.end(75, state="interrupted")
 
@@ -100,7 +100,7 @@ class PretendedEngine(Engine):
 
     def interrupt(self, signum, tick):
         for job in self.jobs:
-            job.send(signum)
+            job.stop()
         tick()
 
     def close(self):

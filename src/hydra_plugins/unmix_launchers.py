@@ -89,6 +89,8 @@ class RayLauncher(SweepLauncher):
         max_retries: times that a job is started again after its worker or node died.
     """
 
+    is_elsewhere = True
+
     def __init__(
         self,
         sweep_dir: str = "outputs/sweeps/unnamed",

@@ -4,18 +4,16 @@ Mistakes are reported before the first file is written: all jobs of a sweep are 
 values, models and data. Then a single job runs in this process, and several run by the launcher.
 """
 
-import argparse
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import hydra
 from hydra.core.utils import configure_log
 from hydra.errors import HydraException
 from omegaconf import DictConfig
@@ -23,7 +21,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from unmix import (
     bare_words,
-    completion,
     console,
     early_checks,
     errors,
@@ -36,9 +33,10 @@ from unmix import (
     torchrun,
     usage,
 )
-from unmix.composition import CONF, Command, check_targets, check_values, label, parse
+from unmix.composition import Command, check_targets, label, parse
 from unmix.distinct import Distinct
 from unmix.experiments.hold import Busy
+from unmix.left_to_hydra import answer, through_hydra
 from unmix.processes import signals
 from unmix.processes.jobs import LAUNCHER, SWEEP
 from unmix.quoting import quote_literal
@@ -52,7 +50,8 @@ EXPECTED = (ValueError, OSError, Busy, ArithmeticError, errors.JobFailed, HydraE
 
 STARTED = machine.cpu_times()
 COMPUTING = ("train", "evaluate", "separate")
-ELSEWHERE = ("hydra_plugins.unmix_launchers.SlurmLauncher",)  # launchers that run trainings on other machines
+# launchers that run trainings on other machines, which have the data and the devices
+ELSEWHERE = tuple(f"hydra_plugins.unmix_launchers.{name}" for name in ("RayLauncher", "SlurmLauncher"))
 
 
 def main(config_name: str) -> int:
@@ -105,30 +104,29 @@ def _run(config_name: str) -> int:
     """Prepare all jobs of the command line, then run them; return the exit code."""
     arguments = hints.arguments_of()  # --config-dir may stand anywhere
     if arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion:
-        _answer(config_name, arguments)
+        answer(config_name, arguments)
         return 0
     bare_words.check(config_name, arguments.overrides, usage.folders(arguments.config_dir))
     hints.check(config_name, arguments.overrides, arguments.config_dir)
     command = parse(config_name, arguments.overrides, multirun=arguments.multirun, config_dir=arguments.config_dir)
     torchrun.check(config_name, is_sweep=command.is_sweep)
     crowded = machine.share_cpus(STARTED, machine.cpu_times())
-    if command.is_search:
-        extras.require("hydra/sweeper=optuna", "optuna", "optuna")
-        prepare = partial(_prepare, config_name)
-        return int(import_module("unmix.studies").command(command, arguments.overrides, prepare))
-    if command.is_sweep and not command.jobs:  # a sweeper of another package generates the jobs
-        _through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
-        return 0
-    cfgs, is_elsewhere = list(command.compose_jobs()), command.hydra.launcher._target_ in ELSEWHERE
+    is_elsewhere = command.hydra.launcher._target_ in ELSEWHERE
     if is_elsewhere and config_name != "train":
         raise ValueError(f"hydra/launcher: got {command.launcher}, which runs train.py only; leave it out")
+    distinct = Distinct() if command.is_sweep else None
+    prepare = partial(_prepare, config_name, distinct=distinct, is_elsewhere=is_elsewhere)
+    if command.is_search:
+        extras.require("hydra/sweeper=optuna", "optuna", "optuna")
+        return int(import_module("unmix.studies").command(command, arguments.overrides, prepare))
+    if command.is_sweep and not command.jobs:  # a sweeper of another package generates the jobs
+        return through_hydra(config_name, lambda cfg: _prepare(config_name, cfg).run())
+    cfgs = list(command.compose_jobs())
     if not command.is_sweep:  # before the job is prepared, which logs already
         configure_log(command.hydra.job_logging, command.hydra.verbose)
     if config_name == "evaluate" and not command.is_sweep and finished.show(cfgs[0]):
         return 0
     numbers = _unfinished(cfgs) if config_name == "train" else range(len(cfgs))
-    distinct = Distinct() if command.is_sweep else None
-    prepare = partial(_prepare, config_name, distinct=distinct, is_elsewhere=is_elsewhere)
     jobs = dict(zip(numbers, command.each(numbers, lambda number: prepare(cfgs[number])), strict=True))
     if crowded and not is_elsewhere and config_name in COMPUTING and jobs and not cfgs[0].get("dry_run"):
         log.warning(crowded)
@@ -140,19 +138,6 @@ def _run(config_name: str) -> int:
         for job in jobs.values():
             job.run()
     return 0
-
-
-def _answer(config_name: str, arguments: argparse.Namespace) -> None:
-    """Print what a flag asks for: help, a completion, the configuration."""
-    if arguments.help:
-        print(usage.help_text(config_name, arguments.overrides, arguments.config_dir))  # noqa: T201
-        return
-    if arguments.overrides == ["query=bash"]:
-        words = completion.words(config_name, os.environ.get("COMP_LINE", ""))
-        if words is not None:
-            print(" ".join(words))  # noqa: T201
-            return
-    _through_hydra(config_name, lambda _: None)
 
 
 def _prepare(config_name: str, cfg: DictConfig, distinct: Distinct | None = None, *, is_elsewhere: bool = False) -> Any:
@@ -205,8 +190,7 @@ def _sweep(command: Command, cfgs: list[DictConfig], jobs: dict[int, Any]) -> in
     if command.hydra.launcher._target_.endswith(".BasicLauncher"):
         configure_log(command.hydra.job_logging, command.hydra.verbose)
         return _in_this_process(command, jobs, fail_fast=bool(cfgs[0].get("fail_fast")))
-    _through_hydra(command.config_name, lambda cfg: _prepare(command.config_name, cfg).run())
-    return 0
+    return through_hydra(command.config_name, lambda cfg: _prepare(command.config_name, cfg).run())
 
 
 def _in_this_process(command: Command, jobs: dict[int, Any], *, fail_fast: bool) -> int:
@@ -232,21 +216,3 @@ def _in_this_process(command: Command, jobs: dict[int, Any], *, fail_fast: bool)
         return 0
     print(errors.failed_jobs(command.config_name, failures, len(jobs)), file=sys.stderr)  # noqa: T201
     return BUSY if num_busy == len(failures) else FAILED
-
-
-def _through_hydra(config_name: str, task: Callable[[DictConfig], Any]) -> None:
-    """Pass the command line to `hydra.main`, for help and for sweepers and launchers other than ours.
-
-    Args:
-        config_name: name of the command.
-        task: function that Hydra calls with the configuration of each job.
-    """
-    overrides = hints.arguments_of().overrides
-    flags = [argument for argument in sys.argv[1:] if argument not in overrides]
-    sys.argv[1:] = [*flags, *overrides]  # Hydra refuses flags among overrides
-
-    def run(cfg: DictConfig) -> Any:  # Hydra needs a function with a name
-        check_values(config_name, cfg)
-        return task(cfg)
-
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(run)()

@@ -88,7 +88,7 @@ class Search:
 
 
 def command(command: Command, overrides: Sequence[str], prepare: Callable[[DictConfig], Any]) -> int:
-    """Search, given a command line and the function that checks a job's configuration; return the exit code.
+    """Search, given a command line and the function that checks a command's configuration; return the exit code.
 
     Raises:
         ValueError: before anything is written, when the search, its study or one of its configurations is not allowed.
@@ -106,7 +106,10 @@ def command(command: Command, overrides: Sequence[str], prepare: Callable[[DictC
         raise ValueError(
             f"hydra/launcher: got {command.launcher}, which cannot run the jobs of a search; leave the launcher process"
         )
-    search = Search(probes, settings, space, cfgs, instantiate(command.hydra.launcher))
+    launcher = instantiate(command.hydra.launcher, _convert_="all")
+    if not getattr(launcher, "wait", True):
+        raise ValueError("hydra.launcher.wait: got false, but a search waits for its jobs; leave it out")
+    search = Search(probes, settings, space, cfgs, launcher)
     _check(search)
     trials = trials_of(search)
     if len(trials) == settings.n_trials and all(trial.state.is_finished() for trial in trials):

@@ -49,6 +49,11 @@ class SlurmJob(Job):
         now = status.read(self.task.run)
         return None if now is None else now.pid
 
+    def stop(self) -> None:
+        """Cancel the job; its command then saves a checkpoint and ends, and is not requeued."""
+        if ids := _unfinished([self]):
+            queue.cancel(ids)
+
     @property
     def waits_as(self) -> str:
         """Name of the state of a job that waits."""

@@ -56,8 +56,9 @@ class Job(ABC):
     def pid(self) -> int | None:
         """Id of the process that runs or ran the command, on whichever machine; None when unknown."""
 
-    def send(self, signum: int) -> None:  # noqa: B027 - a job that cannot be signalled from here runs to its end
-        """Send a signal to the command, if it is running and can be signalled from here."""
+    @abstractmethod
+    def stop(self) -> None:
+        """Ask the command to save a checkpoint and end, if it is running; returns at once."""
 
     @property
     def is_waiting(self) -> bool:

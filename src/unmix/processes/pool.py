@@ -53,6 +53,10 @@ class ChildProcess(Job):
                 start_new_session=True,
             )
 
+    def stop(self) -> None:
+        """Ask the command to save a checkpoint and end, if it is running."""
+        self.send(signal.SIGUSR2)
+
     def send(self, signum: int) -> None:
         """Send a signal to the process, if it is running."""
         if self.is_running and self.process is not None:

@@ -87,6 +87,11 @@ class RayJob(Job):
         started = self._last_start() if self.is_running else None
         return "" if started is None else f"on {started['host']}"
 
+    def stop(self) -> None:
+        """Cancel the job; its command then saves a checkpoint and ends."""
+        if self.is_submitted:
+            ray.cancel(self.reference)
+
     def submit(self, remote: Any) -> None:
         """Hand the job to Ray; it starts when a node has room for it."""
         log = self.task.log

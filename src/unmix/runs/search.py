@@ -79,7 +79,8 @@ def _begin(search: Search, engine: Engine) -> Searching:
     study = StudyFile(search.path, search.name)
     study.begin(search.record(search.parallel or engine.slots), search.settings)
     assert study.record is not None
-    fetch(make_datamodule(search.cfg.data))
+    if not search.launcher.is_elsewhere:
+        fetch(make_datamodule(search.cfg.data))
     return Searching(
         study,
         search.settings,

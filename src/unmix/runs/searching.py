@@ -1,6 +1,5 @@
 """The loop of a search: chooses trials, runs their jobs by an engine, records results, stops what is pruned."""
 
-import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -132,7 +131,7 @@ class Searching:
         runs = self.under_way.pop(number)
         for index in range(len(runs.plans)):
             if (job := self._job(number, index)) and not runs.is_run_trained(index, self.started[number, index][1]):
-                job.send(signal.SIGUSR2)  # it saves a checkpoint, and ends
+                job.stop()
         self.progress.console.print(f"{runs.label}: {text}", markup=False, soft_wrap=True)
 
     def _failure(self, runs: TrialRuns) -> str | None:
