@@ -31,7 +31,7 @@ def drained(cluster):
     """The cluster, whose nodes start no job."""
     cluster.run("scontrol", "update", "nodename=ALL", "state=drain", "reason=repair")
     yield cluster
-    cluster.run("scontrol", "update", "nodename=ALL", "state=resume")
+    cluster.resume()
 
 
 @pytest.fixture(scope="session")

@@ -105,6 +105,13 @@ class Cluster:
         )
         return done.stdout.strip()
 
+    def resume(self) -> None:
+        """Make all nodes take jobs again; each is asked alone, as Slurm refuses that for one which does already."""
+        for node in NODES:
+            command = ["scontrol", "update", f"nodename={node}", "state=resume"]
+            subprocess.run(command, env={**os.environ, **self.environment}, capture_output=True)
+        self._wait(lambda: self.state() == "idle", "a node")
+
     def stop(self) -> None:
         for name in (*NODES, "slurmctld", "munged"):
             self._stop(name)
