@@ -11,14 +11,28 @@ import torch
 from msst.models.scnet import SCNet as Msst
 
 from tensors import as_bytes
+from unmix.composition import compose
 from unmix.dsp.stft import Stft
 from unmix.models import contract
 from unmix.models.scnet import SCNet
 from unmix.models.sparse_bands import Bands
+from unmix.runs.build import make
 
 SMALL, LARGE = (0.175, 0.392, 0.433), (0.225, 0.372, 0.403)  # shares of the bands as published
 TOY = Path(__file__).parents[1] / "toy"  # its callback kills a training
 SOURCES = ("vocals", "drums", "bass", "other")
+
+
+class Fixed:
+    """A model whose estimates are given."""
+
+    targets = SOURCES
+
+    def __init__(self, estimates):
+        self.estimates = estimates
+
+    def __call__(self, mixture):
+        return self.estimates
 
 
 def build(shares=SMALL, widths=(8, 16, 32), targets=SOURCES, num_channels=2, fft_size=512, **options):
@@ -130,6 +144,23 @@ def test_half_precision_is_used_between_the_transforms():
         estimates = model(torch.rand(1, 2, 2000) - 0.5)
     assert estimates.dtype == torch.float32
     estimates.square().mean().backward()
+
+
+@pytest.mark.filterwarnings("ignore:.*window was not provided")
+def test_the_loss_of_the_recipe_is_the_published_one():
+    """starrytong/SCNet, scnet/loss.py: one root per example and source, of real and imaginary parts."""
+    estimates, sources = torch.randn(2, 2, 4, 2, 8192, generator=torch.Generator().manual_seed(0))
+    spectra = [
+        torch.view_as_real(
+            torch.stft(waveforms.flatten(0, 2), 4096, 1024, center=True, normalized=True, return_complex=True)
+        ).unflatten(0, (2, 4, 2))
+        for waveforms in (estimates, sources)
+    ]
+    expected = (spectra[0] - spectra[1]).square().mean(dim=(2, 3, 4, 5)).sqrt().mean()
+    objective = make(compose("train", ["experiment=scnet"]).objective, "objective")
+    by_name = dict(zip(SOURCES, sources.unbind(1), strict=True))
+    losses = objective(Fixed(estimates), torch.zeros(2, 2, 8192), by_name)
+    assert losses["complex_rmse"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,8 @@ class DualPath(nn.Module):
     """LSTM over bins, then over frames, each normalised and residual.
 
     Shape:
-        (frames, batch, bins, channels) -> the same. In this order neither LSTM needs a copy of its sequences.
+        (batch, frames, bins, channels) -> the same. In this order sequences of bins need no copy, and those of frames
+        none for a single example.
     """
 
     def __init__(self, channels: int, expansion: int) -> None:
@@ -96,19 +97,16 @@ class DualPath(nn.Module):
         self.norm_layers = nn.ModuleList(nn.GroupNorm(1, channels) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        for first_axis, norm, lstm, linear in zip(
-            (0, 1), self.norm_layers, self.lstm_layers, self.linear_layers, strict=True
-        ):
-            sequences, _ = lstm(_normalised(x, norm).flatten(first_axis, first_axis + 1))
-            x = x + linear(sequences).view_as(x)
-        return x
+        batch, frames, bins, _ = x.shape
+        sequences, _ = self.lstm_layers[0](_normalised(x, self.norm_layers[0]).flatten(0, 1))
+        x = x + self.linear_layers[0](sequences).unflatten(0, (batch, frames))
+        sequences, _ = self.lstm_layers[1](_normalised(x, self.norm_layers[1]).transpose(0, 1).flatten(1, 2))
+        return x + self.linear_layers[1](sequences).unflatten(1, (batch, bins)).transpose(0, 1)
 
 
 def _normalised(x: Tensor, norm: Any) -> Tensor:
-    """Apply a GroupNorm of one group to (frames, batch, bins, channels)."""
-    variance, mean = torch.var_mean(_single(x), dim=(0, 2, 3), correction=0, keepdim=True)
-    scale = (variance + norm.eps).rsqrt() * norm.weight
-    return torch.addcmul(norm.bias - mean * scale, x, scale)
+    """Apply a GroupNorm of one group to (batch, frames, bins, channels), without bringing channels to its axis."""
+    return torch.addcmul(norm.bias, functional.layer_norm(x, x.shape[1:], eps=norm.eps), norm.weight)
 
 
 def _single(x: Tensor) -> Tensor:
@@ -129,15 +127,15 @@ class SeparationNet(nn.Module):
         self.dp_modules = nn.ModuleList(layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.permute(3, 0, 2, 1).contiguous()
+        x = x.permute(0, 3, 2, 1).contiguous()
         for index, layer in enumerate(self.dp_modules):
             x = _single(layer(x))
             if index % 2 == 0:
-                spectrum = torch.fft.rfft(x, dim=0, norm="ortho")
+                spectrum = torch.fft.rfft(x, dim=1, norm="ortho")
                 x = torch.cat([spectrum.real, spectrum.imag], dim=-1)
             else:
-                x = torch.fft.irfft(torch.complex(*x.chunk(2, dim=-1)), dim=0, norm="ortho")
-        return x.permute(1, 3, 2, 0)
+                x = torch.fft.irfft(torch.complex(*x.chunk(2, dim=-1)), dim=1, norm="ortho")
+        return x.permute(0, 3, 2, 1)
 
 
 class SCNet(nn.Module):
