@@ -68,6 +68,9 @@ DIFFERENT = [
 # Runs of these are on people's disks. A change here orphans them: a new option belongs in IGNORED_IF_DEFAULT.
 GOLDEN = {
     "demo": "demo-c7923f17",
+    "scnet": "scnet-3f3e6dfd",
+    "scnet_demo": "scnet_demo-48bddaab",
+    "scnet_large": "scnet_large-7d360f49",
     "umx": "umx-6c67bbda",
     "umxhq": "umxhq-62c9733a",
     "umxl": "umxl-30aa59a1",

@@ -44,6 +44,17 @@ def number(
     return float(value)
 
 
+def each(name: str, value: Any, check: Check) -> list[Any]:
+    """Check that a value is a list with at least one item, and each item of it; returns it.
+
+    Raises:
+        ValueError: on another type, an empty list, or an item that `check` refuses.
+    """
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"{name}: got {value!r}, a list of numbers is needed, as [3,4]")
+    return [check(name, item) for item in value]
+
+
 def counts(**values: Any) -> None:
     """Check that every value is a whole number from 1 on; raises as `integer`."""
     for name, value in values.items():

@@ -56,6 +56,7 @@ CLASSES: dict[str, dict[str, Check]] = {
         "cooldown": FROM_ZERO,
         "min_lr": partial(number, least=0),
     },
+    "torch.optim.lr_scheduler.StepLR": {"step_size": COUNT, "gamma": partial(number, above=0, most=1)},
     "pytorch_lightning.callbacks.EarlyStopping": {"patience": FROM_ZERO, "mode": one_of("min", "max")},
     "pytorch_lightning.callbacks.EMAWeightAveraging": {"decay": partial(number, least=0, below=1)},
     "unmix.training.profiling.LargestBatch": {

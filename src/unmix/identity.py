@@ -54,6 +54,8 @@ IGNORED_IF_DEFAULT: dict[str, Any] = {
     "data.augmentations": ["gain", "swap"],
     "data.track_weights": "uniform",
     "model.trainable_statistics": True,
+    "objective.window": "hann",
+    "objective.normalized": False,
     "trainer.matmul_precision": "highest",
 }
 # Data set -> value of `data.prepare` that it had until it got `data.download`: it stays in the ids of its experiments.

@@ -205,7 +205,13 @@ OPEN_UNMIX: dict[str, Check] = {
     "bidirectional": flag,
     "trainable_statistics": flag,
 }
-STFT: dict[str, Check] = {"fft_size": COUNT, "hop_size": COUNT}
+STFT: dict[str, Check] = {
+    "fft_size": COUNT,
+    "hop_size": COUNT,
+    "center": flag,
+    "window": one_of("hann", "rectangular"),
+    "normalized": flag,
+}
 
 
 def check_arguments(table: Mapping[str, Check], **values: Any) -> None:

@@ -7,7 +7,7 @@ from unmix import settings
 
 
 class Stft(nn.Module):
-    """Short-time Fourier transform with a Hann window, for waveforms with any leading axes.
+    """Short-time Fourier transform, for waveforms with any leading axes.
 
     Args:
         fft_size: samples per window; Open-Unmix (UMX): 4096.
@@ -15,25 +15,38 @@ class Stft(nn.Module):
         center: False starts the first window at the first sample and drops the samples after the last full window, as
             UMX does for loss, statistics and validation. True pads half a window by reflection at both ends, so that
             `inverse` restores every sample.
+        window: `hann`, or `rectangular`, which SCNet has.
+        normalized: whether spectrograms are divided by the root of `fft_size`.
 
     Shape:
         waveform (..., channels, samples) -> complex (..., channels, bins, frames), bins = fft_size // 2 + 1.
 
     Raises:
-        ValueError: on a hop below 1 or above half a window.
+        ValueError: on a hop below 1 or above half a window, or another window.
     """
 
     window: Tensor
 
-    def __init__(self, fft_size: int = 4096, hop_size: int = 1024, *, center: bool = False) -> None:
+    def __init__(
+        self,
+        fft_size: int = 4096,
+        hop_size: int = 1024,
+        *,
+        center: bool = False,
+        window: str = "hann",
+        normalized: bool = False,
+    ) -> None:
         super().__init__()
-        settings.check_arguments(settings.STFT, fft_size=fft_size, hop_size=hop_size)
+        values = {"fft_size": fft_size, "hop_size": hop_size, "center": center}
+        settings.check_arguments(settings.STFT, **values, window=window, normalized=normalized)
         if not 0 < hop_size <= fft_size // 2:
             raise ValueError(f"hop_size: got {hop_size}, allowed 1..{fft_size // 2} for fft_size={fft_size}")
         self.fft_size = fft_size
         self.hop_size = hop_size
         self.center = center
-        self.register_buffer("window", torch.hann_window(fft_size), persistent=False)
+        self.normalized = normalized
+        samples = torch.hann_window(fft_size) if window == "hann" else torch.ones(fft_size)
+        self.register_buffer("window", samples, persistent=False)
 
     @property
     def num_bins(self) -> int:
@@ -56,6 +69,7 @@ class Stft(nn.Module):
             self.hop_size,
             window=self.window.to(waveform.dtype),
             center=self.center,
+            normalized=self.normalized,
             return_complex=True,
         )
         return spectrogram.reshape(*leading, *spectrogram.shape[-2:])
@@ -95,6 +109,7 @@ class Stft(nn.Module):
             self.hop_size,
             window=self.window.to(spectrogram.real.dtype),
             center=True,
+            normalized=self.normalized,
             length=num_samples,
         )
         return waveform.reshape(*leading, num_samples)

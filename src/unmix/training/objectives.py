@@ -128,7 +128,8 @@ class ComplexRmse(nn.Module):
     """Root mean squared error of complex spectrograms per example and source, averaged over both.
 
     Args:
-        fft_size, hop_size: sizes of a centred STFT with a Hann window, in samples.
+        fft_size, hop_size, window, normalized: of a centred STFT, see `Stft`. SCNet's window is rectangular, and its
+            spectrograms are normalised.
 
     Source:
         W. Tong et al., "SCNet", arXiv 2401.13276.
@@ -136,9 +137,11 @@ class ComplexRmse(nn.Module):
 
     needs_targets_only = True
 
-    def __init__(self, fft_size: int = 4096, hop_size: int = 1024) -> None:
+    def __init__(
+        self, fft_size: int = 4096, hop_size: int = 1024, window: str = "hann", normalized: bool = False
+    ) -> None:
         super().__init__()
-        self.stft = Stft(fft_size, hop_size, center=True)
+        self.stft = Stft(fft_size, hop_size, center=True, window=window, normalized=normalized)
 
     def forward(self, model: Any, mixture: Tensor, sources: Sources) -> Losses:
         error = contract.estimate(model, mixture) - references(sources, model.targets)

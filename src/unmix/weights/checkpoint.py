@@ -70,7 +70,10 @@ def read(path: Path) -> Checkpoint:
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise ValueError(f"ckpt: {path} is not a checkpoint (damaged, or another kind of file)") from error
     if not isinstance(content, dict) or KEY not in content:
-        raise ValueError(f"ckpt: {path} was not written by unmix: it has no key {KEY!r}")
+        raise ValueError(
+            f"ckpt: {path} was not written by unmix: it has no key {KEY!r}; weights in MSST's layout need their YAML "
+            "file beside them"
+        )
     record = content[KEY]
     check_schema(record["schema"], path)
     state = {

@@ -1,6 +1,7 @@
 """Checkpoint files that `ckpt=...` names; importing this module does not import torch."""
 
 import glob
+import re
 from pathlib import Path
 
 from unmix.weights.releases import RELEASES
@@ -8,6 +9,7 @@ from unmix.weights.releases import RELEASES
 SAFETENSORS = ".safetensors"
 WANDB = "wandb:"  # prefix of the name of an artifact at W&B
 OPEN_UNMIX_FOLDER = "separator.json"  # marks a folder in Open-Unmix's format
+MSST_WEIGHTS = (".ckpt", ".th", ".pth", ".pt", ".chpt", ".bin")
 
 
 def paths_of(item: str | Path, key: str = "ckpt") -> list[Path]:
@@ -28,14 +30,56 @@ def paths_of(item: str | Path, key: str = "ckpt") -> list[Path]:
         several = f"; several are a list, {key}=[{','.join(parts)}]" if len(parts) > 1 else ""
         raise FileNotFoundError(
             f"{key}: {item} does not exist{several}; give an experiment folder, a .ckpt or .safetensors file, a "
-            f"pattern, a folder in Open-Unmix's format, or one of its releases: {', '.join(RELEASES)}"
+            f"pattern, a folder in Open-Unmix's or MSST's format, or a release: {', '.join(RELEASES)}"
         )
     return matches
 
 
 def is_foreign(path: Path) -> bool:
     """Whether a path is that of weights in another format than ours."""
-    return path.suffix == SAFETENSORS or (path / OPEN_UNMIX_FOLDER).is_file()
+    return path.suffix == SAFETENSORS or (path / OPEN_UNMIX_FOLDER).is_file() or is_msst(path)
+
+
+def is_msst(path: Path) -> bool:
+    """Whether a folder, or a file of weights, is in MSST's layout: with a YAML of its sections, see `weights.msst`."""
+    if path.is_file():
+        return path.suffix in MSST_WEIGHTS and bool(_msst_configs(path.parent))
+    return bool(_msst_configs(path))
+
+
+def msst_pair(path: Path) -> tuple[Path, Path]:
+    """Find the YAML and the weights of a release in MSST's layout.
+
+    Args:
+        path: folder, or the file of weights, whose YAML has its name or is the only one beside it.
+    Raises:
+        FileNotFoundError: when the folder has no file of weights.
+        ValueError: when there are several of either.
+    """
+    folder = path.parent if path.is_file() else path
+    configs = _msst_configs(folder)
+    weights = [path] if path.is_file() else [file for file in sorted(folder.iterdir()) if file.suffix in MSST_WEIGHTS]
+    if not weights:
+        raise FileNotFoundError(
+            f"ckpt: {folder} has {configs[0].name}, but no file of weights: {', '.join(MSST_WEIGHTS)}"
+        )
+    if len(weights) > 1:
+        names = ", ".join(file.name for file in weights)
+        raise ValueError(f"ckpt: {folder} has several files of weights, name one of them: {names}")
+    named_alike = [file for file in configs if file.stem == weights[0].stem]
+    if len(named_alike or configs) > 1:
+        names = ", ".join(file.name for file in configs)
+        raise ValueError(f"ckpt: {folder} has several YAML files, name one like {weights[0].stem}.yaml: {names}")
+    return (named_alike or configs)[0], weights[0]
+
+
+def _msst_configs(folder: Path) -> list[Path]:
+    """List the YAML files of a folder that have MSST's sections `audio` and `training` at the top."""
+    return [
+        path
+        for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml")))
+        if {"audio", "training"} <= set(re.findall(r"^(\w+):", path.read_text("utf-8", errors="replace"), re.MULTILINE))
+    ]
 
 
 def files_of(path: Path, key: str = "ckpt") -> list[Path]:

@@ -12,7 +12,7 @@ from unmix import errors
 from unmix import plugins as packages
 from unmix.models.contract import Separator
 from unmix.models.joined import join
-from unmix.weights import checkpoint, files, open_unmix_release, safetensors, wandb
+from unmix.weights import checkpoint, files, msst, open_unmix_release, safetensors, wandb
 from unmix.weights.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,9 @@ def load_separator(
     """Load trained models as one separator.
 
     Args:
-        ckpt: experiment folder, run folder, checkpoint file, `.safetensors` file, folder in Open-Unmix's format, a
-            pattern of any of these, `umx`, `umxhq`, `umxl`, `umxse`, `wandb:entity/project/name:best`, or a list.
+        ckpt: experiment folder, run folder, checkpoint file, `.safetensors` file, folder in Open-Unmix's or MSST's
+            format, a pattern of any of these, `umx`, `umxhq`, `umxl`, `umxse`, `wandb:entity/project/name:best`, or a
+            list.
         device: device of the separator; None is the GPU if there is one, else the CPU.
         targets: sources to estimate, in the order of the output; None is all that the checkpoints estimate.
         niter, softmask, residual, wiener, window: see `open_unmix.Separator`; `niter=None` is 1 for Open-Unmix
@@ -146,6 +147,8 @@ def _read_path(path: Path) -> list[Checkpoint]:
         return safetensors.read(path)
     if (path / files.OPEN_UNMIX_FOLDER).is_file():
         return open_unmix_release.read_folder(path)
+    if files.is_msst(path):
+        return msst.read(path)
     return [checkpoint.read(file) for file in files.files_of(path)]
 
 
