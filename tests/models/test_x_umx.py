@@ -1,11 +1,17 @@
 """X-UMX: parity with asteroid, its loss by the published formula, and everything that a command does with it."""
 
+import json
+import signal
 from itertools import combinations
+from pathlib import Path
 
 import asteroid.models
 import pytest
+import soundfile
 import torch
 
+from tensors import as_bytes
+from unmix import load_separator
 from unmix.dsp.stft import Stft
 from unmix.models.joined import join
 from unmix.models.x_umx import XUMX
@@ -223,3 +229,90 @@ def test_several_models_of_the_same_sources_are_run_independently():
     with torch.no_grad():
         torch.testing.assert_close(separator(mixture)[:, :1], second(mixture)[:, :1])
         torch.testing.assert_close(separator(mixture)[:, 1:], first(mixture)[:, 3:])
+
+
+SMALL = ["model=x_umx", "objective=multi_domain", "target=all", "model.hidden_size=16", "model.stft.fft_size=512"]
+SMALL += ["model.stft.hop_size=256", "checkpoint.every_minutes=0"]
+
+
+@pytest.fixture(scope="module")
+def arguments(train_arguments):
+    return [*train_arguments, *SMALL]
+
+
+@pytest.fixture(scope="module")
+def run(cli, arguments, tmp_path_factory):
+    """Folder of a finished run of four targets."""
+    out = tmp_path_factory.mktemp("x_umx")
+    assert cli("train", *arguments, f"paths.out={out}") == 0
+    (folder,) = out.glob("runs/*/all-s42")
+    return folder
+
+
+def state_of(folder):
+    """Weights, optimiser, schedule and metrics of a run, as bytes."""
+    content = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    kept = as_bytes([content[key] for key in ("state_dict", "optimizer_states", "lr_schedulers")])
+    return kept, (folder / "metrics.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_killed_within_an_epoch_the_same_command_ends_bit_for_bit_as_an_unbroken_one(
+    arguments, run, start, cli, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(Path(__file__).parents[1] / "toy")
+    kill = f"{{_target_: my_package.callback.KillOnce, step: 3, marker: {tmp_path / 'killed'}}}"
+    command = [*arguments, "plugins=[my_package]", f"+callbacks.kill={kill}", f"paths.out={tmp_path}"]
+    log = tmp_path / "log"
+    assert start("train", *command, log=log).wait() == -signal.SIGKILL, log.read_text()
+    (folder,) = tmp_path.glob("runs/*/all-s42")
+    saved = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["unmix"]
+    assert (folder.parent.name, saved["position"]) == (run.parent.name, [1, 1])
+    assert cli("train", *command) == 0
+    assert state_of(folder) == state_of(run)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("short_filters")
+def test_a_trained_model_is_evaluated_separated_with_exported_and_listed(run, cli, tmp_path, capfd):
+    assert cli("evaluate", f"ckpt={run}", "evaluation.workers=0") == 0
+    (summary,) = run.glob("eval/*/summary.json")
+    assert set(json.loads(summary.read_text())["checkpoints"]) == set(TARGETS)
+    song = tmp_path / "song.wav"
+    soundfile.write(song, audio(44100, 2).numpy(), 44100)
+    separate = [f"input={song}", "gpus=0", "targets=[vocals,drums]", "residual=true"]
+    assert cli("separate", f"ckpt={run}", *separate) == 0
+    names = ("vocals", "drums", "residual")
+    stems = {name: soundfile.read(song.with_suffix(f".{name}.wav"))[0] for name in names}
+    assert abs(sum(stems.values()) - soundfile.read(song)[0]).max() < 1e-3
+    capfd.readouterr()
+    assert cli("export", f"ckpt={run}", "format=umx", f"out={tmp_path / 'umx'}") == 2
+    assert "format: umx holds Open-Unmix networks only" in capfd.readouterr().err
+    assert cli("export", f"ckpt={run}", "format=safetensors", f"out={tmp_path / 'x.safetensors'}") == 0
+    exported = load_separator(tmp_path / "x.safetensors", "cpu", TARGETS)
+    mixture = audio(2, 20_000)
+    assert torch.equal(exported(mixture), load_separator(run, "cpu", TARGETS)(mixture))
+    assert cli("leaderboard", f"paths.out={run.parents[2]}") == 0
+    assert run.parent.name in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["target=vocals"], "target: got vocals, but X-UMX bridges the networks of two or more targets"),
+        (["model.num_channels=1"], "model.num_channels: got 1"),
+        (["model.mask=tanh"], "model.mask: got 'tanh', allowed relu, sigmoid"),
+        (["model.hidden_size=15"], "model.hidden_size: got 15, an even number is needed"),
+        (["model.mask=sigmoid", "objective.time_weight=-1"], "objective.time_weight: got -1, allowed 0 or more"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(arguments, cli, tmp_path, capfd, options, expected):
+    assert cli("train", *arguments, *options, f"paths.out={tmp_path}") == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert line.startswith(f"train: {expected}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_models_without_magnitudes_are_refused_by_the_objective():
+    with pytest.raises(ValueError, match="multi_domain needs a model with `stft` and `magnitudes"):
+        MultiDomain().check(torch.nn.Linear(1, 1))
