@@ -1,8 +1,8 @@
 """Speed and memory of our models beside the implementations that they are compared with: `make bench-models`.
 
-One row per family: forward pass and training step, with the same weights, on the same batch, in turns; peaks of memory
-in processes of their own, less what importing takes. Full-size networks; no data loading, no optimiser. X-UMX's reference
-losses are in a recipe of asteroid's that is not in its package: they are written out here, combination by combination.
+One row per family: forward pass to magnitudes and training step, with the same weights, on the same batch, in turns;
+peaks of memory in processes of their own, less model and batch. Full-size networks; no data loading, no optimiser. The
+losses of asteroid's X-UMX are in a recipe outside its package, and written out here, combination by combination.
 """
 
 import platform
@@ -75,7 +75,8 @@ def openunmix_runs(model: nn.Module) -> tuple[nn.Module, Run, Run]:
     stft = Stft().to(DEVICE)
 
     def forward(mixture: Tensor, _: Sources) -> Tensor:
-        return theirs(stft(mixture).abs())
+        spectrogram = stft(mixture)  # kept, as its phase is needed
+        return theirs(spectrogram.abs())
 
     def loss(mixture: Tensor, sources: Sources) -> Tensor:
         return mse_loss(forward(mixture, sources), stft(sources[TARGETS[0]]).abs())
