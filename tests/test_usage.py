@@ -69,7 +69,7 @@ def test_help_lists_the_groups_of_the_command_only(shown):
 def test_help_names_the_files_and_values_to_choose_from(shown):
     lines = shown("train")
     assert explanation_of("scheduler", lines) == "cosine, plateau"
-    assert explanation_of("experiment", lines) == "demo, umx, umxhq, umxl, umxse"
+    assert explanation_of("experiment", lines) == "demo, umx, umxhq, umxl, umxse, xumx, xumx_demo"
     assert explanation_of("hydra/launcher", lines) == "basic, process, ray, slurm"
     assert explanation_of("on_busy", lines).endswith("wait | skip | fail")
     assert explanation_of("data.storage", lines).startswith("where segments come from: disk | gpu | auto")
@@ -92,7 +92,7 @@ def test_help_includes_files_of_the_user(tmp_path, shown):
     assert explanation_of("model.width", lines) == "of 'my' model"
     assert explanation_of("model.name", lines) == "a quoted # is no comment"
     assert "my.Model" not in "\n".join(lines)
-    assert explanation_of("model", lines).endswith("mine, umx, umx_small")
+    assert explanation_of("model", lines).endswith("mine, umx, umx_small, x_umx")
 
 
 def test_a_long_value_is_cut_and_a_wide_terminal_is_used(shown):
