@@ -58,6 +58,7 @@ DIFFERENT = [
     "data.augmentations=[gain,swap,{shift:{max_seconds:1}}]",
     "data.track_weights=duration",
     "model.trainable_statistics=false",
+    "model.mask=sigmoid",
     "callbacks=ema",
     "trainer.matmul_precision=high",
     "optimizer.fused=true",

@@ -69,7 +69,7 @@ def test_help_lists_the_groups_of_the_command_only(shown):
 def test_help_names_the_files_and_values_to_choose_from(shown):
     lines = shown("train")
     assert explanation_of("scheduler", lines) == "cosine, plateau, step"
-    assert explanation_of("experiment", lines).endswith("umx, umxhq, umxl, umxse")
+    assert explanation_of("experiment", lines).endswith("umx, umxhq, umxl, umxse, xumx, xumx_demo")
     assert explanation_of("hydra/launcher", lines) == "basic, process, ray, slurm"
     assert explanation_of("on_busy", lines).endswith("wait | skip | fail")
     assert explanation_of("data.storage", lines).startswith("where segments come from: disk | gpu | auto")

@@ -53,6 +53,7 @@ IGNORED_IF_DEFAULT: dict[str, Any] = {
     "data.repeat_epoch": False,
     "data.augmentations": ["gain", "swap"],
     "data.track_weights": "uniform",
+    "model.mask": "relu",
     "model.trainable_statistics": True,
     "objective.window": "hann",
     "objective.normalized": False,

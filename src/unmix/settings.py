@@ -204,6 +204,7 @@ OPEN_UNMIX: dict[str, Check] = {
     "dropout": partial(number, least=0, below=1),
     "bidirectional": flag,
     "trainable_statistics": flag,
+    "mask": one_of("relu", "sigmoid"),
 }
 STFT: dict[str, Check] = {
     "fft_size": COUNT,

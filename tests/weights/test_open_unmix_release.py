@@ -16,7 +16,7 @@ from openunmix import utils
 import unmix
 from unmix.models.open_unmix import OpenUnmix
 from unmix.weights import open_unmix_release, releases, safetensors
-from unmix.weights.checkpoint import build_model
+from unmix.weights.checkpoint import Checkpoint, build_model
 from unmix.weights.find import find_checkpoints
 
 TARGETS = ("vocals", "drums", "bass", "other")
@@ -267,3 +267,12 @@ def test_init_from_starts_training_from_other_weights(trained, exported, train_a
     assert "does not fit model=" in capfd.readouterr().err
     assert cli("train", *options, f"paths.out={tmp_path / 'b'}", "init_from=umxse2") == 2
     assert "ckpt: umxse2 does not exist" in capfd.readouterr().err
+
+
+def test_a_mask_that_openunmix_does_not_have_is_not_exported(tmp_path):
+    config = {"model": {"_target_": "unmix.models.open_unmix.UMX", "mask": "sigmoid"}}
+    state = {"network.fc1.weight": torch.zeros(1)}
+    checkpoint = Checkpoint(tmp_path / "best.ckpt", ("bass",), config, {}, {}, state)
+    with pytest.raises(ValueError, match=r"^format: umx holds model.mask=relu only, .* has sigmoid: take"):
+        open_unmix_release.write_folder([checkpoint], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

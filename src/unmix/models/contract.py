@@ -4,7 +4,8 @@ A model needs no base class. Beside `SourceSeparator` it may have any of these, 
 
     chunk_seconds           length of the chunks that long tracks are cut into for this model; 10 s by default
     prepare(data, device)   called once before training, with `TrainingData`
-    join(models, ...)       class method that joins models of this class into one separator, see `joined.join`
+    join(models, targets=..., ...)  class method that joins one model of this class, or several of one target each,
+                            into a separator of these targets, see `joined.join`
 """
 
 from collections.abc import Callable, Iterator, Sequence

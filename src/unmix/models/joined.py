@@ -55,9 +55,10 @@ def join(
         contract.check(model, "ckpt")
     contract.check_alike(models)
     family = type(models[0])
-    if all(type(model) is family for model in models) and hasattr(family, "join"):
-        ordered = models if targets is None else sorted(models, key=lambda model: list(targets).index(_first(model)))
-        return cast(Any, family).join(ordered, niter=niter, residual=residual, **family_settings)
+    # models of several targets may estimate the same one, and are run independently
+    is_family = len(models) == 1 or all(type(model) is family and _is_single(model) for model in models)
+    if is_family and hasattr(family, "join"):
+        return cast(Any, family).join(models, targets=targets, niter=niter, residual=residual, **family_settings)
     for name, neutral in FAMILY_SETTINGS.items():
         if family_settings.pop(name, neutral) != neutral:
             raise ValueError(f"separator.{name}: only for Open-Unmix networks; leave it at {neutral!r}")
@@ -73,8 +74,8 @@ def join(
     )
 
 
-def _first(model: Any) -> str:
-    return str(model.targets[0])
+def _is_single(model: Any) -> bool:
+    return len(model.targets) == 1
 
 
 class JoinedSeparator(nn.Module):

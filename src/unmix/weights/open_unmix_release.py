@@ -97,13 +97,17 @@ def write_folder(checkpoints: Sequence[Checkpoint], folder: Path) -> None:
         checkpoints: one per target, all with the same STFT and sample rate.
         folder: created when missing; files of the same names are replaced.
     Raises:
-        ValueError: when a model is not an Open-Unmix network.
+        ValueError: when a model is not an Open-Unmix network, or has another mask than openunmix's.
     """
     for checkpoint in checkpoints:
         if f"{NETWORK_PREFIX}fc1.weight" not in checkpoint.state:
             raise ValueError(
                 f"format: umx holds Open-Unmix networks only, {checkpoint.path} is "
                 f"{checkpoint.config['model']['_target_']}: take format=safetensors"
+            )
+        if (mask := checkpoint.config["model"].get("mask", "relu")) != "relu":
+            raise ValueError(
+                f"format: umx holds model.mask=relu only, {checkpoint.path} has {mask}: take format=safetensors"
             )
     folder.mkdir(parents=True, exist_ok=True)
     for checkpoint in checkpoints:

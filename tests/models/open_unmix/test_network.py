@@ -100,3 +100,22 @@ def test_bad_sizes_are_refused():
         OpenUnmix(8, num_bins=65).set_statistics(torch.ones(64), torch.ones(65))
     with pytest.raises(ValueError, match="std: got a minimum of 0"):
         OpenUnmix(8, num_bins=65).set_statistics(torch.ones(65), torch.zeros(65))
+
+
+def test_a_sigmoid_mask_is_bounded_by_one_and_a_relu_mask_is_not():
+    torch.manual_seed(0)
+    relu, sigmoid = (OpenUnmix(8, num_bins=65, mask=mask).eval() for mask in ("relu", "sigmoid"))
+    sigmoid.load_state_dict(relu.state_dict())
+    magnitude = torch.rand(1, 2, 65, 20) + 0.1
+    with torch.no_grad():
+        masks = relu(magnitude) / magnitude, sigmoid(magnitude) / magnitude
+    assert masks[0].max() > 1 > masks[1].max()
+    code = torch.rand(20, 1, 8)
+    before = relu.bn3(relu.fc3(code[:, 0])).reshape(20, 1, 2, 65).permute(1, 2, 3, 0)
+    expected = 1 / (1 + torch.exp(-(before * relu.output_scale[:, None] + relu.output_mean[:, None])))
+    torch.testing.assert_close(sigmoid.decode(code, magnitude), expected * magnitude)
+
+
+def test_an_unknown_mask_is_refused():
+    with pytest.raises(ValueError, match=r"^mask: got 'tanh', allowed relu, sigmoid$"):
+        OpenUnmix(8, mask="tanh")

@@ -5,28 +5,41 @@ the previous block; a bidirectional layer is two such directions, one of which r
 Between two layers, (frames, hidden) values are kept: 53 MB for ten minutes at hidden size 512.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
+from unmix.models.open_unmix import bridges
 from unmix.models.open_unmix.network import OpenUnmix
 
 FRAMES = 1024  # per block
 
 
 @torch.no_grad()
-def code_of(network: OpenUnmix, hidden: Tensor) -> Tensor:
-    """Turn the output of `OpenUnmix.encode` into the input of `OpenUnmix.decode`, in place.
+def codes_of(networks: Mapping[str, OpenUnmix], hidden: Tensor, targets: Collection[str]) -> dict[str, Tensor]:
+    """Turn the output of `bridges.encode` into the inputs of `OpenUnmix.decode`; the last one takes its place.
 
-    Shape:
-        (frames, batch, hidden) -> the same.
+    Args:
+        networks: bridged networks by target.
+        hidden: (frames, batch, hidden), overwritten.
+        targets: those to compute.
+    Returns:
+        Codes by target, (frames, batch, hidden) each.
     """
-    recurrent = hidden
-    for layer in range(network.lstm.num_layers):
-        recurrent = _layer(network.lstm, layer, recurrent)
+    recurrent = bridges.mean((_recurrent(network.lstm, hidden) for network in networks.values()), len(networks))
+    needed = [target for target in networks if target in targets]
+    codes = {target: torch.empty_like(hidden) for target in needed[:-1]} | {needed[-1]: hidden}
     for block in _blocks(len(hidden)):
-        hidden[block] = network.combine(hidden[block], recurrent[block])
+        for target in needed:  # the last one overwrites what the others read
+            codes[target][block] = networks[target].combine(hidden[block], recurrent[block])
+    return codes
+
+
+def _recurrent(lstm: nn.LSTM, hidden: Tensor) -> Tensor:
+    """Run all layers of an LSTM over all frames: (frames, batch, hidden) -> the same."""
+    for layer in range(lstm.num_layers):
+        hidden = _layer(lstm, layer, hidden)
     return hidden
 
 

@@ -19,8 +19,8 @@ class UMX(nn.Module):
     Args:
         targets: name of the source to estimate, as a sequence of one; several sources need one model each.
         stft: uncentred STFT, which UMX uses for loss and statistics; waveforms are estimated with a centred one.
-        sample_rate, num_channels, hidden_size, bidirectional, num_layers, bandwidth_hz, dropout, trainable_statistics:
-            see `OpenUnmix`.
+        sample_rate, num_channels, hidden_size, bidirectional, num_layers, bandwidth_hz, dropout, trainable_statistics,
+        mask: see `OpenUnmix`.
 
     Shape:
         (batch, channels, samples) -> (batch, 1, channels, samples).
@@ -42,6 +42,7 @@ class UMX(nn.Module):
         bandwidth_hz: float = 16000.0,
         dropout: float = 0.4,
         trainable_statistics: bool = True,
+        mask: str = "relu",
     ) -> None:
         super().__init__()
         if len(targets) != 1:
@@ -63,6 +64,7 @@ class UMX(nn.Module):
             sample_rate=sample_rate,
             dropout=dropout,
             trainable_statistics=trainable_statistics,
+            mask=mask,
         )
 
     def forward(self, mixture: Tensor) -> Tensor:
@@ -89,13 +91,15 @@ class UMX(nn.Module):
         self.network.set_statistics(*data.magnitude_statistics(self.stft, device))
 
     @classmethod
-    def join(cls, models: Sequence["UMX"], niter: int | None = None, **settings: Any) -> Separator:
+    def join(
+        cls, models: Sequence["UMX"], niter: int | None = None, *, targets: Sequence[str] | None = None, **settings: Any
+    ) -> Separator:
         """Join models of different targets by the multichannel Wiener filter.
 
         Args:
             models: one per target.
-            niter, settings: see `Separator`; `niter=None` is 1, or 0 for a single target without a residual, which has
-                no other source to share the mixture with.
+            niter, targets, settings: see `Separator`; `niter=None` is 1, or 0 for a single target without a residual,
+                which has no other source to share the mixture with.
         Raises:
             ValueError: when the models differ in their STFT, and as `Separator`.
         """
@@ -106,4 +110,4 @@ class UMX(nn.Module):
         stft = Stft(*next(iter(stfts.values())), center=True).to(models[0].stft.window.device)
         if niter is None:
             niter = int(len(networks) > 1 or bool(settings.get("residual")))
-        return Separator(networks, stft, sample_rate=models[0].sample_rate, niter=niter, **settings)
+        return Separator(networks, stft, sample_rate=models[0].sample_rate, niter=niter, targets=targets, **settings)

@@ -9,8 +9,8 @@ from unmix import checks, settings
 class OpenUnmix(nn.Module):
     """The network of Open-Unmix; it can load the released weights.
 
-    Open-Unmix's documentation describes a sigmoid mask; its code and weights use a ReLU, which does not bound the mask
-    by 1, and so does this class. `output_mean` is initialised to one, so that training starts from a mask near one.
+    Open-Unmix's paper describes a sigmoid mask; its code and weights use a ReLU, which does not bound the mask by 1,
+    and so does this class by default. `output_mean` is initialised to one: training starts from a mask near one.
 
     Args:
         hidden_size: width of the bottleneck; each LSTM direction has half of it when bidirectional.
@@ -22,6 +22,7 @@ class OpenUnmix(nn.Module):
         sample_rate: Hz, to turn `bandwidth_hz` into bins.
         dropout: between LSTM layers.
         trainable_statistics: whether the input's mean and scale are trained, as in UMX.
+        mask: `relu`, or `sigmoid`, which bounds the mask by 1.
 
     Raises:
         ValueError: on a value of the wrong type or out of range, as an odd `hidden_size` with bidirectional=True or a
@@ -44,15 +45,14 @@ class OpenUnmix(nn.Module):
         sample_rate: int = 44100,
         dropout: float = 0.4,
         trainable_statistics: bool = True,
+        mask: str = "relu",
     ) -> None:
         given = {name: value for name, value in locals().items() if name in settings.OPEN_UNMIX}
         super().__init__()
         settings.check_arguments(settings.OPEN_UNMIX, **given)
         if bidirectional and hidden_size % 2:
             raise ValueError(f"hidden_size: got {hidden_size}, an even number is needed when bidirectional=True")
-        self.hidden_size = hidden_size
-        self.num_channels = num_channels
-        self.num_bins = num_bins
+        self.hidden_size, self.num_channels, self.num_bins = hidden_size, num_channels, num_bins
         self.num_input_bins = bandwidth_to_bins(bandwidth_hz, num_bins=num_bins, sample_rate=sample_rate)
         self.input_mean = nn.Parameter(torch.zeros(self.num_input_bins), requires_grad=trainable_statistics)
         self.input_scale = nn.Parameter(torch.ones(self.num_input_bins), requires_grad=trainable_statistics)
@@ -71,6 +71,7 @@ class OpenUnmix(nn.Module):
         self.bn3 = nn.BatchNorm1d(num_bins * num_channels)
         self.output_scale = nn.Parameter(torch.ones(num_bins))
         self.output_mean = nn.Parameter(torch.ones(num_bins))
+        self.mask = nn.ReLU() if mask == "relu" else nn.Sigmoid()
 
     @torch.no_grad()
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:
@@ -115,7 +116,7 @@ class OpenUnmix(nn.Module):
         """Multiply the mixture's magnitude with the mask computed from a code (frames, batch, hidden)."""
         batch, channels, _, frames = magnitude.shape
         mask = self.bn3(self.fc3(code.flatten(end_dim=1))).reshape(frames, batch, channels, self.num_bins)
-        mask = torch.relu(mask * self.output_scale + self.output_mean)
+        mask = self.mask(mask * self.output_scale + self.output_mean)
         return mask.permute(1, 2, 3, 0) * magnitude
 
 

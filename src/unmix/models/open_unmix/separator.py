@@ -1,6 +1,6 @@
 """Open-Unmix's separator: one network per target, STFT and multichannel Wiener filter."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import torch
@@ -12,7 +12,7 @@ from unmix.dsp.overlap_add import Read
 from unmix.dsp.stft import Stft
 from unmix.dsp.wiener import Initial, wiener
 from unmix.models.mixture import separate
-from unmix.models.open_unmix import streaming
+from unmix.models.open_unmix import bridges, streaming
 from unmix.models.open_unmix.network import OpenUnmix
 from unmix.models.open_unmix.streaming import EPS
 
@@ -31,6 +31,8 @@ class Separator(nn.Module):
         residual: whether to add a last source, the mixture minus all targets.
         wiener: implementation of the filter, `torch` (ours) or `norbert` (the package).
         window: number of frames that EM processes at a time; `whole` is all of them.
+        targets: those to estimate, in the order of the output; None is those of all networks.
+        bridged: whether the networks share features as in X-UMX, see `bridges`.
 
     Shape:
         mixture (batch, channels, samples) -> (batch, sources, channels, samples), sources in the order of `targets`;
@@ -51,6 +53,8 @@ class Separator(nn.Module):
         residual: bool = False,
         wiener: str = "torch",
         window: int | Literal["whole"] = "whole",
+        targets: Sequence[str] | None = None,
+        bridged: bool = False,
     ) -> None:
         super().__init__()
         if not networks:
@@ -59,12 +63,14 @@ class Separator(nn.Module):
             "separator",
             {"niter": niter, "softmask": softmask, "residual": residual, "wiener": wiener, "window": window},
         )
-        if len(networks) == 1 and niter > 0 and not residual:
+        self.estimated = tuple(targets or networks)
+        if len(self.estimated) == 1 and niter > 0 and not residual:
             raise ValueError(
-                f"separator.niter: got {niter} with the single target {next(iter(networks))!r}; the Wiener filter "
+                f"separator.niter: got {niter} with the single target {self.estimated[0]!r}; the Wiener filter "
                 "shares the mixture among sources: residual=true gives it a second one, separator.niter=0 turns it off"
             )
         self.networks = nn.ModuleDict(networks)
+        self.groups = [dict(networks)] if bridged else [{target: networks[target]} for target in self.estimated]
         self.stft = stft
         self.sample_rate = sample_rate
         self.niter = niter
@@ -76,7 +82,7 @@ class Separator(nn.Module):
     @property
     def targets(self) -> tuple[str, ...]:
         """Names of the sources, in the order of the output."""
-        return (*self.networks, *(["residual"] if self.residual else []))
+        return (*self.estimated, *(["residual"] if self.residual else []))
 
     @property
     def num_channels(self) -> int:
@@ -94,7 +100,10 @@ class Separator(nn.Module):
         padding = max(0, self.stft.fft_size - num_samples)
         spectrogram = self.stft(nn.functional.pad(mixture, (0, padding)))
         magnitude = spectrogram.abs()
-        magnitudes = torch.stack([network(magnitude) for network in self.networks.values()], dim=1)
+        by_target: dict[str, Tensor] = {}
+        for group in self.groups:
+            by_target |= bridges.estimate(group, magnitude, self.estimated)
+        magnitudes = torch.stack([by_target[target] for target in self.estimated], dim=1)
         frames = spectrogram.shape[-1] if self.window == "whole" else self.window
         refined = map(self.refine, magnitudes.split(frames, dim=-1), spectrogram.split(frames, dim=-1))
         estimates = torch.cat(list(refined), dim=-1)

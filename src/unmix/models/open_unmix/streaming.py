@@ -6,7 +6,7 @@ in the next. Each pass computes the spectrograms again. Longer tracks are cut in
 cross-faded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -17,7 +17,7 @@ from torch.nn import functional
 from unmix import settings
 from unmix.dsp import wiener
 from unmix.dsp.overlap_add import Read, spectrograms, waveforms
-from unmix.models.open_unmix import blockwise
+from unmix.models.open_unmix import blockwise, bridges
 from unmix.models.open_unmix.network import OpenUnmix
 
 if TYPE_CHECKING:
@@ -136,30 +136,28 @@ class _Segment:
 
     def _encode(self) -> tuple[dict[str, Tensor], Tensor]:
         """Compute the code (frames, 1, hidden) that each network's `decode` takes, and the spectrogram's peak."""
-        networks, device = self._networks, self.separator.stft.window.device
-        codes = {
-            target: torch.empty(self._num_frames, 1, network.hidden_size, device=device)
-            for target, network in networks.items()
-        }
+        groups, device = cast(list[dict[str, OpenUnmix]], self.separator.groups), self.separator.stft.window.device
+        sizes = [next(iter(group.values())).hidden_size for group in groups]
+        features = [torch.empty(self._num_frames, 1, size, device=device) for size in sizes]
         peak, first = torch.zeros((), device=device), 0
         for x in self._spectrograms(self._frames):
             magnitude = x.abs()
             peak = torch.maximum(peak, magnitude.amax())
-            for target, network in networks.items():
-                codes[target][first : first + x.shape[-1]] = network.encode(magnitude)
+            for hidden, group in zip(features, groups, strict=True):
+                hidden[first : first + x.shape[-1]] = bridges.encode(list(group.values()), magnitude)
             first += x.shape[-1]
-        return {target: blockwise.code_of(network, codes[target]) for target, network in networks.items()}, peak
-
-    @property
-    def _networks(self) -> dict[str, OpenUnmix]:
-        return {target: cast(OpenUnmix, network) for target, network in self.separator.networks.items()}
+        estimated, codes = self.separator.estimated, dict[str, Tensor]()
+        for hidden, group in zip(features, groups, strict=True):
+            codes |= blockwise.codes_of(group, hidden, estimated)
+        return {target: codes[target] for target in estimated}, peak
 
     def _magnitudes(self, codes: dict[str, Tensor], frames: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield, block by block, estimated magnitudes (1, sources, channels, bins, frames) and the mixture."""
         first = 0
         for x in self._spectrograms(frames):
             part, magnitude = slice(first, first + x.shape[-1]), x.abs()
-            decoded = [network.decode(codes[target][part], magnitude) for target, network in self._networks.items()]
+            networks = cast(Mapping[str, OpenUnmix], self.separator.networks)
+            decoded = [networks[target].decode(code[part], magnitude) for target, code in codes.items()]
             yield torch.stack(decoded, dim=1), x
             first = part.stop
 

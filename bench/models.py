@@ -1,0 +1,232 @@
+"""Speed and memory of our models beside the implementations that they are compared with: `make bench-models`.
+
+One row per family: forward pass to magnitudes and training step, with the same weights, on the same batch, in turns;
+peaks of memory in processes of their own, less model and batch. Full-size networks; no data loading, no optimiser. The
+losses of asteroid's X-UMX are in a recipe outside its package, and written out here, combination by combination.
+"""
+
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import combinations
+from pathlib import Path
+
+import asteroid.models
+import torch
+from openunmix import model as openunmix
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from unmix.data.memory import keep_freed_memory
+from unmix.dsp.stft import Stft
+from unmix.models.open_unmix import UMX
+from unmix.models.x_umx import XUMX
+from unmix.training.module import total
+from unmix.training.multi_domain import MultiDomain
+from unmix.training.objectives import MagnitudeMse, references
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+BATCH, SECONDS = (16, 6.0) if DEVICE == "cuda" else (4, 3.0)
+TARGETS, TURNS = ("vocals", "drums", "bass", "other"), 5
+Sources = dict[str, Tensor]
+Run = Callable[[Tensor, Sources], Tensor]  # mixture and sources -> estimates, or a loss
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model of ours and its peer, which gets our weights.
+
+    Args:
+        peer: package that holds the peer.
+        make: builds our model.
+        ours, theirs: given our model, functions for a forward pass and for the loss of a training step.
+    """
+
+    peer: str
+    make: Callable[[], nn.Module]
+    ours: Callable[[nn.Module], tuple[nn.Module, Run, Run]]
+    theirs: Callable[[nn.Module], tuple[nn.Module, Run, Run]]
+
+
+def ours_with(objective: Callable[..., dict[str, Tensor]]) -> Callable[[nn.Module], tuple[nn.Module, Run, Run]]:
+    """Forward pass to magnitudes, and loss, of a model of ours."""
+
+    def runs(model: nn.Module) -> tuple[nn.Module, Run, Run]:
+        stft = Stft(center=not isinstance(model, UMX)).to(DEVICE)
+        return (
+            model,
+            lambda mixture, _: model.magnitudes(stft(mixture)),  # type: ignore[operator]
+            lambda mixture, sources: total(objective(model, mixture, sources)),
+        )
+
+    return runs
+
+
+def openunmix_runs(model: nn.Module) -> tuple[nn.Module, Run, Run]:
+    """openunmix's network and the loss of its training script."""
+    theirs = openunmix.OpenUnmix(2049, 2, max_bin=1487).to(DEVICE)
+    theirs.load_state_dict(model.network.state_dict())  # type: ignore[union-attr]
+    stft = Stft().to(DEVICE)
+
+    def forward(mixture: Tensor, _: Sources) -> Tensor:
+        spectrogram = stft(mixture)  # kept, as its phase is needed
+        return theirs(spectrogram.abs())
+
+    def loss(mixture: Tensor, sources: Sources) -> Tensor:
+        return mse_loss(forward(mixture, sources), stft(sources[TARGETS[0]]).abs())
+
+    return theirs, forward, loss
+
+
+def asteroid_runs(model: nn.Module) -> tuple[nn.Module, Run, Run]:
+    """asteroid's X-UMX and the loss of its recipe."""
+    theirs = asteroid.models.XUMX(list(TARGETS), max_bin=1487).to(DEVICE)
+    parts = {"fc1": "enc.0", "bn1": "enc.1", "fc2": "dec.0", "bn2": "dec.1", "fc3": "dec.3", "bn3": "dec.4"}
+    with torch.no_grad():
+        for target, network in zip(TARGETS, model.networks, strict=True):  # type: ignore[arg-type]
+            theirs.layer_lstm[target].load_state_dict(network.lstm.state_dict())
+            for name, part in parts.items():
+                layers = theirs.layer_enc if part.startswith("enc") else theirs.layer_dec
+                layers[target].get_submodule(part).load_state_dict(getattr(network, name).state_dict())
+            for name in ("input_mean", "input_scale", "output_mean", "output_scale"):
+                theirs.mean_scale[f"{name}_{target}"].copy_(getattr(network, name))
+
+    def forward(mixture: Tensor, _: Sources) -> Tensor:
+        return theirs(mixture)[0]
+
+    def loss(mixture: Tensor, sources: Sources) -> Tensor:
+        magnitude, angle = theirs.encoder(mixture)
+        masked = theirs.apply_masks(magnitude, theirs.forward_masker(magnitude.clone()))
+        spectrogram = masked.permute(0, 2, 3, 4, 1)  # its decoder calls torch.istft as it was before torch 2
+        spectrogram = torch.complex(spectrogram * angle.cos(), spectrogram * angle.sin())
+        window = theirs.decoder.window
+        estimates = torch.istft(spectrogram.flatten(end_dim=2), 4096, 1024, window=window)
+        true = references(sources, TARGETS).transpose(0, 1)
+        estimates, true = estimates.unflatten(0, true.shape[:3]), true[..., : estimates.shape[-1]]
+        reference = theirs.encoder(references(sources, TARGETS).flatten(1, 2))[0].unflatten(2, (len(TARGETS), 2))
+        return combined(mixture[..., : true.shape[-1]], estimates, true, masked, reference.permute(2, 0, 1, 3, 4))
+
+    return theirs, forward, loss
+
+
+def combined(mixture: Tensor, estimates: Tensor, true: Tensor, masked: Tensor, reference: Tensor) -> Tensor:
+    """X-UMX's loss with a sum for every combination; the first axis is targets."""
+    chosen = [list(c) for size in range(1, len(true)) for c in combinations(range(len(true)), size)]
+    squared = torch.stack([mse_loss(masked[c].sum(0), reference[c].sum(0)) for c in chosen]).mean()
+    estimate, source = (torch.stack([values[c].sum(0) for c in chosen]) for values in (estimates, true))
+    rest, rest_estimate = mixture - source, mixture - estimate
+    energy, energy_of_rest = source.square().sum(-1), rest.square().sum(-1)
+    share = energy / (energy + energy_of_rest + 1e-10)
+    weighted = share * cosine(estimate, source) + (1 - share) * cosine(rest_estimate, rest)
+    return 10 * (1 - weighted.mean()) + squared
+
+
+def cosine(first: Tensor, second: Tensor) -> Tensor:
+    """Cosine of the angle between signals, with asteroid's regularisation."""
+    norms = [(values.square().sum(-1) + 1e-10).sqrt() for values in (first, second)]
+    return (first * second).sum(-1) / (norms[0] * norms[1] + 1e-10)
+
+
+FAMILIES = {
+    "Open-Unmix": Family("openunmix", lambda: UMX(TARGETS[:1], Stft()), ours_with(MagnitudeMse()), openunmix_runs),
+    "X-UMX": Family("asteroid", lambda: XUMX(TARGETS, Stft()), ours_with(MultiDomain()), asteroid_runs),
+}
+
+
+def contender(family: str, name: str) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
+    """Functions that run a forward pass and a training step of `ours` or `theirs`; they return estimates and loss."""
+    torch.manual_seed(0)
+    model = FAMILIES[family].make().to(DEVICE)
+    module, forward, loss = getattr(FAMILIES[family], name)(model)
+    stems = 0.1 * torch.randn(len(TARGETS), BATCH, 2, round(SECONDS * 44100), device=DEVICE)
+    sources, mixture = dict(zip(TARGETS, stems, strict=True)), stems.sum(0)
+
+    @torch.no_grad()
+    def evaluate() -> Tensor:
+        module.eval()
+        return forward(mixture, sources)
+
+    def step() -> Tensor:
+        module.train()
+        module.zero_grad()
+        value = loss(mixture, sources)
+        value.backward()
+        return value.detach()
+
+    return evaluate, step
+
+
+def seconds(run: Callable[[], Tensor]) -> float:
+    """Measure the time of a call, with the device's work."""
+    started = time.perf_counter()
+    run().sum().item()
+    return time.perf_counter() - started
+
+
+def peak_megabytes(family: str, name: str, part: str) -> float:
+    """Measure the peak memory of a process that does this once, less what it held before."""
+    command = [sys.executable, __file__, family, name, part]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def measure_peak(family: str, name: str, part: str) -> float:
+    """Peak memory of this process, or of its GPU, in MB, of what `part` allocates beyond model and batch."""
+    run = contender(family, name)[("forward", "step").index(part)]
+    if DEVICE == "cuda":
+        before = torch.cuda.memory_allocated()
+        run()
+        return (torch.cuda.max_memory_allocated() - before) / 1e6
+    before_kb = status("VmRSS")
+    run()
+    return (status("VmHWM") - before_kb) * 1024 / 1e6  # the peak of importing is below that of a pass
+
+
+def status(field: str) -> int:
+    """A field of this process's status, in kB."""
+    return int(re.findall(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[0])
+
+
+def row(family: str) -> str:
+    """Measure a family and format its row."""
+    runs = {name: contender(family, name) for name in ("theirs", "ours")}
+    timings: dict[tuple[str, int], list[float]] = {}
+    for _ in range(TURNS + 1):
+        for part in (0, 1):
+            for name, parts in runs.items():
+                timings.setdefault((name, part), []).append(seconds(parts[part]))
+    cells = [f"{family} ({FAMILIES[family].peer} {version(FAMILIES[family].peer)})"]
+    for part in (0, 1):
+        ours, theirs = (statistics.median(timings[name, part][1:]) for name in ("ours", "theirs"))
+        cells.append(f"{ours:.3f} / {theirs:.3f} ({ours / theirs:.2f})")
+    for part_name in ("forward", "step"):
+        ours, theirs = (peak_megabytes(family, name, part_name) for name in ("ours", "theirs"))
+        cells.append(f"{ours:.0f} / {theirs:.0f} ({ours / theirs:.2f})")
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """Print the table."""
+    keep_freed_memory()  # as the commands do; the peers gain from it too
+    print(
+        f"machine: {platform.machine()}, {torch.get_num_threads()} threads, {DEVICE}, torch {torch.__version__}; ",
+        end="",
+    )
+    print(f"{BATCH} x {SECONDS:g} s, stereo; ours / theirs (ratio)\n")
+    print(
+        "| family | forward, s | training step, s | forward, peak MB | training step, peak MB |\n|---|---|---|---|---|"
+    )
+    for family in FAMILIES:
+        print(row(family), flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(measure_peak(*sys.argv[1:]))
+    else:
+        main()
