@@ -1,8 +1,9 @@
 """Speed and memory of our models beside the implementations that they are compared with: `make bench-models`.
 
-One row per family: forward pass to magnitudes and training step, with the same weights, on the same batch, in turns;
-peaks of memory in processes of their own, less model and batch. Full-size networks; no data loading, no optimiser. The
-losses of asteroid's X-UMX are in a recipe outside its package, and written out here, combination by combination.
+One row per family: forward pass to magnitudes, SCNet's to waveforms, and training step, with the same weights, on the
+same batch, in turns; peaks of memory in processes of their own, less model and batch. Full-size networks; no data
+loading, no optimiser. The losses of asteroid's X-UMX and of SCNet's authors are in recipes outside the packages, and
+written out here.
 """
 
 import platform
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import asteroid.models
 import torch
+from msst.models.scnet import SCNet as MsstSCNet
 from openunmix import model as openunmix
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
@@ -26,10 +28,12 @@ from torch.nn.functional import mse_loss
 from unmix.data.memory import keep_freed_memory
 from unmix.dsp.stft import Stft
 from unmix.models.open_unmix import UMX
+from unmix.models.scnet import SCNet
+from unmix.models.sparse_bands import Bands
 from unmix.models.x_umx import XUMX
 from unmix.training.module import total
 from unmix.training.multi_domain import MultiDomain
-from unmix.training.objectives import MagnitudeMse, references
+from unmix.training.objectives import ComplexRmse, MagnitudeMse, references
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BATCH, SECONDS = (16, 6.0) if DEVICE == "cuda" else (4, 3.0)
@@ -133,9 +137,41 @@ def cosine(first: Tensor, second: Tensor) -> Tensor:
     return (first * second).sum(-1) / (norms[0] * norms[1] + 1e-10)
 
 
+def scnet_runs(model: nn.Module) -> tuple[nn.Module, Run, Run]:
+    """SCNet's forward pass to waveforms, and its loss."""
+    objective = ComplexRmse(window="rectangular", normalized=True).to(DEVICE)
+    return (
+        model,
+        lambda mixture, _: model(mixture),
+        lambda mixture, sources: total(objective(model, mixture, sources)),
+    )
+
+
+def msst_runs(model: nn.Module) -> tuple[nn.Module, Run, Run]:
+    """msst's SCNet, and the loss of the authors' training script."""
+    theirs = MsstSCNet(sources=list(TARGETS)).to(DEVICE)
+    theirs.load_state_dict(model.state_dict())
+
+    def spectra(waveforms: Tensor) -> Tensor:
+        waveforms = waveforms.flatten(end_dim=2)
+        return torch.view_as_real(torch.stft(waveforms, 4096, 1024, normalized=True, return_complex=True))
+
+    def loss(mixture: Tensor, sources: Sources) -> Tensor:
+        squared = mse_loss(spectra(theirs(mixture)), spectra(references(sources, TARGETS)), reduction="none")
+        return squared.unflatten(0, (BATCH, len(TARGETS), 2)).mean(dim=(2, 3, 4, 5)).sqrt().mean()
+
+    return theirs, lambda mixture, _: theirs(mixture), loss
+
+
+def scnet() -> nn.Module:
+    """SCNet as published, with the input as it is, like msst's."""
+    return SCNet(TARGETS, Stft(center=True, window="rectangular", normalized=True), Bands(), standardize=False)
+
+
 FAMILIES = {
     "Open-Unmix": Family("openunmix", lambda: UMX(TARGETS[:1], Stft()), ours_with(MagnitudeMse()), openunmix_runs),
     "X-UMX": Family("asteroid", lambda: XUMX(TARGETS, Stft()), ours_with(MultiDomain()), asteroid_runs),
+    "SCNet": Family("msst", scnet, scnet_runs, msst_runs),
 }
 
 

@@ -57,11 +57,11 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         batch = x.shape[0]
-        sequences = [
-            module(band.transpose(1, 2).flatten(0, 1)).unflatten(0, (batch, -1))  # (batch, bins, channels, frames)
+        compressed = [  # (batch, channels, bins, frames); the residual convolutions take every bin as a sequence
+            module(band.transpose(1, 2).flatten(0, 1)).unflatten(0, (batch, -1)).transpose(1, 2)
             for module, band in zip(self.conv_modules, self.SDlayer(x), strict=True)
         ]
-        skip = functional.gelu(torch.cat(sequences, dim=1)).transpose(1, 2).contiguous()
+        skip = functional.gelu(torch.cat(compressed, dim=2))
         return self.globalconv(skip), skip
 
 
