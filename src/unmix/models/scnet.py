@@ -203,20 +203,24 @@ class SCNet(nn.Module):
         num_samples = mixture.shape[-1]
         spectrogram = self.stft(functional.pad(mixture, (0, self._padding(num_samples))))
         x = torch.view_as_real(spectrogram).movedim(-1, 2).flatten(1, 2)
-        mean, deviation = x.new_zeros(()), x.new_ones(())
-        if self.standardize:
-            deviation, mean = torch.std_mean(x, dim=(1, 2, 3), keepdim=True)
-            x = (x - mean) / (1e-5 + deviation)
+        del spectrogram  # as large as its planes
+        statistics = torch.std_mean(x, dim=(1, 2, 3), keepdim=True) if self.standardize else None
+        if statistics is not None:
+            x = (x - statistics[1]) / (1e-5 + statistics[0])
         skips = []
         for encoder in self.encoder:
             x, skip = encoder(x)
             skips.append(skip)
+        del skip
         x = self.separation_net(x)
         for decoder in self.decoder:
-            x = decoder(x + skips.pop())
-        x = _single(x) * deviation + mean
-        estimates = torch.complex(x[:, 0::2], x[:, 1::2]).unflatten(1, (len(self.targets), self.num_channels))
-        return self.stft.inverse(estimates, num_samples=num_samples)
+            x = x + skips.pop()
+            x = decoder(x)
+        x = _single(x)
+        if statistics is not None:
+            x = torch.addcmul(statistics[1], x, statistics[0])
+        x = torch.complex(x[:, 0::2], x[:, 1::2]).unflatten(1, (len(self.targets), self.num_channels))
+        return self.stft.inverse(x, num_samples=num_samples)
 
     def _padding(self, num_samples: int) -> int:
         """Silence at the end: to an odd number of hops, more than half a window, which makes the frames even."""
