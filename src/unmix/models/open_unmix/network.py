@@ -116,7 +116,9 @@ class OpenUnmix(nn.Module):
         """Multiply the mixture's magnitude with the mask computed from a code (frames, batch, hidden)."""
         batch, channels, _, frames = magnitude.shape
         mask = self.bn3(self.fc3(code.flatten(end_dim=1))).reshape(frames, batch, channels, self.num_bins)
-        mask = self.mask(mask * self.output_scale + self.output_mean)
+        mask = mask * self.output_scale  # one by one: each frees what it reads, if nothing else keeps it
+        mask = mask + self.output_mean
+        mask = self.mask(mask)
         return mask.permute(1, 2, 3, 0) * magnitude
 
 
