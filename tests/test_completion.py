@@ -30,7 +30,7 @@ TRAIN = "python src/train.py "
         ("experiment=umxse data.validation_tracks=[a] target=", ["speech", "noise", "all"]),
         ("experiment=umx", ["umx", "umxhq", "umxl", "umxse"]),
         ("experiment=x", ["xumx", "xumx_demo"]),
-        ("-m model=umx,", ["umx,umx_small", "umx,x_umx", "umx,scnet", "umx,scnet_large"]),
+        ("-m model=umx,", ["umx,scnet", "umx,scnet_large", "umx,umx_small", "umx,x_umx"]),
         ("hydra/launcher=p", ["process"]),
         ("retry=", ["true", "false"]),
         ("data.random_mix=f", ["false"]),
