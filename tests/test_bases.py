@@ -115,7 +115,9 @@ def test_what_hydra_refuses_is_refused_in_its_words(bases, override):
 
 
 GROUPS = {
-    folder.name: sorted(path.stem for path in folder.glob("*.yaml")) for folder in CONF.iterdir() if folder.is_dir()
+    folder.name: sorted(path.stem for path in folder.glob("*.yaml"))
+    for folder in CONF.iterdir()
+    if folder.is_dir() and folder.name != "wandb"
 }
 ROUNDS = range(max(map(len, GROUPS.values())))
 

@@ -61,7 +61,7 @@ def test_the_scores_are_those_of_the_whole_command_whatever_its_words(experiment
         assert cli("evaluate", f"ckpt={experiment}") == 0
     whole = table(capfd.readouterr().out)
     assert len(whole) == 4 + 2, "a heading, four targets, and the report"
-    monkeypatch.setattr("unmix.config._prepare", None)  # would raise if called
+    monkeypatch.setattr("unmix.config._prepare", lambda *_, **__: pytest.fail("prepared"))
     data = ["data=musdb18hq", f"data.root={musdb_tree}", "data.validation_tracks=[Actions - One Minute Smile]"]
     for options in (
         [],

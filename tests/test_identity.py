@@ -76,6 +76,8 @@ GOLDEN = {
     "umxhq": "umxhq-62c9733a",
     "umxl": "umxl-30aa59a1",
     "umxse": "umxse-38c59806",
+    "xumx": "xumx-3c0fe2d9",
+    "xumx_demo": "xumx_demo-579bda22",
 }
 
 

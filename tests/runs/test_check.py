@@ -206,8 +206,8 @@ def test_json_stands_alone_on_standard_output(cli, musdb_tree, capfd, monkeypatc
         ("report=/proc/none", "check: report: /proc/none cannot be written (No such file or directory)"),
     ],
 )
-def test_a_wrong_format_or_folder_is_refused_before_anything_is_read(cli, capfd, option, expected):
-    assert cli("check", "data.root=/nowhere", option) == 2
+def test_a_wrong_format_or_folder_is_refused_before_anything_is_read(cli, capfd, tree, option, expected):
+    assert cli("check", f"data.root={tree}", option) == 2
     assert capfd.readouterr().err.startswith(expected)
 
 

@@ -266,7 +266,7 @@ def test_init_from_starts_training_from_other_weights(trained, exported, train_a
     assert cli("train", *options, f"paths.out={tmp_path / 'b'}", "model.hidden_size=32") == 2
     assert "does not fit model=" in capfd.readouterr().err
     assert cli("train", *options, f"paths.out={tmp_path / 'b'}", "init_from=umxse2") == 2
-    assert "ckpt: umxse2 does not exist" in capfd.readouterr().err
+    assert "init_from: umxse2 does not exist" in capfd.readouterr().err
 
 
 def test_a_mask_that_openunmix_does_not_have_is_not_exported(tmp_path):
