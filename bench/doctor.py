@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -451,6 +451,22 @@ def speed(clean: Path, folder: Path) -> tuple[float, float]:
     return tuple(sorted(column)[1] for column in zip(*rates, strict=True))
 
 
+def print_cases(cases: Iterable[Case], clean: Path, folder: Path, wanted: Sequence[str]) -> None:
+    """Try all cases, or those whose names contain a wanted word, and print a table with its sums."""
+    print("| defect | found | file | value | false alarms |\n|---|---|---|---|---|")
+    rows = []
+    for index, case in enumerate(cases):
+        if wanted and not any(word in case.name for word in wanted):
+            continue
+        *marks, others = try_case(case, clean, folder, index)
+        rows.append((*marks, not others))
+        cells = " | ".join("yes" if mark else "NO" for mark in marks)
+        print(f"| {case.name} | {cells} | {len(others) or ''} |", *others, flush=True)
+    totals = [sum(column) for column in zip(*rows, strict=True)]
+    print(f"\n{len(rows)} defects: found {totals[0]}, right file {totals[1]}, right value {totals[2]}, ", end="")
+    print(f"without false alarm {totals[3]}")
+
+
 def main() -> None:
     wanted = sys.argv[1:]
     with tempfile.TemporaryDirectory() as name:
@@ -463,18 +479,7 @@ def main() -> None:
         if not wanted:
             wall, core = speed(clean, folder)
             print(f"speed: {wall:.0f} seconds of tracks per second, {core:.0f} per second of one core\n")
-        print("| defect | found | file | value | false alarms |\n|---|---|---|---|---|")
-        rows = []
-        for index, case in enumerate(cases()):
-            if wanted and not any(word in case.name for word in wanted):
-                continue
-            *marks, others = try_case(case, clean, folder, index)
-            rows.append((*marks, not others))
-            cells = " | ".join("yes" if mark else "NO" for mark in marks)
-            print(f"| {case.name} | {cells} | {len(others) or ''} |", *others, flush=True)
-        totals = [sum(column) for column in zip(*rows, strict=True)]
-        print(f"\n{len(rows)} defects: found {totals[0]}, right file {totals[1]}, right value {totals[2]}, ", end="")
-        print(f"without false alarm {totals[3]}")
+        print_cases(cases(), clean, folder, wanted)
         if not wanted:
             alarms, tracks = clean_alarms(folder)
             print(f"clean data: {alarms} false alarms on {tracks} tracks")

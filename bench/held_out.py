@@ -19,17 +19,16 @@ from doctor import (
     RATE,
     RIGHT,
     SECONDS,
-    STEMS,
     Case,
     alone,
     clicked,
     low_passed,
+    print_cases,
     read,
     recased,
     resampled,
     shifted,
     summed,
-    try_case,
     write,
     zeroed,
 )
@@ -168,21 +167,10 @@ def cases() -> Iterator[Case]:
 
 def main() -> None:
     """Print the table."""
-    wanted = sys.argv[1:]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_tree(folder / "clean", num_tracks=NUM_TRACKS, seconds=SECONDS)
-        print("| defect | found | file | value | false alarms |\n|---|---|---|---|---|")
-        rows = []
-        for index, case in enumerate(cases()):
-            if wanted and not any(word in case.name for word in wanted):
-                continue
-            *marks, others = try_case(case, folder / "clean", folder, index)
-            rows.append((*marks, not others))
-            cells = " | ".join("yes" if mark else "NO" for mark in marks)
-            print(f"| {case.name} | {cells} | {len(others) or ''} |", *others, flush=True)
-        totals = [sum(column) for column in zip(*rows, strict=True)]
-        print(f"\n{len(rows)} defects: found, right file, right value, without false alarm: {totals}; {STEMS}")
+        print_cases(cases(), folder / "clean", folder, sys.argv[1:])
 
 
 if __name__ == "__main__":

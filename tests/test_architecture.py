@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "distinct": set(),
     "interpolations": set(),
     "identity": {"interpolations"},
-    "early_checks": {"data", "evaluation", "experiments", "finished", "runs", "weights"},
+    "early_checks": {"augmentation_settings", "data", "evaluation", "experiments", "finished", "runs", "weights"},
     "dsp": {"dsp"},
     "models": {"models", "dsp"},
     "weights": {"weights", "models", "dsp", "plugins"},

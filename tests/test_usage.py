@@ -113,8 +113,13 @@ def test_options_of_groups_and_of_other_words():
     assert options("data.root") == options("hydra/nothing") == options("nothing") == []
 
 
-def test_help_and_refusals_do_not_import_torch():
+def test_help_and_refusals_do_not_import_torch(tmp_path):
     """In one interpreter of its own, as starting it takes most of the time."""
+    tracks = tmp_path / "tracks"
+    for name in ("Good", "Held"):
+        (tracks / "train" / name).mkdir(parents=True)
+        for stem in ("mixture", "vocals", "drums", "bass", "other"):
+            (tracks / "train" / name / f"{stem}.wav").touch()
     commands = [
         ["train", "--help"],
         ["evaluate", "--help"],
@@ -137,7 +142,13 @@ def test_help_and_refusals_do_not_import_torch():
         ["train", "experiment=demo", "init_from=nope"],
         ["train", "experiment=demo", "model.hidden_size=0"],
         ["train", "experiment=demo", "model.stft.hop_size=-4"],
+        ["train", "experiment=demo", "model.hidden_size=15"],
+        ["train", "experiment=xumx_demo", "model.hidden_size=0"],
+        ["train", "experiment=demo", "scheduler=cosine", "scheduler.warmup_epochs=-1"],
+        ["train", "experiment=demo", "callbacks.museval.every_n_epochs=-1"],
         ["train", "experiment=demo", "callbacks.checkpoints=null"],
+        ["train", f"data.root={tracks}", "data.validation_tracks=[Held]", "data.track_weights={Bad:2}"],
+        ["check", "data.root=/nowhere", "report=/proc/x"],
     ]
     code = (
         "import sys; from unmix.config import main\n"

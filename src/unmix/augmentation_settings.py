@@ -1,6 +1,6 @@
 """Which values `data.augmentations` and `data.track_weights` may have; does not import torch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -80,7 +80,7 @@ def _check_entry(key: str, name: str, values: Any) -> str:
 def check_track_weights(key: str, value: Any) -> Any:
     """Check how often tracks are drawn: a word, or a weight from 0 on by the name of a track.
 
-    A word that is none of `WEIGHTS` is a column of a table of files, which `Layout.with_weights` looks for.
+    Any word but those of `WEIGHTS` names a column of a table of files; `Layout.with_weights` checks that it is there.
 
     Raises:
         ValueError: on another type, or a weight that is not a number from 0 on.
@@ -91,3 +91,10 @@ def check_track_weights(key: str, value: Any) -> Any:
     elif not isinstance(value, str) or not value.strip():
         raise ValueError(errors.unknown(key, value, ALLOWED_WEIGHTS))
     return value
+
+
+def unknown_tracks(key: str, weights: Any, names: Sequence[str]) -> Iterator[str]:
+    """Yield a message for every track that has a weight and is not among `names`."""
+    for name in weights if isinstance(weights, Mapping) else ():
+        if name not in names:
+            yield errors.unknown(f"{key}.{name}", name, names)

@@ -17,7 +17,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 MOST_BASES = 256  # of about 20 KB each
 Stamps = tuple[tuple[str, int, int], ...]
@@ -60,7 +62,7 @@ class Bases:
         cfg: DictConfig = pickle.loads(pickled)  # twice as fast as a deep copy
         try:
             ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
-        except Exception:  # Hydra raises it again, as if there were no base
+        except (HydraException, OmegaConfBaseException):  # Hydra raises it again, as if there were no base
             return self._by_hydra(overrides, with_hydra=with_hydra)
         if with_hydra:
             _record(cfg, parsed)

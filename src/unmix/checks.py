@@ -217,3 +217,9 @@ def _check_range(
         upper = f"below {below}" if below is not None else "" if most is None else f"up to {most}"
         allowed = f"{lower} {upper}".strip() if upper else lower if above is not None else f"{lower} or more"
         raise ValueError(f"{name}: got {value!r}, allowed {allowed}")
+
+
+def hidden_size(name: str, size: int, bidirectional: bool) -> None:
+    """Check that both directions of an LSTM can have half of the hidden size each; raises ValueError naming it."""
+    if bidirectional and size % 2:
+        raise ValueError(f"{name}: got {size}, an even number is needed when bidirectional=True")

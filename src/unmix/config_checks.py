@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from unmix.checks import Check, number, optional, text, word
+from unmix.checks import Check, hidden_size, number, optional, text, word
 from unmix.settings import (
     COUNT,
     FROM_ZERO,
@@ -59,6 +59,9 @@ CLASSES: dict[str, dict[str, Check]] = {
     "torch.optim.lr_scheduler.StepLR": {"step_size": COUNT, "gamma": partial(number, above=0, most=1)},
     "pytorch_lightning.callbacks.EarlyStopping": {"patience": FROM_ZERO, "mode": one_of("min", "max")},
     "pytorch_lightning.callbacks.EMAWeightAveraging": {"decay": partial(number, least=0, below=1)},
+    "unmix.training.schedules.cosine": {"warmup_epochs": FROM_ZERO, "final": partial(number, least=0)},
+    "unmix.evaluation.in_training.MusevalInTraining": {"every_n_epochs": FROM_ZERO},
+    "unmix.reports.listening.Listening": {"every_n_epochs": FROM_ZERO},
     "unmix.training.profiling.LargestBatch": {
         "mode": one_of("power", "binsearch"),
         "steps_per_trial": COUNT,
@@ -67,6 +70,7 @@ CLASSES: dict[str, dict[str, Check]] = {
         "max_trials": COUNT,
     },
     "unmix.models.open_unmix.UMX": OPEN_UNMIX,
+    "unmix.models.x_umx.XUMX": OPEN_UNMIX,
     "unmix.dsp.stft.Stft": STFT,
     "unmix.demo.tree.write_tree": {"num_tracks": COUNT, "seconds": partial(number, least=1), "seed": SEED},
 }
@@ -95,6 +99,10 @@ def check_all(command: str, config: Mapping[str, Any]) -> None:
         for key, value_check in CLASSES.get(str(values.get("_target_")), {}).items():
             if key in values and not is_interpolation(values[key]):
                 value_check(f"{path}.{key}", values[key])
+        if CLASSES.get(str(values.get("_target_"))) is OPEN_UNMIX:
+            size, bidirectional = (values.get(key) for key in ("hidden_size", "bidirectional"))
+            if isinstance(size, int):  # neither left out nor an interpolation
+                hidden_size(f"{path}.hidden_size", size, bidirectional is True)
 
 
 def _nodes(path: str, value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:

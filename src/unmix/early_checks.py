@@ -7,11 +7,14 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from unmix import finished
+from unmix.augmentation_settings import unknown_tracks
 from unmix.data import library
 from unmix.data.cache import default_folder
+from unmix.data.layouts.listing import Listing
 from unmix.evaluation import published
 from unmix.evaluation.oracle_names import is_oracle, oracle_of
 from unmix.experiments import status
+from unmix.experiments.hold import check_writable
 from unmix.runs import songs, stems
 from unmix.weights import files
 
@@ -68,25 +71,37 @@ def _data_settings(cfg: DictConfig) -> None:
         library.from_settings(data, default_folder())
 
 
-def _data(cfg: DictConfig) -> None:
-    """Check that there are tracks at `data.root`, unless they will be fetched or made there."""
+def _listing(cfg: DictConfig) -> Listing | None:
+    """List the tracks of the data; None if they will be fetched or made, or are of another class than ours."""
     if not cfg.data or cfg.data.get("_target_") != finished.DATA_MODULE:
-        return
+        return None
     data: Any = OmegaConf.to_container(cfg.data, resolve=True)
     cache = default_folder() if data.get("cache") is None else Path(data["cache"]).expanduser()
     data_set = library.from_settings(data, cache)
     is_made = data.get("prepare") is not None and not data_set.root.exists()
-    if data_set.to_fetch is None and not is_made:
-        _ = data_set.listing
+    return None if is_made or data_set.to_fetch is not None else data_set.listing
 
 
-CHECKS: dict[str, tuple[Callable[[DictConfig], None], ...]] = {
-    "train": (_data, _init_from, _compare),
+def _training_data(cfg: DictConfig) -> None:
+    """Check that there are tracks at `data.root`, and those that `data.track_weights` names."""
+    if (listing := _listing(cfg)) is not None and not listing.errors:
+        names = [entry.name for entry in listing.entries if entry.split == "train"]
+        for problem in unknown_tracks("data.track_weights", cfg.data.get("track_weights"), names):
+            raise ValueError(problem)
+
+
+def _report(cfg: DictConfig) -> None:
+    if cfg.report is not None:
+        check_writable(Path(cfg.report).expanduser(), "report")
+
+
+CHECKS: dict[str, tuple[Callable[[DictConfig], object], ...]] = {
+    "train": (_training_data, _init_from, _compare),
     "train elsewhere": (_data_settings, _init_from, _compare),
-    "evaluate": (_separators, _compare, _data),
+    "evaluate": (_separators, _compare, _listing),
     "separate": (_ckpt, _input),
     "export": (_ckpt,),
-    "check": (_data,),
+    "check": (_report, _listing),
 }
 
 

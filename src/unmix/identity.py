@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from unmix import errors
-from unmix.interpolations import Resolution, Unusual, resolution, written
+from unmix.interpolations import UNRESOLVED, Resolution, Unusual, resolution, written
 
 # Set to None before interpolation, so that values computed from them are left out too. `target` and `seed` are ignored
 # because the runs of one experiment differ in them; the others because they change where or how fast a run trains, not
@@ -110,7 +110,7 @@ def _resolved_without_target(content: dict[str, Any]) -> dict[str, Any]:
 
     try:
         return Resolution(content, {"targets": RESOLVERS["targets"]}, unusual).everything()
-    except Exception:  # whatever it is, OmegaConf says it as it always does
+    except UNRESOLVED:
         return OmegaConf.to_container(OmegaConf.create(content), resolve=True)  # type: ignore[return-value]
 
 
@@ -118,7 +118,7 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
     """Convert a configuration to plain containers; returns and raises what `OmegaConf.to_container` does."""
     try:
         return resolution(cfg, RESOLVERS).everything()
-    except Exception:  # as above
+    except UNRESOLVED:
         return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
 
 
@@ -126,7 +126,7 @@ def value_of(cfg: DictConfig, key: str) -> Any:
     """Return the value at a dotted key, in plain containers; raises what OmegaConf does."""
     try:
         return resolution(cfg, RESOLVERS).get(key)
-    except Exception:  # as above
+    except UNRESOLVED:
         node = OmegaConf.select(cfg, key, throw_on_missing=True)
         return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 

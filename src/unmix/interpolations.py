@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from omegaconf import MISSING, Container, DictConfig, ListConfig, OmegaConf, ValueNode
+from omegaconf.errors import OmegaConfBaseException
 
 _SIMPLE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(:?)\}")
 Path = tuple[str | int, ...]
@@ -30,6 +31,10 @@ def written(node: Any) -> Any:
     if isinstance(content, list):
         return [written(child) for child in content]
     return node._val if isinstance(node, ValueNode) else OmegaConf.to_container(node, resolve=False)
+
+
+# What `Resolution` raises: OmegaConf then resolves the whole, and wraps the errors of resolvers as it always does.
+UNRESOLVED = (Unusual, OmegaConfBaseException, ValueError, TypeError, KeyError, RecursionError)
 
 
 class Resolution:
@@ -54,7 +59,7 @@ class Resolution:
         """Resolve all values.
 
         Raises:
-            Exception: of any kind, for what only OmegaConf can resolve.
+            UNRESOLVED: for what only OmegaConf can resolve, and what a resolver refuses.
         """
         return {key: self._resolve(child, (key,)) for key, child in self.content.items()}
 

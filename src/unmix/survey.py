@@ -39,8 +39,8 @@ class Survey:
             data: settings of the data, without interpolations.
             cache_folder: folder of prepared data.
         """
-        kept = {key: value for key, value in data.items() if key not in WITHOUT_EFFECT_ON_TRACKS}
-        return self._has_test_tracks(json.dumps(kept), cache_folder)
+        relevant = {key: value for key, value in data.items() if key not in WITHOUT_EFFECT_ON_TRACKS}
+        return self._has_test_tracks(json.dumps(relevant), cache_folder)
 
 
 def _run_folders(experiment: Path) -> Mapping[str, list[Path]]:

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import psutil
 from slurm import NODES, Cluster
-from test_slurm import is_training, jobs_of, results
+from test_slurm import is_training, jobs_of
 
+from run_results import results
 from unmix.cluster import record
 from unmix.experiments import status
 

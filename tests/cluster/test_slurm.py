@@ -7,26 +7,15 @@ import json
 import signal
 
 import pytest
-import torch
 from slurm import HIDDEN
 
 from command_process import wait_until
-from tensors import as_bytes
+from run_results import results
 from unmix.cluster import record
 from unmix.experiments import status
 
 LONG = ["data.samples_per_track=12", "trainer.max_epochs=4"]
 GRID = ["target=drums,bass", "model.bidirectional=true,false"]
-
-
-def results(out):
-    """By run folder: weights, optimiser, schedule and metrics.csv."""
-    found = {}
-    for run in sorted(out.glob("runs/*/*-s42")):
-        content = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
-        kept = [content[name] for name in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks")]
-        found[run.relative_to(out)] = (as_bytes(kept), (run / "metrics.csv").read_bytes(), status.read(run).state)
-    return found
 
 
 def local(arguments):

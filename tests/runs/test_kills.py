@@ -8,10 +8,9 @@ import signal
 
 import psutil
 import pytest
-import torch
 
 from command_process import wait_until
-from tensors import as_bytes
+from run_results import results
 from unmix.experiments import status
 
 SINGLE = ["data.samples_per_track=12", "trainer.max_epochs=10", "checkpoint.every_minutes=0", "target=drums"]
@@ -32,16 +31,6 @@ def finish(start):
         assert start("train", *arguments, log=log).wait() == 0, log.read_text()
 
     return run
-
-
-def results(out):
-    """By run folder: weights, optimiser, schedule, early stopping and metrics.csv."""
-    found = {}
-    for run in sorted(out.glob("runs/*/*-s42")):
-        content = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
-        kept = [content[name] for name in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks")]
-        found[run.relative_to(out)] = (as_bytes(kept), (run / "metrics.csv").read_bytes(), status.read(run).state)
-    return found
 
 
 def processes_of(out):

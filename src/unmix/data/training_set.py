@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unmix import errors
-from unmix.augmentation_settings import WEIGHTS
+from unmix.augmentation_settings import WEIGHTS, unknown_tracks
 from unmix.data import activity
 from unmix.data.augmentations.selections import Activity
 from unmix.data.sampling import Recipe
@@ -36,9 +36,7 @@ def find_errors(
     if "same_track" in recipe.augmentations and partial is not None:
         yield f"data.augmentations: got same_track, but {partial.name} lacks sources: leave same_track out"
     names = [track.name for track in tracks]
-    for name in weights if isinstance(weights, Mapping) else ():
-        if name not in names:
-            yield errors.unknown(f"data.track_weights.{name}", name, names)
+    yield from unknown_tracks("data.track_weights", weights, names)
     given = isinstance(weights, Mapping) or weights not in WEIGHTS
     if given and names and not any(_weight(track, weights) for track in tracks):
         yield "data.track_weights: got 0 for all tracks, a weight above 0 is needed"

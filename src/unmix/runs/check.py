@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 from omegaconf import DictConfig
@@ -52,7 +51,9 @@ class CheckJob:
         if self.cfg.report is not None:
             from unmix.reports import diagnosis_page  # matplotlib takes a while to import
 
-            page = diagnosis_page.write(findings, examined, str(self.datamodule.name), _folder(self.cfg.report))
+            folder = Path(self.cfg.report).expanduser()
+            folder.mkdir(parents=True, exist_ok=True)
+            page = diagnosis_page.write(findings, examined, str(self.datamodule.name), folder)
             Console(stderr=True, soft_wrap=True, highlight=False).print(f"report: {page}", markup=False)
         if is_json:
             content = _content(self.datamodule, findings)
@@ -64,33 +65,16 @@ class CheckJob:
 
 
 def prepare(cfg: DictConfig) -> CheckJob:
-    """Build the data module, and check that the report can be written.
+    """Build the data module.
 
     Raises:
         ValueError: when `data.root` is not given.
-        OSError: when the folder of the report cannot be written.
     """
-    if cfg.report is not None:
-        _check_writable(_folder(cfg.report))
     if cfg.format == "json":
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
                 handler.setStream(sys.stderr)
     return CheckJob(cfg, make_datamodule(cfg.data))
-
-
-def _folder(report: str) -> Path:
-    return Path(report).expanduser()
-
-
-def _check_writable(folder: Path) -> None:
-    """Check that a folder can be written to, creating it; raises OSError naming `report`."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(f"report: {folder} cannot be written ({error.strerror}); name another folder") from error
 
 
 def _diagnose(datamodule: SeparationDataModule, experiment: str, listen: bool) -> tuple[list[Finding], list[Examined]]:

@@ -26,9 +26,9 @@ class Devices:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         count = torch.cuda.device_count()
         self.gpus = visible.split(",")[:count] if visible and count else [str(index) for index in range(count)]
-        self.gpus_a_job = max(_gpus_of(one.cfg) for one in plans)
-        named = any(not isinstance(one.cfg.trainer.gpus, int | None) for one in plans)
-        most = 1 if named else len(self.gpus) // self.gpus_a_job if self.gpus_a_job else None
+        self.gpus_a_job = max(_gpus_of(planned.cfg) for planned in plans)
+        are_listed = any(not isinstance(planned.cfg.trainer.gpus, int | None) for planned in plans)
+        most = 1 if are_listed else len(self.gpus) // self.gpus_a_job if self.gpus_a_job else None
         self.slots = self._checked(slots, most)
         self.threads = max(1, len(os.sched_getaffinity(0)) // self.slots) if hasattr(os, "sched_getaffinity") else 1
 

@@ -84,23 +84,22 @@ def run(
     sweep_dir = launcher.sweep_dir
     engine = launcher.engine(plans)
     distinct = Distinct()
-    for one in plans:
-        if not one.is_finished and not launcher.is_elsewhere:  # here, where its progress is seen, and once
-            fetch(shared_datamodule(one.cfg, value_of(one.cfg, "data"), distinct))
+    for planned in plans:
+        if not planned.is_finished and not launcher.is_elsewhere:  # here, where its progress is seen, and once
+            fetch(shared_datamodule(planned.cfg, value_of(planned.cfg, "data"), distinct))
     warn_of_no_test(plans)
     names = labels(job_arguments) if len(plans) > 1 else [plans[0].run.name]
     rows = [
-        Line(number, name, one.run, _num_epochs(one.cfg), count_parameters(one.cfg, distinct))
-        for number, (one, name) in enumerate(zip(plans, names, strict=True), start=first_number + 1)
+        Line(number, name, planned.run, _num_epochs(planned.cfg), count_parameters(planned.cfg, distinct))
+        for number, (planned, name) in enumerate(zip(plans, names, strict=True), start=first_number + 1)
     ]
-    tasks = [task(one, given, row, sweep_dir) for one, given, row in zip(plans, job_arguments, rows, strict=True)]
-    jobs = engine.add(tasks)
+    jobs = engine.add([task(*job, sweep_dir) for job in zip(plans, job_arguments, rows, strict=True)])
     with Progress(rows, jobs, sweep_dir / "jobs.jsonl") as progress:
         jobs_of_sweep.run(engine, jobs, fail_fast=launcher.fail_fast, tick=progress.update)
-    plans = plan_all([settled(one.cfg) for one in plans])
+    plans = plan_all([settled(planned.cfg) for planned in plans])
     progress.summarize([_ended_as(after, job) for after, job in zip(plans, jobs, strict=True)])
     print_evaluations(plans)
-    return [_outcome(one, job) for one, job in zip(plans, jobs, strict=True)]
+    return [_outcome(planned, job) for planned, job in zip(plans, jobs, strict=True)]
 
 
 def task(planned: Plan, arguments: Sequence[str], row: Line, sweep_dir: Path) -> Task:
@@ -137,11 +136,12 @@ def _ended_as(after: Plan, job: Job) -> str:
     return "failed" if after.has_failed else str(after.state)
 
 
-def _outcome(one: Plan, job: Job) -> float | Exception | None:
+def _outcome(planned: Plan, job: Job) -> float | Exception | None:
     if _goes_on(job):
         return None
-    if one.has_failed or (job.has_failed and job.exit_code not in INTERRUPTED):
-        reason = one.previous.reason if one.previous is not None and one.has_failed else last_line(job.task.log)
-        again = "retry=true tries again" if one.state == "failed" else "the same command tries again"
-        return JobFailed(f"{one.run}: {reason}; see {job.task.log}, {again}")
-    return None if one.previous is None else one.previous.best
+    previous = planned.previous
+    if planned.has_failed or (job.has_failed and job.exit_code not in INTERRUPTED):
+        reason = previous.reason if previous is not None and planned.has_failed else last_line(job.task.log)
+        again = "retry=true tries again" if planned.state == "failed" else "the same command tries again"
+        return JobFailed(f"{planned.run}: {reason}; see {job.task.log}, {again}")
+    return None if previous is None else previous.best

@@ -49,8 +49,9 @@ def mean(curves: Sequence[Curve], ended: Sequence[bool]) -> Curve:
         return {}
     reached = min([max(own) for own, is_over in zip(curves, ended, strict=True) if not is_over], default=None)
     numbers = sorted(set().union(*curves))
-    kept = [number for number in numbers if number >= max(map(min, curves)) and (reached is None or number <= reached)]
-    return {number: _mean([own[max(k for k in own if k <= number)] for own in curves]) for number in kept}
+    first = max(map(min, curves))
+    shared = [number for number in numbers if first <= number and (reached is None or number <= reached)]
+    return {number: _mean([own[max(k for k in own if k <= number)] for own in curves]) for number in shared}
 
 
 def _mean(values: Sequence[Values]) -> Values:

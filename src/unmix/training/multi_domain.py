@@ -10,7 +10,7 @@ from torch.nn.functional import mse_loss
 from unmix import checks
 from unmix.dsp.stft import Stft
 from unmix.dsp.wiener import mixture_phase
-from unmix.training.objectives import Losses, Sources, references
+from unmix.training.objectives import Losses, Sources, check_has_magnitudes, references
 
 EPS = 1e-10  # as in asteroid
 
@@ -36,13 +36,8 @@ class MultiDomain:
         self.time_weight = checks.number("time_weight", time_weight, least=0)
 
     def check(self, model: Any) -> None:
-        """Check that a model has `stft` and `magnitudes`; raises ValueError when it does not."""
-        if not (hasattr(model, "magnitudes") and hasattr(model, "stft")):
-            raise ValueError(
-                f"objective: multi_domain needs a model with `stft` and `magnitudes(spectrogram)`, "
-                f"{type(model).__qualname__} lacks them; "
-                "take objective=waveform_l1, complex_rmse or multi_resolution_stft"
-            )
+        """Check the model; raises as `objectives.check_has_magnitudes`."""
+        check_has_magnitudes(model, "multi_domain")
 
     def __call__(self, model: Any, mixture: Tensor, sources: Sources) -> Losses:
         stft = Stft(model.stft.fft_size, model.stft.hop_size, center=True).to(mixture.device)

@@ -81,6 +81,16 @@ def check_losses(objective: Any, model: Any, sources: Sequence[str], num_samples
             raise ValueError(f"objective: {name} returned {float(loss)} as the loss {key!r} of noise")
 
 
+def check_has_magnitudes(model: Any, objective: str) -> None:
+    """Check that a model has `stft` and `magnitudes`, which an objective needs; raises ValueError when it does not."""
+    if not (hasattr(model, "magnitudes") and hasattr(model, "stft")):
+        raise ValueError(
+            f"objective: {objective} needs a model with `stft` and `magnitudes(spectrogram)`, "
+            f"{type(model).__qualname__} lacks them; "
+            "take objective=waveform_l1, complex_rmse or multi_resolution_stft"
+        )
+
+
 class MagnitudeMse:
     """Mean squared error of magnitude spectrograms: Open-Unmix's loss.
 
@@ -93,13 +103,8 @@ class MagnitudeMse:
     needs_targets_only = True
 
     def check(self, model: Any) -> None:
-        """Check that a model has `stft` and `magnitudes`; raises ValueError when it does not."""
-        if not (hasattr(model, "magnitudes") and hasattr(model, "stft")):
-            raise ValueError(
-                f"objective: magnitude_mse needs a model with `stft` and `magnitudes(spectrogram)`, "
-                f"{type(model).__qualname__} lacks them; "
-                "take objective=waveform_l1, complex_rmse or multi_resolution_stft"
-            )
+        """Check the model; raises as `check_has_magnitudes`."""
+        check_has_magnitudes(model, "magnitude_mse")
 
     def __call__(self, model: Any, mixture: Tensor, sources: Sources) -> Losses:
         estimates = model.magnitudes(model.stft(mixture))

@@ -50,8 +50,7 @@ class OpenUnmix(nn.Module):
         given = {name: value for name, value in locals().items() if name in settings.OPEN_UNMIX}
         super().__init__()
         settings.check_arguments(settings.OPEN_UNMIX, **given)
-        if bidirectional and hidden_size % 2:
-            raise ValueError(f"hidden_size: got {hidden_size}, an even number is needed when bidirectional=True")
+        checks.hidden_size("hidden_size", hidden_size, bidirectional)
         self.hidden_size, self.num_channels, self.num_bins = hidden_size, num_channels, num_bins
         self.num_input_bins = bandwidth_to_bins(bandwidth_hz, num_bins=num_bins, sample_rate=sample_rate)
         self.input_mean = nn.Parameter(torch.zeros(self.num_input_bins), requires_grad=trainable_statistics)
