@@ -144,6 +144,8 @@ def test_help_and_refusals_do_not_import_torch(tmp_path):
         ["train", "experiment=demo", "model.stft.hop_size=-4"],
         ["train", "experiment=demo", "model.hidden_size=15"],
         ["train", "experiment=xumx_demo", "model.hidden_size=0"],
+        ["train", "experiment=xumx_demo", "target=vocals"],
+        ["train", "experiment=demo", "target=all"],
         ["train", "experiment=demo", "scheduler=cosine", "scheduler.warmup_epochs=-1"],
         ["train", "experiment=demo", "callbacks.museval.every_n_epochs=-1"],
         ["train", "experiment=demo", "callbacks.checkpoints=null"],

@@ -223,3 +223,22 @@ def hidden_size(name: str, size: int, bidirectional: bool) -> None:
     """Check that both directions of an LSTM can have half of the hidden size each; raises ValueError naming it."""
     if bidirectional and size % 2:
         raise ValueError(f"{name}: got {size}, an even number is needed when bidirectional=True")
+
+
+def one_target(targets: Sequence[str]) -> None:
+    """Check that Open-Unmix has one target; raises ValueError with what trains several."""
+    if len(targets) != 1:
+        raise ValueError(
+            f"target: got {', '.join(targets) or 'none'}, but Open-Unmix is one network per target: "
+            "sweep=targets (or -m target=vocals,drums,...) trains one after the other"
+        )
+
+
+def several_targets(targets: Sequence[str]) -> None:
+    """Check that X-UMX has two targets or more; raises ValueError with how to give them."""
+    if isinstance(targets, str) or len(targets) < 2:
+        got = targets if isinstance(targets, str) else ", ".join(map(str, targets))
+        raise ValueError(
+            f"target: got {got or 'none'}, but X-UMX bridges the networks of two or more targets: target=all, or "
+            "a list such as target=[vocals,drums]; model=umx is for a single target"
+        )

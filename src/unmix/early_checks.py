@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from unmix import finished
+from unmix import checks, finished
 from unmix.augmentation_settings import unknown_tracks
 from unmix.data import library
 from unmix.data.cache import default_folder
@@ -15,6 +15,7 @@ from unmix.evaluation import published
 from unmix.evaluation.oracle_names import is_oracle, oracle_of
 from unmix.experiments import status
 from unmix.experiments.hold import check_writable
+from unmix.identity import targets_of
 from unmix.runs import songs, stems
 from unmix.weights import files
 
@@ -90,14 +91,22 @@ def _training_data(cfg: DictConfig) -> None:
             raise ValueError(problem)
 
 
+def _targets(cfg: DictConfig) -> None:
+    """Check that a model of ours can have as many targets."""
+    if check_number := TARGETS.get(str(cfg.model.get("_target_"))):
+        check_number(targets_of(cfg.target, list(cfg.data.sources)))
+
+
 def _report(cfg: DictConfig) -> None:
     if cfg.report is not None:
         check_writable(Path(cfg.report).expanduser(), "report")
 
 
+# What the constructors of these models check, too.
+TARGETS = {"unmix.models.open_unmix.UMX": checks.one_target, "unmix.models.x_umx.XUMX": checks.several_targets}
 CHECKS: dict[str, tuple[Callable[[DictConfig], object], ...]] = {
-    "train": (_training_data, _init_from, _compare),
-    "train elsewhere": (_data_settings, _init_from, _compare),
+    "train": (_targets, _training_data, _init_from, _compare),
+    "train elsewhere": (_targets, _data_settings, _init_from, _compare),
     "evaluate": (_separators, _compare, _listing),
     "separate": (_ckpt, _input),
     "export": (_ckpt,),

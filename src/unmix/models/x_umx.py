@@ -6,6 +6,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from unmix import checks
 from unmix.dsp.stft import Stft
 from unmix.dsp.wiener import mixture_phase
 from unmix.models.contract import TrainingData
@@ -55,7 +56,8 @@ class XUMX(nn.Module):
         mask: str = "relu",
     ) -> None:
         super().__init__()
-        self.targets = _checked(targets)
+        checks.several_targets(targets)
+        self.targets = tuple(targets)
         self.sample_rate = sample_rate
         self.num_channels = num_channels
         self.stft = stft
@@ -124,14 +126,3 @@ class XUMX(nn.Module):
         return Separator(
             networks, stft, sample_rate=model.sample_rate, niter=niter, targets=targets, bridged=True, **settings
         )
-
-
-def _checked(targets: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of targets; raises ValueError when there are fewer than two."""
-    if isinstance(targets, str) or len(targets) < 2:
-        got = targets if isinstance(targets, str) else ", ".join(map(str, targets))
-        raise ValueError(
-            f"target: got {got or 'none'}, but X-UMX bridges the networks of two or more targets: target=all, or "
-            "a list such as target=[vocals,drums]; model=umx is for a single target"
-        )
-    return tuple(targets)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unmix import checks
 from unmix.dsp.stft import Stft
 from unmix.dsp.wiener import mixture_phase
 from unmix.models.contract import TrainingData
@@ -45,11 +46,7 @@ class UMX(nn.Module):
         mask: str = "relu",
     ) -> None:
         super().__init__()
-        if len(targets) != 1:
-            raise ValueError(
-                f"target: got {', '.join(targets) or 'none'}, but Open-Unmix is one network per target: "
-                "sweep=targets (or -m target=vocals,drums,...) trains one after the other"
-            )
+        checks.one_target(targets)
         self.targets = tuple(targets)
         self.sample_rate = sample_rate
         self.num_channels = num_channels
