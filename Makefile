@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses=8 --dist worksteal
 .PHONY: install demo test test-fast lint bench clean
 .DEFAULT_GOAL := test
 
-install: .venv/installed ffmpeg slurm
+install: .venv/installed ffmpeg slurm chromium
 
 .venv/installed: pyproject.toml constraints.txt peers.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -26,7 +26,12 @@ ffmpeg:
 # Only tests/cluster needs it.
 .PHONY: slurm
 slurm:
-	@sh .ci/install_slurm.sh
+	@sh .ci/install_debian.sh slurmctld "slurm-wlm munge" "the tests of hydra/launcher=slurm are skipped"
+
+# Only tests/browser needs it.
+.PHONY: chromium
+chromium:
+	@sh .ci/install_debian.sh chromium chromium "the tests of pages in a browser are skipped"
 
 demo: install
 	$(BIN)/python src/train.py -m experiment=demo target=vocals,drums,bass,other
