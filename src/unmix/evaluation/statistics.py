@@ -1,0 +1,233 @@
+"""How sure a difference between methods is: paired intervals and tests over tracks.
+
+All methods are scored on the same tracks, and tracks differ far more than methods do; so everything here is computed
+from the differences track by track. SiSEC 2018 compared its submissions unpaired (Conover and Iman's test on the ranks
+of all scores), which finds less.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from unmix.errors import counted
+from unmix.evaluation.scores import TrackScore
+
+LEVEL = 0.95  # of confidence, of intervals
+ALPHA = 1 - LEVEL
+RESAMPLES = 1999  # the ends of an interval are then order statistics, the 50th from either side
+SEED = 0
+
+# Score of each track in one run of a method: track -> dB.
+Run = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Difference of two methods over the tracks that both have a score for.
+
+    Args:
+        first, second: names of the methods.
+        tracks: number of tracks compared.
+        left_out: names of tracks without a score (NaN, infinite or missing) in a run of either method.
+        difference: median over tracks of the score of `first` less that of `second`, dB; NaN without tracks. With
+            several runs, the score of a track is its mean over runs.
+        interval: bootstrap interval of the difference at `LEVEL`, dB; None with fewer than two tracks.
+        p_value: of Wilcoxon's signed-rank test, after Holm's correction for all pairs compared together; None with
+            fewer than two tracks.
+        uncorrected: the same before the correction.
+        runs: number of runs (seeds) of `first` and of `second`.
+        pairs: number of pairs compared together.
+    """
+
+    first: str
+    second: str
+    tracks: int
+    left_out: tuple[str, ...]
+    difference: float
+    interval: tuple[float, float] | None
+    p_value: float | None
+    uncorrected: float | None
+    runs: tuple[int, int]
+    pairs: int
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is a difference: the test rejects equality, and the interval leaves out zero."""
+        if self.interval is None or self.p_value is None:
+            return False
+        low, high = self.interval
+        return self.p_value < ALPHA and (low > 0 or high < 0)
+
+    @property
+    def can_be_shown(self) -> bool:
+        """Whether there are enough tracks: the smallest p-value of n tracks is 2 / 2**n, times the number of pairs."""
+        return 2.0 ** (1 - self.tracks) * self.pairs < ALPHA
+
+    def in_words(self) -> str:
+        """Say which method is better, by how much and how sure; or that no difference is shown.
+
+        Example:
+            A is 0.42 dB better than B (95 % interval 0.21 to 0.63, p = 0.003, 50 tracks)
+        """
+        if not self.tracks:
+            return f"no difference shown between {self.first} and {self.second} ({self._details([])})"
+        better, worse, sign = self.first, self.second, 1
+        if self.difference < 0:
+            better, worse, sign = self.second, self.first, -1
+        amount = f"{abs(self.difference):.2f} dB"
+        facts = [f"{100 * LEVEL:.0f} % interval {_span(self.interval, sign)}"] if self.interval else []
+        facts += [shown_p(self.p_value)] if self.p_value is not None else []
+        if self.is_shown:
+            return f"{better} is {amount} better than {worse} ({self._details(facts)})"
+        return (
+            f"no difference shown between {better} and {worse} ({self._details([f'{better} {amount} higher', *facts])})"
+        )
+
+    def _details(self, facts: list[str]) -> str:
+        """Join `facts` and the numbers of tracks and runs."""
+        details = [*facts, counted(self.tracks, "track")]
+        if self.tracks < 2:
+            details.append("no interval")
+        elif not self.can_be_shown:
+            details.append(f"too few to show one in {counted(self.pairs, 'pair')}")
+        if self.left_out:
+            details.append(f"{len(self.left_out)} without a score left out")
+        if max(self.runs) > 1:
+            details.append(f"{self.runs[0]} and {counted(self.runs[1], 'seed')}")
+        return ", ".join(details)
+
+
+def runs_of(rows: Iterable[TrackScore], target: str, metric: str = "SDR") -> dict[str, list[Run]]:
+    """Collect the scores of one target, one run per method: method -> [track -> dB], as `compare` takes them."""
+    methods: dict[str, dict[str, float]] = {}
+    for row in rows:
+        if row.target == target:
+            methods.setdefault(row.method, {})[row.track] = row.metrics[metric]
+    return {method: [run] for method, run in methods.items()}
+
+
+def compare(methods: Mapping[str, Sequence[Run]]) -> list[Comparison]:
+    """Compare all pairs of methods in the scores of one target and metric.
+
+    The interval is the percentile interval of the bootstrap, which draws tracks with replacement. BCa's acceleration
+    comes from a jackknife, which is inconsistent for medians. When a method has several runs, its runs are
+    drawn as well, independently of the tracks and of the other method's runs, because every run scores every track:
+    the interval then tells whether training again would change the order. The test takes means over runs.
+
+    Args:
+        methods: name of the method -> its runs, one per seed; each has the score of every track, higher is better.
+    Returns:
+        One comparison per pair, in the order of `methods`.
+    Raises:
+        ValueError: when a method has no run.
+    """
+    for name, runs in methods.items():
+        if not runs:
+            raise ValueError(f"methods.{name}: got no run, need one or more")
+    pairs = [(first, second, _Paired.of(methods[first], methods[second])) for first, second in combinations(methods, 2)]
+    uncorrected = [paired.p_value() for _, _, paired in pairs]
+    corrected = iter(holm([p_value for p_value in uncorrected if p_value is not None]))
+    return [
+        Comparison(
+            first=first,
+            second=second,
+            tracks=paired.first.shape[1],
+            left_out=paired.left_out,
+            difference=paired.difference(),
+            interval=paired.interval(),
+            p_value=None if p_value is None else next(corrected),
+            uncorrected=p_value,
+            runs=(len(paired.first), len(paired.second)),
+            pairs=len(pairs),
+        )
+        for (first, second, paired), p_value in zip(pairs, uncorrected, strict=True)
+    ]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values of tests made together so that the chance of any false positive stays below the level.
+
+    Source:
+        S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics, 1979.
+    """
+    corrected, largest = [1.0] * len(p_values), 0.0
+    for rank, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        corrected[i] = largest
+    return corrected
+
+
+def shown_p(p_value: float) -> str:
+    """Format a p-value to one significant digit: `p = 0.03`, `p < 0.001`."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.1g}"
+
+
+def _span(interval: tuple[float, float], sign: int) -> str:
+    low, high = sorted(sign * end for end in interval)
+    return f"{low:.2f} to {high:.2f}"
+
+
+@dataclass(frozen=True)
+class _Paired:
+    """Scores of two methods on the tracks that both have, each (runs, tracks), and the names of the others."""
+
+    first: np.ndarray
+    second: np.ndarray
+    left_out: tuple[str, ...]
+
+    @classmethod
+    def of(cls, first: Sequence[Run], second: Sequence[Run]) -> "_Paired":
+        runs = [*first, *second]
+        every = dict.fromkeys(track for run in runs for track in run)
+        left_out = tuple(track for track in every if not all(math.isfinite(run.get(track, math.nan)) for run in runs))
+        both = [track for track in every if track not in left_out]
+        values = np.array([[run[track] for track in both] for run in runs], dtype=float).reshape(len(runs), len(both))
+        return cls(values[: len(first)], values[len(first) :], left_out)
+
+    def differences(self) -> np.ndarray:
+        """Differences of the means over runs: (tracks,)."""
+        return np.asarray(self.first.mean(axis=0) - self.second.mean(axis=0))
+
+    def difference(self) -> float:
+        return float(np.median(self.differences())) if self.first.shape[1] else math.nan
+
+    def p_value(self) -> float | None:
+        differences = self.differences()
+        if len(differences) < 2:
+            return None
+        return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
+
+    def interval(self) -> tuple[float, float] | None:
+        tracks = self.first.shape[1]
+        if tracks < 2:
+            return None
+        # indices are drawn rather than scores, and levels of one run not at all: scipy draws from two or more
+        levels = [np.arange(count) for count in (tracks, len(self.first), len(self.second)) if count > 1]
+        result = stats.bootstrap(
+            levels,
+            self._difference_of,
+            vectorized=True,
+            n_resamples=RESAMPLES,
+            confidence_level=LEVEL,
+            method="percentile",
+            rng=np.random.default_rng(SEED),
+        )
+        return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+    def _difference_of(self, tracks: np.ndarray, *runs: np.ndarray, axis: int) -> Any:
+        """Median difference in resamples: indices, each (resamples, drawn), to (resamples,)."""
+        first_runs, second_runs = self._runs_of(runs)
+        first = self.first[first_runs].mean(axis=-2)  # (resamples, tracks), or (1, tracks)
+        second = self.second[second_runs].mean(axis=-2)
+        differences, drawn = np.broadcast_arrays(first - second, tracks)
+        return np.median(np.take_along_axis(differences, drawn, axis=axis), axis=axis)
+
+    def _runs_of(self, drawn: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Indices of the runs of both methods, each (resamples, runs), from those of methods with several runs."""
+        remaining = iter(drawn)
+        return [next(remaining) if len(runs) > 1 else np.zeros((1, 1), int) for runs in (self.first, self.second)]
