@@ -15,6 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from unmix.data import library
 from unmix.data.tracks import Splits
+from unmix.evaluation import metrics
+from unmix.evaluation.summary import from_json
 from unmix.experiments import status
 from unmix.reports.tables import print_table
 from unmix.weights.files import own_files, stamp
@@ -24,14 +26,24 @@ FORMAT = 2  # version of the files in the folder
 DATA_MODULE = "unmix.data.datamodule.SeparationDataModule"
 
 
-def identifying(weights: Mapping[str, str], fingerprint: str, subset: str, separator: DictConfig) -> dict[str, Any]:
-    """Everything that scores depend on: digests of the weights, data, subset, and settings of the separator."""
+def identifying(weights: Mapping[str, str], fingerprint: str, subset: str, cfg: DictConfig) -> dict[str, Any]:
+    """Everything that scores depend on: digests of the weights, data, subset, separator, and other metrics than usual.
+
+    Args:
+        weights: target -> digest.
+        fingerprint: identifies the data.
+        subset: split that is scored.
+        cfg: has `separator` and `metrics`.
+    """
+    chosen: Any = OmegaConf.to_container(cfg.metrics)
+    others = metrics.that_count(chosen)  # the default has no key: folders of earlier versions keep their names
     return {
         "weights": dict(weights),
         "data": fingerprint,
         "subset": subset,
         "format": FORMAT,
-        "separator": OmegaConf.to_container(separator),
+        "separator": OmegaConf.to_container(cfg.separator),
+        **({} if others is None else {"metrics": others}),
     }
 
 
@@ -69,7 +81,8 @@ def show(cfg: DictConfig) -> bool:
     if len(read["files"]) > len(set(read["chosen"].values())):
         for target, file in read["chosen"].items():
             print(f"{target}: {file} has the lowest val/loss")  # noqa: T201
-    print_table(summary["medians"], summary["num_tracks"])
+    stored = from_json(summary)
+    print_table(stored.overall, stored.num_tracks, definitions=stored.definitions)
     print(f"report: {path / 'report.html'}")  # noqa: T201
     if cfg.evaluation.save_estimates:
         print(f"stems:  {path / 'estimates'}")  # noqa: T201
@@ -114,9 +127,9 @@ def _holds(path: Path, read: Mapping[str, Any], method: str, cfg: DictConfig) ->
             return False  # a key that the data module may not take
     summary = _read(path / "summary.json")
     splits = _scan(data, Path(cfg.paths.data).expanduser())
-    if splits is None or next(iter(summary["medians"])) != method or set(summary["weights"]) != set(read["chosen"]):
+    if splits is None or from_json(summary).method != method or set(summary["weights"]) != set(read["chosen"]):
         return False
-    matters = identifying(summary["weights"], splits.fingerprint(), cfg.subset, cfg.separator)
+    matters = identifying(summary["weights"], splits.fingerprint(), cfg.subset, cfg)
     tracks = getattr(splits, cfg.subset, ())
     stores = [path / name / f"{track.name}.json" for track in tracks for name in ("tracks", "mixture")]
     is_same = bool(stores) and path.name == folder_name(data["name"], matters)

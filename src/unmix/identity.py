@@ -34,6 +34,7 @@ IGNORED = (
     "logger",
     "separator",
     "evaluation",
+    "metrics",
     "data.root",
     "data.download",
     "data.cache",

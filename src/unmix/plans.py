@@ -17,6 +17,8 @@ from typing import Any, Literal
 from omegaconf import DictConfig, OmegaConf
 
 from unmix import run_loggers
+from unmix.evaluation import metrics
+from unmix.evaluation.summary import from_json
 from unmix.experiments import status
 from unmix.experiments.status import Status
 from unmix.identity import experiment_id, targets_of, value_of
@@ -130,7 +132,12 @@ class Plan:
     @property
     def evaluation(self) -> Path | None:
         """Folder of the finished evaluation of exactly these weights; None when there is none."""
-        wanted = {"weights": self.weights, "subset": "test", "separator": OmegaConf.to_container(self.cfg.separator)}
+        wanted = {
+            "weights": self.weights,
+            "subset": "test",
+            "separator": OmegaConf.to_container(self.cfg.separator),
+            "metrics": metrics.that_count(value_of(self.cfg, "metrics")),
+        }
         evaluations = self._disk.evaluations(self.run.parent)
         return next((folder for folder, evaluated in evaluations if evaluated == wanted), None)
 
@@ -215,10 +222,9 @@ def _limit(value: Any) -> float:
 
 def print_evaluations(plans: Sequence[Plan]) -> None:
     """Print the scores and files of every finished evaluation that belongs to the plans, each once."""
-    folders = dict.fromkeys(planned.evaluation for planned in plans if planned.wants_evaluation)
-    for folder in filter(None, folders):
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        print_table(summary["medians"], summary["num_tracks"])
+    for folder in filter(None, dict.fromkeys(each.evaluation for each in plans if each.wants_evaluation)):
+        stored = from_json(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
+        print_table(stored.overall, stored.num_tracks, definitions=stored.definitions)
         print(f"report: {folder / 'report.html'}")  # noqa: T201
         if (folder / "estimates").is_dir():
             print(f"stems:  {folder / 'estimates'}")  # noqa: T201

@@ -43,6 +43,7 @@ class TrainSchema:
     logger: Any = None
     separator: Any = None
     evaluation: Any = None
+    metrics: Any = None
     paths: Paths = MISSING
     checkpoint: CheckpointSettings = MISSING
     on_busy: Any = "wait"
@@ -66,6 +67,7 @@ class EvaluateSchema:
     subset: Any = "test"
     separator: Any = MISSING
     evaluation: Any = MISSING
+    metrics: Any = MISSING
     logger: Any = None
     paths: Paths = MISSING
 

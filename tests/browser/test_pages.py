@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from unmix.evaluation.metrics import METRICS
+from unmix.evaluation.metrics import FORMER, METRICS
 from unmix.evaluation.scores import TrackScore
 from unmix.evaluation.summary import Summary
 from unmix.reports import comparison
@@ -16,10 +16,10 @@ def write_comparison(folder: Path) -> Path:
     pairs = []
     for method, level in (("<b>weak</b>", 9.0), ("strong", 10.0)):
         rows = [
-            TrackScore(name, "track", "vocals", dict.fromkeys(METRICS, value))
+            TrackScore(name, "track", "vocals", {**dict.fromkeys(METRICS, value), "uSDR": 9.0})
             for name, value in ((method, level), ("mixture", 1.0))
         ]
-        summary = Summary(method, "mixture", rows, {}, compared=(), means={method: {"vocals": {"whole_track_sdr": 9}}})
+        summary = Summary(method, "mixture", rows, {}, definitions=FORMER)
         pairs.append((summary, folder / method.strip("<>/b")))
     comparison.write(pairs, folder / "comparison")
     return folder / "comparison" / "comparison.html"

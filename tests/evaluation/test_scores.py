@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from unmix.evaluation import scores, track_scoring
-from unmix.evaluation.engines import ENGINES
+from unmix.evaluation.engines import ENGINES, BssEval
 from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.scores import TrackScore
 
@@ -25,7 +25,7 @@ def draw(seconds=3.0, seed=0):
 def score(references, estimates, engine="torch", names=NAMES):
     true, estimated = (lambda start, stop, stems=stems: stems[..., start:stop] for stems in (references, estimates))
     (store,) = track_scoring.score_track(
-        "a song", names, true, [estimated], references.shape[-1], sample_rate=RATE, engine=engine
+        "a song", names, true, [estimated], references.shape[-1], sample_rate=RATE, chosen=[BssEval(engine)]
     )
     return store
 
@@ -59,7 +59,7 @@ def test_museval_reads_our_json_and_finds_the_same_medians(tmp_path):
     store.add_eval_dir(tmp_path)
     theirs = store.agg_frames_tracks_scores()
     rows = [
-        row for path in (tmp_path / "test").iterdir() for row in scores.medians("ours", path.stem, path.read_text())
+        row for path in (tmp_path / "test").iterdir() for row in scores.of_track("ours", path.stem, path.read_text())
     ]
     for target, metrics in scores.summarize(rows)["ours"].items():
         for metric, value in metrics.items():
@@ -97,7 +97,7 @@ def test_medians_leave_out_windows_that_are_nan():
     frames = [{"metrics": dict.fromkeys(METRICS, value)} for value in (1.0, math.nan, 3.0, 7.0)]
     silent = [{"metrics": dict.fromkeys(METRICS, math.nan)}]
     store = json.dumps({"targets": [{"name": "bass", "frames": frames}, {"name": "other", "frames": silent}]})
-    bass, other = scores.medians("ours", "a song", store)
+    bass, other = scores.of_track("ours", "a song", store)
     assert bass.metrics["SDR"] == 3.0
     assert math.isnan(other.metrics["SDR"])
 
@@ -112,14 +112,15 @@ def test_summarize_takes_the_median_over_tracks_that_have_a_score():
 
 def test_csv_has_the_columns_of_sisec_2018():
     row = TrackScore("ours", "A, B - C", "bass", {"SDR": 1.0, "SIR": 2.0, "ISR": 3.0, "SAR": math.nan})
-    assert scores.to_csv([row]) == (
-        'method,track,target,SDR,SIR,ISR,SAR\nours,"A, B - C",bass,1.00000,2.00000,3.00000,nan\n'
-    )
+    heads, values = scores.to_csv([row]).splitlines()
+    assert heads == "method,track,target,SDR,SIR,ISR,SAR,scenario,definitions"
+    assert values.startswith('ours,"A, B - C",bass,1.00000,2.00000,3.00000,nan,bass,"SDR, SIR, ISR, SAR: BSS Eval v4')
+    assert "median over windows of 1 s, then median over tracks" in values
 
 
 def test_score_track_refuses_bad_input(monkeypatch):
     references, estimates = draw()
-    with pytest.raises(ValueError, match="a song: got stems: vocals; BSS Eval needs at least two"):
+    with pytest.raises(ValueError, match="a song: got 1 stem; BSS Eval needs at least two"):
         score(references[:1], estimates[:1], names=["vocals"])
     with pytest.raises(ValueError, match="engine: got 'musevall', allowed torch, museval; did you mean 'museval'"):
         score(references, estimates, "musevall")

@@ -1,11 +1,12 @@
+import json
 import math
 
 import pytest
 
 from unmix.evaluation import published
-from unmix.evaluation.metrics import METRICS
+from unmix.evaluation.metrics import BSS_EVAL, FORMER, METRICS, USDR, Definition
 from unmix.evaluation.scores import TrackScore
-from unmix.evaluation.summary import Summary
+from unmix.evaluation.summary import Summary, from_json
 
 TRACKS = ("A - C", "D - E", "F - G")
 
@@ -36,18 +37,42 @@ def test_only_the_whole_test_tracks_of_musdb_are_compared_with_sisec_s_participa
     assert Summary("ours", "mixture", rows, {}, windows).is_among_participants is expected
 
 
-def test_the_content_has_medians_means_and_what_reproduces_them():
-    rows = make_rows((1.0, 2.0, 6.0)) + make_rows((0.0, 0.5, 1.0), method="mixture")
-    means = {"ours": {"bass": {"whole_track_sdr": 2.5}}}
-    summary = Summary("ours", "mixture", rows, {"niter": 1}, {"A - C": (3, 4)}, ("umxl", "umx"), means)
-    content = summary.content()
+def test_the_best_track_has_the_lowest_value_of_an_error():
+    error = Definition("error", "mean error", unit="", better="low")
+    rows = [TrackScore("ours", row.track, "bass", {"error": row.metrics["SDR"]}) for row in make_rows((3.0, 1.0, 2.0))]
+    summary = Summary("ours", "mixture", rows, {}, definitions=[error])
+    assert summary.extremes("bass") == {"worst": "A - C", "best": "D - E"}
+
+
+def with_usdr(rows, value):
+    return [TrackScore(row.method, row.track, row.target, {**row.metrics, "uSDR": value}) for row in rows]
+
+
+def test_the_content_has_scores_definitions_and_what_reproduces_them():
+    rows = with_usdr(make_rows((1.0, 2.0, 6.0)), 2.5) + with_usdr(make_rows((0.0, 0.5, 1.0), method="mixture"), 0.5)
+    summary = Summary("ours", "mixture", rows, {"niter": 1}, {"A - C": (3, 4)}, ("umxl", "umx"), FORMER)
+    content = json.loads(json.dumps(summary.content()))
     assert content["num_tracks"] == 3
+    assert content["scenario"] == ["bass"]
+    assert content["definitions"]["SDR"]["over_tracks"] == "median"
     assert content["medians"]["ours"]["bass"]["SDR"] == 2.0
+    assert content["means"] == {"ours": {"bass": {"uSDR": 2.5}}, "mixture": {"bass": {"uSDR": 0.5}}}
     assert content["means_of_medians"]["ours"]["bass"]["SDR"] == 3.0
-    assert content["mean_sdr_of_whole_tracks"] == {"ours": {"bass": 2.5}}
-    assert content["windows_that_count"] == {"A - C": (3, 4)}
+    assert content["windows_that_count"] == {"A - C": [3, 4]}
     assert {name: medians["bass"]["SDR"] for name, medians in content["published"].items()} == {
         "umxl": 6.02,
         "umx": 5.23,
     }
     assert content["niter"] == 1
+    stored = from_json(content)
+    assert (stored.method, stored.num_tracks, stored.definitions) == ("ours", 3, list(FORMER))
+    assert stored.overall == summary.overall
+
+
+def test_a_summary_of_an_earlier_version_still_reads():
+    medians = {"ours": {"bass": dict.fromkeys(METRICS, 2.0)}, "mixture": {"bass": dict.fromkeys(METRICS, 1.0)}}
+    means = {"mean_sdr_of_whole_tracks": {"ours": {"bass": 2.5}, "mixture": {"bass": 0.5}}}
+    stored = from_json({"num_tracks": 2, "medians": medians, **means})
+    assert stored.definitions == [*BSS_EVAL, USDR]
+    assert stored.overall["ours"]["bass"] == {**medians["ours"]["bass"], "uSDR": 2.5}
+    assert from_json({"num_tracks": 2, "medians": medians}).definitions == list(BSS_EVAL)

@@ -5,8 +5,8 @@ import pytest
 from rich.console import Console
 
 from unmix.evaluation import published
-from unmix.evaluation.metrics import METRICS, TRACK_METRICS, TrackMetric
-from unmix.reports.tables import cells, heads, print_comparison, print_methods, print_table, shown
+from unmix.evaluation.metrics import BSS_EVAL, FORMER, METRICS, USDR, Definition
+from unmix.reports.tables import cells, print_comparison, print_methods, print_table, shown
 
 
 @pytest.fixture
@@ -31,14 +31,27 @@ def test_values_beyond_rounding_errors_are_shown_as_such():
     assert shown(math.nan) == "nan"
 
 
-def test_a_metric_is_a_column_by_its_entry_alone():
-    medians = dict.fromkeys(METRICS, 1.0)
-    assert dict(zip(heads(), cells(medians, {}), strict=True))["SDR, whole tracks"] == ""
-    TRACK_METRICS.append(TrackMetric("si_sdr", "mean_si_sdr", "SI-SDR", lambda *_: None))
-    try:
-        assert dict(zip(heads(), cells(medians, {"si_sdr": 2.0}), strict=True))["SI-SDR"] == "2.00"
-    finally:
-        TRACK_METRICS.pop()
+def test_a_table_has_a_column_per_definition_and_says_what_they_mean(console):
+    values = {**dict.fromkeys(METRICS, 1.0), "uSDR": 3.5}
+    print_table({"ours": {"vocals": values}, "mixture": {"vocals": values}}, 3, console, definitions=FORMER)
+    text = console.file.getvalue()
+    assert "3.50 [3.50]" in text
+    assert "SDR, SIR, ISR, SAR: BSS Eval v4 (museval), dB: median over windows of 1 s, then median over tracks" in text
+    assert "uSDR: energy ratio of the whole track (MDX 2021), dB: whole track, mean over tracks" in text
+    assert "scenario: vocals" in text
+
+
+def test_a_missing_value_is_an_empty_cell():
+    assert cells({"SDR": 1.0}, [BSS_EVAL[0], USDR]) == ["1.00", ""]
+
+
+def test_the_best_of_an_error_is_the_lowest():
+    error = Definition("error", "mean error", unit="", better="low")
+    values = {name: {"vocals": {"error": value}} for name, value in (("one", 2.0), ("two", 1.0), ("three", 3.0))}
+    console = Console(file=StringIO(), width=120, force_terminal=True)
+    print_methods(values, 2, console, main=error)
+    assert "\x1b[1m1.00\x1b[0m" in console.file.getvalue()
+    assert "\x1b[1m3.00\x1b[0m" not in console.file.getvalue()
 
 
 def test_the_table_of_methods_marks_the_best_and_leaves_missing_targets_open(console):

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from unmix.dsp.arrays import Samples, as_stems
 from unmix.evaluation import projections
-from unmix.evaluation.projections import ReadStems
+from unmix.evaluation.stems import ReadStems
 
 NUM_WINDOWS = 8  # windows per read
 NUM_BINS = 2048  # bins multiplied at a time, so that the results stay in the cache of a core

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from unmix.data.tracks import Track
 from unmix.errors import counted
-from unmix.evaluation import scores
+from unmix.evaluation import scores, track_scoring
+from unmix.evaluation.metrics import Definition, Metric, definitions_of
 from unmix.evaluation.scoring import MIXTURE, EvaluationFolder, Scoring, initialize_worker
 from unmix.evaluation.separation import MakeTest, SeparationTest
 from unmix.evaluation.summary import Summary
@@ -33,7 +34,7 @@ class Museval(Callback):
         output: folder of the evaluation; tracks whose scores it already holds are not separated again.
         method: name of the evaluated method in tables.
         settings: facts needed to reproduce the scores, for summary and report.
-        engine: see `track_scoring.score_track`.
+        metrics: what is computed; None is `track_scoring.default_metrics`.
         workers: number of scoring processes, one thread each, that run during separation; with 0, this process scores
             each track before it separates the next.
         save_estimates: whether to write the estimates as WAV files.
@@ -41,7 +42,7 @@ class Museval(Callback):
         on_progress: called with one line of text on the progress after every track.
 
     Raises:
-        ValueError: on a negative number of workers or an unknown engine.
+        ValueError: on a negative number of workers, or as `metrics.definitions_of`.
     """
 
     def __init__(
@@ -51,23 +52,24 @@ class Museval(Callback):
         *,
         method: str,
         settings: dict[str, Any],
-        engine: str = "torch",
+        metrics: Sequence[Metric] | None = None,
         workers: int = 0,
         save_estimates: bool = False,
         compare: Sequence[str] = (),
         on_progress: Callable[[str], None] = lambda _: None,
     ) -> None:
-        check_settings("evaluation", {"engine": engine, "workers": workers, "save_estimates": save_estimates})
+        check_settings("evaluation", {"workers": workers, "save_estimates": save_estimates})
         self.tracks = tracks
         self.output = output
         self.method = method
         self.settings = settings
-        self.engine = engine
+        self.metrics = track_scoring.default_metrics() if metrics is None else metrics
+        self.definitions = definitions_of(self.metrics)
         self.workers = workers
         self.save_estimates = save_estimates
         self.compare = compare
         self.on_progress = on_progress
-        self.unscored = unscored(tracks, output, method)
+        self.unscored = unscored(tracks, output, method, self.definitions)
         self.pool: ProcessPoolExecutor | None = None
         self.under_way: deque[Future[Scoring]] = deque()
 
@@ -94,7 +96,7 @@ class Museval(Callback):
             outputs["estimates"],
             self.method,
             self.output,
-            self.engine,
+            self.metrics,
             pl_module.device if self.pool is None else torch.device("cpu"),
             self.save_estimates,
         )
@@ -135,31 +137,33 @@ class Museval(Callback):
             row
             for method in stores
             for track, store in stores[method].items()
-            for row in scores.medians(method, track, store)
+            for row in scores.of_track(method, track, store)
         ]
         windows = {track: scores.num_windows(store) for track, store in stores[self.method].items()}
-        means = {method: scores.means_over_tracks(list(stores[method].values())) for method in stores}
-        return Summary(self.method, MIXTURE, rows, self.settings, windows, self.compare, means)
+        return Summary(self.method, MIXTURE, rows, self.settings, windows, self.compare, self.definitions)
 
     def _log(self, scoring: Scoring) -> None:
-        """Log the SDR of a scored track and the estimated time left."""
+        """Log a scored track's values of the first metric, and the estimated time left."""
         self.num_done += 1
         num_done, num_tracks, name = self.num_done, self.num_tracks, scoring.track.name
         self.on_progress(f"evaluating, {num_done}/{counted(num_tracks, 'track')}")
         store = self.output.store(self.method, name).read_text()
-        sdr = "  ".join(f"{row.target} {row.metrics['SDR']:.2f}" for row in scores.medians("", name, store))
+        main = self.definitions[0].name
+        shown = "  ".join(f"{row.target} {row.metrics[main]:.2f}" for row in scores.of_track("", name, store))
         remaining = (time.monotonic() - self.started) / num_done * (num_tracks - num_done)
-        log.info("[%d/%d] %s: SDR %s (%.0f s to go)", num_done, num_tracks, name, sdr, remaining)
+        log.info("[%d/%d] %s: %s %s (%.0f s to go)", num_done, num_tracks, name, main, shown, remaining)
 
 
-def unscored(tracks: Sequence[Track], output: EvaluationFolder, method: str) -> list[Track]:
-    """List the tracks whose scores, or those of their mixture, are not complete on disk."""
+def unscored(
+    tracks: Sequence[Track], output: EvaluationFolder, method: str, definitions: Sequence[Definition]
+) -> list[Track]:
+    """List the tracks whose scores by all definitions, or those of their mixture, are not complete on disk."""
     files = {track.name: [output.store(name, track.name) for name in (method, MIXTURE)] for track in tracks}
-    return [track for track in tracks if not all(map(_is_complete, files[track.name]))]
+    return [track for track in tracks if not all(_is_complete(file, definitions) for file in files[track.name])]
 
 
-def _is_complete(store: Path) -> bool:
-    return store.is_file() and scores.is_complete(store.read_text(encoding="utf-8"))
+def _is_complete(store: Path, definitions: Sequence[Definition]) -> bool:
+    return store.is_file() and scores.is_complete(store.read_text(encoding="utf-8"), definitions)
 
 
 def evaluate(make_test: MakeTest, scorer: Museval, trainer: Trainer) -> None:

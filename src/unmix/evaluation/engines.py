@@ -1,15 +1,16 @@
-"""The engines that compute BSS Eval v4: our implementation, and the museval package."""
+"""BSS Eval v4 as a metric, and the engines that compute it: our implementation, and the museval package."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from unmix import settings
 from unmix.evaluation.bss_eval import Scores, bss_eval_blocks
-from unmix.evaluation.metrics import BLOCK
-from unmix.evaluation.projections import ReadStems
+from unmix.evaluation.metrics import BSS_EVAL
+from unmix.evaluation.stems import BLOCK, ReadStems, Stems
 
 
 def _torch(
@@ -55,3 +56,38 @@ def silent_stems(read: ReadStems, num_samples: int) -> list[int]:
 
 Engine = Callable[[ReadStems, Sequence[ReadStems], int, int], Sequence[Scores]]
 ENGINES: dict[str, Engine] = dict(zip(settings.ENGINES, (_torch, _museval), strict=True))
+
+
+class BssEval:
+    """SDR, SIR, ISR and SAR of BSS Eval v4 in windows of one second, as the package museval computes them.
+
+    Args:
+        engine: `torch` (our implementation) or `museval` (the package); the values are the same.
+
+    Raises:
+        ValueError: on another engine.
+    """
+
+    definitions = BSS_EVAL
+
+    def __init__(self, engine: str = "torch") -> None:
+        settings.check("evaluation", {"engine": engine})
+        self.engine = engine
+
+    def __call__(self, stems: Stems) -> Mapping[str, Tensor]:
+        (scores,) = self.together([stems])
+        return scores
+
+    def together(self, stems: Sequence[Stems]) -> list[Mapping[str, Tensor]]:
+        """Score several methods, which share all work on the references.
+
+        Raises:
+            ValueError: on fewer than two stems, or NaN or infinite samples.
+            FileNotFoundError: when engine `museval` finds no FFmpeg, which importing museval needs.
+        """
+        first = stems[0]
+        if len(first.references(0, 1)) < 2:
+            raise ValueError("got 1 stem; BSS Eval needs at least two, metrics=[csdr,usdr] does not")
+        estimates = [method.estimates for method in stems]
+        scores = ENGINES[self.engine](first.references, estimates, first.num_samples, first.sample_rate)
+        return [{"SDR": each.sdr, "SIR": each.sir, "ISR": each.isr, "SAR": each.sar} for each in scores]

@@ -10,6 +10,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from unmix import checks
 from unmix.evaluation import scores, track_scoring
+from unmix.evaluation.engines import BssEval
 from unmix.evaluation.estimates import RESIDUAL, Estimates, Sources
 from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.scoring import EvaluationFolder
@@ -72,7 +73,8 @@ class MusevalInTraining(Callback):
                     [estimates],
                     track.num_samples,
                     sample_rate=track.sample_rate,
+                    chosen=[BssEval()],
                     device=pl_module.device,
                 )
-                rows += [row for row in scores.medians("", track.name, store) if row.target in targets]
+                rows += [row for row in scores.of_track("", track.name, store) if row.target in targets]
         return scores.summarize(rows)[""]

@@ -4,7 +4,7 @@ Correlations are summed block by block from spectra, so memory does not depend o
 stereo sources and 512 taps, the factor of the Gram matrix takes 0.13 GB.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -12,8 +12,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.nn import functional
 
-# Returns samples start .. stop - 1 of all stems, (sources, channels, samples), real.
-ReadStems = Callable[[int, int], Tensor]
+from unmix.evaluation.stems import ReadStems, check_finite
 
 FFT_SIZE = 8192  # of the correlations
 # With few blocks at a time, glibc reuses the memory of the results. More would go back to the system, which zeroes it
@@ -57,9 +56,7 @@ def correlations(readers: Sequence[ReadStems], num_samples: int, filter_length: 
         total.baddbmm_(x.conj_physical_().permute(2, 0, 1).contiguous(), y.permute(2, 1, 0).contiguous())
     assert total is not None  # num_samples >= 1
     sums = torch.fft.irfft(total, size, dim=0)[:filter_length]
-    for name, columns in (("references", sums[..., :rows]), ("estimates", sums)):
-        if not columns.isfinite().all():
-            raise ValueError(f"{name}: got NaN or infinite samples, finite ones are needed")
+    check_finite(references=sums[..., :rows], estimates=sums)
     return sums
 
 

@@ -1,9 +1,10 @@
-"""Scores of tracks in museval's JSON format, and their medians.
+"""Scores of tracks in museval's JSON format, and their aggregation over windows and tracks.
 
-As in SiSEC 2018, the score of a track is the median over its one-second windows, and the score of a method the median
-over tracks. A window in which any reference or estimate is silent is NaN for all targets, and left out of the median.
-Scores therefore depend on which targets are scored together; an evaluation scores all sources of a track. The score of
-a track is NaN when all its windows are NaN, and such tracks are left out of the median over tracks.
+As in SiSEC 2018, BSS Eval's score of a track is the median over its one-second windows, and the score of a method the
+median over tracks. A window in which any reference or estimate is silent is NaN for all targets, and left out of the
+median. Scores therefore depend on which targets are scored together; an evaluation scores all sources of a track. The
+score of a track is NaN when all its windows are NaN, and such tracks are left out. The definition of a metric says how
+its scores are aggregated.
 """
 
 import csv
@@ -15,12 +16,17 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
-from unmix.evaluation.metrics import METRICS, TRACK_METRICS
+from unmix.evaluation import metrics
+from unmix.evaluation.metrics import BSS_EVAL, Definition
+
+OVER_TRACKS: dict[str, Callable[[list[float]], float]] = {"median": statistics.median, "mean": statistics.fmean}
+FORMER_KEYS = {"uSDR": "whole_track_sdr"}  # where earlier versions stored values of whole tracks
+Overall = dict[str, dict[str, dict[str, float]]]  # method -> target -> metric -> value
 
 
 @dataclass(frozen=True)
 class TrackScore:
-    """Scores of one target of one track: medians over windows, metric -> dB; NaN when all windows are NaN."""
+    """Scores of one target of one track: metric -> value; NaN where the metric is not defined."""
 
     method: str
     track: str
@@ -28,17 +34,28 @@ class TrackScore:
     metrics: dict[str, float]
 
 
-def medians(method: str, track: str, store: str) -> list[TrackScore]:
-    """Compute medians over the windows of a track from `store`, its JSON: one `TrackScore` per target."""
+def of_track(method: str, track: str, store: str) -> list[TrackScore]:
+    """Compute the scores of a track from `store`, its JSON: one `TrackScore` per target."""
+    content = json.loads(store)
+    definitions = metrics.from_json(content.get("definitions"))
     return [
-        TrackScore(method, track, target["name"], {metric: _median_of_windows(target, metric) for metric in METRICS})
-        for target in json.loads(store)["targets"]
+        TrackScore(
+            method, track, target["name"], {definition.name: _value(target, definition) for definition in definitions}
+        )
+        for target in content["targets"]
     ]
 
 
-def _median_of_windows(target: dict[str, Any], metric: str) -> float:
-    """Median of a metric over all windows of a target that are not NaN, from the target's entry in the JSON."""
-    return _average([float(window["metrics"][metric]) for window in target["frames"]], statistics.median)
+def _value(target: dict[str, Any], definition: Definition) -> float:
+    """Score of a target: the value of the whole track, or the median over its windows that are not NaN."""
+    if definition.window_seconds is None:
+        former = target.get(FORMER_KEYS.get(definition.name, ""), math.nan)
+        return float(target.get("track", {}).get(definition.name, former))
+    return _average(_values(target, definition.name), statistics.median)
+
+
+def _values(target: dict[str, Any], name: str) -> list[float]:
+    return [float(frame["metrics"][name]) for frame in target["frames"] if name in frame["metrics"]]
 
 
 def _average(values: Sequence[float], average: Callable[[list[float]], float]) -> float:
@@ -47,60 +64,70 @@ def _average(values: Sequence[float], average: Callable[[list[float]], float]) -
     return average(numbers) if numbers else math.nan
 
 
-def summarize(
-    scores: Sequence[TrackScore], over_tracks: Callable[[list[float]], float] = statistics.median
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Compute medians over tracks, leaving out NaN.
+def summarize(scores: Sequence[TrackScore], definitions: Sequence[Definition] = BSS_EVAL) -> Overall:
+    """Aggregate over tracks as the definitions say, leaving out NaN.
 
     Args:
         scores: scores of all methods, tracks and targets.
-        over_tracks: function that averages over tracks; the median by default.
-    Returns:
-        method -> target -> metric -> dB.
+        definitions: the metrics to aggregate.
     """
-    table: dict[str, dict[str, dict[str, float]]] = {}
+    return _summarize(scores, {definition.name: OVER_TRACKS[definition.over_tracks] for definition in definitions})
+
+
+def means_of_medians(scores: Sequence[TrackScore], definitions: Sequence[Definition] = BSS_EVAL) -> Overall:
+    """Compute means over tracks of the scores whose definition takes the median: method -> target -> metric -> dB."""
+    names = [definition.name for definition in definitions if definition.over_tracks == "median"]
+    return _summarize(scores, dict.fromkeys(names, statistics.fmean))
+
+
+def _summarize(scores: Sequence[TrackScore], averages: dict[str, Callable[[list[float]], float]]) -> Overall:
+    rows: dict[tuple[str, str], list[dict[str, float]]] = {}
+    for score in scores:
+        rows.setdefault((score.method, score.target), []).append(score.metrics)
+    table: Overall = {}
     for method in dict.fromkeys(score.method for score in scores):
         for target in dict.fromkeys(score.target for score in scores):
-            rows = [score.metrics for score in scores if (score.method, score.target) == (method, target)]
-            values = {metric: _average([row[metric] for row in rows], over_tracks) for metric in METRICS}
+            own = rows.get((method, target), [])
+            values = {name: _average([row[name] for row in own], average) for name, average in averages.items()}
             table.setdefault(method, {})[target] = values
     return table
 
 
-def means_of_medians(scores: Sequence[TrackScore]) -> dict[str, dict[str, dict[str, float]]]:
-    """Compute means over tracks, instead of medians, of the medians over windows: method -> target -> metric -> dB."""
-    return summarize(scores, over_tracks=statistics.fmean)
-
-
-def means_over_tracks(stores: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Compute means of the track metrics over tracks, from their JSON: target -> key of a `TrackMetric` -> dB."""
-    tracks = [{target["name"]: target for target in json.loads(store)["targets"]} for store in stores]
-    keys = [metric.key for metric in TRACK_METRICS]
-    return {name: {key: statistics.fmean(track[name][key] for track in tracks) for key in keys} for name in tracks[0]}
-
-
-def is_complete(store: str) -> bool:
-    """Whether a track's JSON has every track metric; an old one lacks those that were added since."""
-    return all(metric.key in target for target in json.loads(store)["targets"] for metric in TRACK_METRICS)
+def is_complete(store: str, definitions: Sequence[Definition]) -> bool:
+    """Whether a track's JSON has scores by all these definitions; an old one lacks those that were added since."""
+    content = json.loads(store)
+    stored = metrics.from_json(content.get("definitions"))
+    if "definitions" not in content and any(FORMER_KEYS["uSDR"] not in target for target in content["targets"]):
+        stored = list(BSS_EVAL)
+    return all(definition in stored for definition in definitions)
 
 
 def windows(store: str, target: str) -> list[tuple[float, float]]:
-    """Start in seconds and SDR in dB of every window of a target, from `store`, the JSON of a track."""
-    (frames,) = (entry["frames"] for entry in json.loads(store)["targets"] if entry["name"] == target)
-    return [(float(frame["time"]), float(frame["metrics"]["SDR"])) for frame in frames]
+    """Start in seconds and value of every window of a target, from `store`, the JSON of a track.
+
+    The values are of the first metric that has windows; there are none when no metric has.
+    """
+    content = json.loads(store)
+    (frames,) = (entry["frames"] for entry in content["targets"] if entry["name"] == target)
+    name = next((each.name for each in metrics.from_json(content.get("definitions")) if each.window_seconds), None)
+    return [(float(frame["time"]), float(frame["metrics"][name])) for frame in frames if name in frame["metrics"]]
 
 
 def num_windows(store: str) -> tuple[int, int]:
     """Number of windows that have a score, and number of all windows, from `store`, the JSON of a track."""
-    frames = json.loads(store)["targets"][0]["frames"]
-    return sum(not math.isnan(frame["metrics"]["SDR"]) for frame in frames), len(frames)
+    values = [value for _, value in windows(store, json.loads(store)["targets"][0]["name"])]
+    return sum(not math.isnan(value) for value in values), len(values)
 
 
-def to_csv(scores: Sequence[TrackScore]) -> str:
-    """Format scores as CSV with the columns of SiSEC 2018: method,track,target,SDR,SIR,ISR,SAR."""
+def to_csv(scores: Sequence[TrackScore], definitions: Sequence[Definition] = BSS_EVAL) -> str:
+    """Format scores as CSV: the columns of SiSEC 2018 (method, track, target, SDR, ...), then what they mean."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["method", "track", "target", *METRICS])
+    names = [definition.name for definition in definitions]
+    writer.writerow(["method", "track", "target", *names, "scenario", "definitions"])
+    *meanings, scenario = metrics.describe(definitions, list(dict.fromkeys(score.target for score in scores)))
+    meaning = [scenario.removeprefix("scenario: "), "; ".join(meanings)]
     for score in scores:
-        writer.writerow([score.method, score.track, score.target, *(f"{score.metrics[m]:.5f}" for m in METRICS)])
+        values = [f"{score.metrics[name]:.5f}" for name in names]
+        writer.writerow([score.method, score.track, score.target, *values, *meaning])
     return text.getvalue()

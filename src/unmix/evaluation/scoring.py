@@ -15,6 +15,7 @@ from unmix.data import pcm
 from unmix.data.tracks import Track
 from unmix.evaluation import passages, scores, track_scoring
 from unmix.evaluation.estimates import Estimates, Shared, Sources
+from unmix.evaluation.metrics import Metric
 from unmix.experiments import folder
 from unmix.processes import signals
 
@@ -58,7 +59,8 @@ class Scoring:
         estimates: the estimates; their file is deleted after scoring.
         method: name of the evaluated method.
         output: folder of the evaluation.
-        engine, device: see `track_scoring.score_track`.
+        metrics: what is computed.
+        device: see `track_scoring.score_track`.
         save_estimates: whether to write the estimates as WAV files.
     """
 
@@ -67,7 +69,7 @@ class Scoring:
     estimates: Estimates
     method: str
     output: EvaluationFolder
-    engine: str
+    metrics: Sequence[Metric]
     device: torch.device
     save_estimates: bool
 
@@ -81,7 +83,7 @@ class Scoring:
             [Shared(track, len(self.names)), self.estimates],
             track.num_samples,
             sample_rate=track.sample_rate,
-            engine=self.engine,
+            chosen=self.metrics,
             device=self.device,
         )
         folder.write_atomically(self.output.store(MIXTURE, track.name), baseline)

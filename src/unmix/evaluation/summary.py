@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from unmix.evaluation import published, scores
-from unmix.evaluation.metrics import TRACK_METRICS
-from unmix.evaluation.scores import TrackScore
+from unmix.evaluation import metrics, published, scores
+from unmix.evaluation.metrics import BSS_EVAL, USDR, Definition
+from unmix.evaluation.scores import Overall, TrackScore
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Summary:
         settings: facts needed to reproduce the scores.
         windows: track -> number of windows that have a score, and number of all windows.
         compared: names of published scores to compare with, see `published.medians_of`.
-        means: method -> target -> key of a `TrackMetric` -> dB.
+        definitions: what the scores mean, in the order of columns; the first one ranks tracks.
     """
 
     method: str
@@ -30,7 +30,7 @@ class Summary:
     settings: dict[str, Any]
     windows: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     compared: Sequence[str] = ()
-    means: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    definitions: Sequence[Definition] = BSS_EVAL
 
     @property
     def published(self) -> dict[str, dict[str, dict[str, float]]]:
@@ -38,9 +38,14 @@ class Summary:
         return {name: published.medians_of(name) for name in self.compared}
 
     @property
-    def medians(self) -> dict[str, dict[str, dict[str, float]]]:
-        """Medians over tracks: method -> target -> metric -> dB."""
-        return scores.summarize(self.rows)
+    def overall(self) -> Overall:
+        """Scores over all tracks, aggregated as their definitions say: method -> target -> metric -> value."""
+        return scores.summarize(self.rows, self.definitions)
+
+    @property
+    def main(self) -> Definition:
+        """Definition of the metric that ranks tracks and methods."""
+        return self.definitions[0]
 
     @property
     def targets(self) -> list[str]:
@@ -58,16 +63,17 @@ class Summary:
         return len(self.tracks)
 
     def score(self, track: str, target: str) -> float:
-        """SDR of the method for a track and target, dB."""
+        """Score of the method for a track and target by the main metric."""
         key = (self.method, track, target)
-        return next(row.metrics["SDR"] for row in self.rows if (row.method, row.track, row.target) == key)
+        return next(row.metrics[self.main.name] for row in self.rows if (row.method, row.track, row.target) == key)
 
     def extremes(self, target: str) -> dict[str, str]:
-        """The `worst` and `best` track of a target by SDR; the `only` one if just one has a score; else empty."""
-        known = {track: sdr for track in self.tracks if not math.isnan(sdr := self.score(track, target))}
+        """The `worst` and `best` track of a target; the `only` one if just one has a score; else empty."""
+        known = {track: score for track in self.tracks if not math.isnan(score := self.score(track, target))}
         if len(known) < 2:
             return dict(zip(("only",), known, strict=False))
-        return {"worst": min(known, key=known.__getitem__), "best": max(known, key=known.__getitem__)}
+        low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
+        return {"worst": low, "best": high} if self.main.better == "high" else {"worst": high, "best": low}
 
     @property
     def is_among_participants(self) -> bool:
@@ -78,16 +84,57 @@ class Summary:
         """Content of summary.json, in plain containers."""
         return {
             "num_tracks": self.num_tracks,
-            "medians": self.medians,
-            "means_of_medians": scores.means_of_medians(self.rows),
-            **{metric.summary_key: self._means_of(metric.key) for metric in TRACK_METRICS},
+            "scenario": self.targets,
+            "definitions": metrics.to_json(self.definitions),
+            "medians": self._averaged("median"),
+            "means": self._averaged("mean"),
+            "means_of_medians": scores.means_of_medians(self.rows, self.definitions),
             "windows_that_count": self.windows,
             "published": self.published,
             **self.settings,
         }
 
-    def _means_of(self, key: str) -> dict[str, dict[str, float]]:
-        return {
-            method: {target: values[key] for target, values in targets.items()}
-            for method, targets in self.means.items()
+    def _averaged(self, over_tracks: str) -> Overall:
+        """Scores over all tracks by the metrics that are averaged in one way."""
+        return scores.summarize(self.rows, [each for each in self.definitions if each.over_tracks == over_tracks])
+
+
+@dataclass(frozen=True)
+class StoredSummary:
+    """What a summary.json says: scores over all tracks, and what they mean.
+
+    Args:
+        overall: method -> target -> metric -> value; the evaluated method first, its baseline second.
+        definitions: what the scores mean.
+        num_tracks: number of tracks.
+    """
+
+    overall: Overall
+    definitions: Sequence[Definition]
+    num_tracks: int
+
+    @property
+    def method(self) -> str:
+        """Name of the evaluated method."""
+        return next(iter(self.overall))
+
+
+def from_json(content: Mapping[str, Any]) -> StoredSummary:
+    """Read the content of a summary.json, also of a version that did not name its definitions."""
+    definitions = metrics.from_json(content.get("definitions"))
+    overall: Overall = {
+        method: {target: dict(values) for target, values in targets.items()}
+        for method, targets in content["medians"].items()
+    }
+    means = content.get("means")
+    if means is None:
+        former = content.get("mean_sdr_of_whole_tracks", {})
+        means = {
+            method: {target: {USDR.name: value} for target, value in targets.items()}
+            for method, targets in former.items()
         }
+        definitions = definitions if former else list(BSS_EVAL)
+    for method, targets in means.items():
+        for target, values in targets.items():
+            overall.setdefault(method, {}).setdefault(target, {}).update(values)
+    return StoredSummary(overall, definitions, content["num_tracks"])

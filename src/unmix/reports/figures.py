@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from unmix.dsp.stft import Stft
 from unmix.errors import counted
-from unmix.evaluation.metrics import METRICS
+from unmix.evaluation.metrics import BSS_EVAL, Definition
 from unmix.evaluation.passages import Passage
 from unmix.evaluation.scores import TrackScore
 
@@ -20,6 +20,8 @@ COLORS = {"vocals": "#0072B2", "drums": "#D55E00", "bass": "#009E73", "other": "
 GREY = "#999999"
 
 MOST_SIDE_BY_SIDE = 4  # methods whose names fit below a panel of half the width
+MOST_PANELS = 5  # beside each other in a box plot
+ARTIFACTS = ("SAR", "SI-SAR")  # the mixture has no artifacts: its SAR is some 160 dB
 RANGE = 80.0  # dB from the brightest to the darkest colour
 LOWEST_KHZ, HIGHEST_KHZ = 0.04, 16  # UMX estimates nothing above
 FFT_SIZE, HOP = 4096, 1024
@@ -34,22 +36,29 @@ def png(figure: Figure, dpi: int = 110) -> bytes:
     return buffer.getvalue()
 
 
-def box_plot(rows: Sequence[TrackScore], method: str, baseline: str) -> Figure:
+def box_plot(
+    rows: Sequence[TrackScore], method: str, baseline: str, definitions: Sequence[Definition] = BSS_EVAL
+) -> Figure:
     """Draw a box plot: one panel per metric, a pair of boxes per target, a dot per track; the baseline is grey."""
     targets = list(dict.fromkeys(row.target for row in rows))
-    figure, panels = plt.subplots(1, len(METRICS), figsize=(13, 4.2), layout="constrained")
-    for panel, metric in zip(panels, METRICS, strict=True):
+    num_rows = math.ceil(len(definitions) / MOST_PANELS)
+    num_columns = math.ceil(len(definitions) / num_rows)
+    size = (13, 4.2 * num_rows)
+    figure, panels = plt.subplots(num_rows, num_columns, figsize=size, layout="constrained", squeeze=False)
+    for panel in panels.flat[len(definitions) :]:
+        panel.remove()
+    for panel, definition in zip(panels.flat, definitions, strict=False):
         for i, target in enumerate(targets):
-            for one, offset, color in ((method, -0.19, COLORS.get(target, "black")), (baseline, 0.19, GREY)):
-                if (one, metric) != (baseline, "SAR"):  # the mixture has no artifacts: its SAR is some 160 dB
-                    values = _values(rows, one, target, metric)
+            for name, offset, color in ((method, -0.19, COLORS.get(target, "black")), (baseline, 0.19, GREY)):
+                if name != baseline or definition.name not in ARTIFACTS:
+                    values = _values(rows, name, target, definition.name)
                     _box(panel, values, i + offset, color)
                     panel.plot([i + offset] * len(values), values, "o", color=color, markersize=3, alpha=0.8)
-        panel.set_title(metric)
+        panel.set_title(definition.name)
         panel.set_xticks(range(len(targets)), targets)
         panel.set_xlim(-0.5, len(targets) - 0.5)
+        panel.set_ylabel(_axis(definition))
         _clean(panel)
-    panels[0].set_ylabel("dB, median over a track's windows")
     num_tracks = counted(len({row.track for row in rows}), "track")
     figure.suptitle(f"{method} (colour) and the {baseline} (grey), {num_tracks}")
     return figure
@@ -59,15 +68,21 @@ def participants_plot(rows: Sequence[TrackScore], method: str, participants: Seq
     """Draw a box plot, one panel per target: SDR of `method` (in colour) and the participants, sorted by median."""
     ours = [TrackScore(f"{method} ", row.track, row.target, row.metrics) for row in rows if row.method == method]
     # the space tells the method from a participant of the same name
-    return _compared([*ours, *participants], {f"{method} "}, in_order=True)
+    return _compared([*ours, *participants], {f"{method} "}, BSS_EVAL[0], in_order=True)
 
 
-def methods_plot(rows: Sequence[TrackScore], baseline: str) -> Figure:
-    """Draw a box plot, one panel per target: SDR of every method, in colour except for the baseline."""
-    return _compared(rows, {row.method for row in rows} - {baseline}, in_order=False)
+def methods_plot(rows: Sequence[TrackScore], baseline: str, main: Definition = BSS_EVAL[0]) -> Figure:
+    """Draw a box plot, one panel per target: a metric of every method, in colour except for the baseline."""
+    return _compared(rows, {row.method for row in rows} - {baseline}, main, in_order=False)
 
 
-def _compared(rows: Sequence[TrackScore], colored: set[str], *, in_order: bool) -> Figure:
+def _axis(definition: Definition) -> str:
+    """Label of an axis: the unit, and what a track's value is."""
+    of_track = "whole track" if definition.window_seconds is None else f"median over {definition.window_seconds:g} s"
+    return ", ".join(filter(None, (definition.unit, of_track)))
+
+
+def _compared(rows: Sequence[TrackScore], colored: set[str], main: Definition, *, in_order: bool) -> Figure:
     targets = list(dict.fromkeys(row.target for row in rows if row.method in colored))
     names = list(dict.fromkeys(row.method for row in rows))
     num_columns = 1 if len(names) > MOST_SIDE_BY_SIDE else 2
@@ -77,7 +92,7 @@ def _compared(rows: Sequence[TrackScore], colored: set[str], *, in_order: bool) 
     for panel in panels.flat[len(targets) :]:
         panel.remove()
     for panel, target in zip(panels.flat, targets, strict=False):
-        values = {name: _values(rows, name, target, "SDR") for name in names}
+        values = {name: _values(rows, name, target, main.name) for name in names}
         order = [name for name in names if values[name]]
         if in_order:
             order.sort(key=lambda name: _median(values[name]))
@@ -88,7 +103,7 @@ def _compared(rows: Sequence[TrackScore], colored: set[str], *, in_order: bool) 
         if num_columns == 1:
             panel.tick_params("x", labelrotation=45)
             plt.setp(panel.get_xticklabels(), ha="right")
-        panel.set_ylabel("SDR in dB")
+        panel.set_ylabel(f"{main.name}, {_axis(main)}")
         for name, label in zip(order, panel.get_xticklabels(), strict=True):
             label.set_fontweight("bold" if name in colored else "normal")
         _clean(panel)

@@ -15,7 +15,8 @@ import yaml
 
 from unmix import errors
 from unmix.cluster import record
-from unmix.evaluation.metrics import mean_sdr
+from unmix.evaluation.metrics import BSS_EVAL, describe, mean_over_targets
+from unmix.evaluation.summary import from_json
 from unmix.experiments import status
 from unmix.experiments.curves import epochs
 from unmix.processes.jobs import last_line
@@ -23,7 +24,21 @@ from unmix.reports import hyperparameters, leaderboard_queue, studies
 
 Row = dict[str, Any]
 # Columns that hold text.
-TEXT = ("kind", "run", "state", "node", "since", "experiment", "target", "test_set", "objective", "reason", "report")
+TEXT = (
+    "kind",
+    "run",
+    "state",
+    "node",
+    "since",
+    "experiment",
+    "target",
+    "test_set",
+    "scores",
+    "objective",
+    "reason",
+    "report",
+)
+SCORES = ("sdr", "score", "error")  # first parts of the columns of scores; of errors, lower is better
 KNOWN = (*TEXT, "study", "seed", "epochs", "steps", "val_loss", "val_sdr", "parameters", "rank")
 FAILED = "failed"  # state of rows that have a `reason`
 OLD_OBJECTIVE = {"_target_": "MagnitudeMse"}  # of runs whose configuration names none, as there was no other
@@ -170,23 +185,26 @@ def _add_evaluation(
             leaderboard.rows.append({**row, "run": f"{experiment or 'evaluations'}/{path.name}"})
         return
     summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
-    method, *_ = summary["medians"]
+    stored = from_json(summary)
+    method, overall, main = stored.method, stored.overall[stored.method], stored.definitions[0]
     if not _is_wanted(experiment or method, name, group):
         return
-    medians, key = summary["medians"][method], f"{method}/{path.name}"
+    key = f"{method}/{path.name}"
     # a checkpoint is <experiment>/<run>/checkpoints/<file>
     runs = ["/".join(Path(file).parts[-4:-2]) for file in summary.get("checkpoints", {}).values()]
     known = [run for run in runs if run in leaderboard.configs]
     origins[key] = known or [run for run in leaderboard.configs if run.rpartition("/")[0] == experiment]
+    column = "sdr" if main == BSS_EVAL[0] else f"{'score' if main.better == 'high' else 'error'}.{main.key}"
     leaderboard.rows.append(
         {
             "kind": "evaluation",
             "run": key,
-            "state": errors.counted(summary["num_tracks"], "track"),
+            "state": errors.counted(stored.num_tracks, "track"),
             "experiment": experiment or method,
             "test_set": path.name.rpartition("-")[0],
-            "sdr": mean_sdr(medians),
-            **{f"sdr.{target}": scores["SDR"] for target, scores in medians.items()},
+            "scores": "; ".join(describe([main], list(overall))),
+            column: mean_over_targets(overall, main.name),
+            **{f"{column}.{target}": values[main.name] for target, values in overall.items()},
             "report": str((path / "report.html").relative_to(out)),
         }
     )
@@ -203,13 +221,18 @@ def _add_study(leaderboard: Leaderboard, path: Path, name: str | None, group: st
 
 def is_setting(column: str) -> bool:
     """Whether a column is a hyperparameter."""
-    return column not in KNOWN and column.partition(".")[0] != "sdr"
+    return column not in KNOWN and not is_score(column)
+
+
+def is_score(column: str) -> bool:
+    """Whether a column has scores of evaluations: museval's SDR, or `score.<metric>` or `error.<metric>`."""
+    return column.partition(".")[0] in SCORES
 
 
 def columns_of(rows: Sequence[Row]) -> list[str]:
     """Names of all columns that occur in the rows, in order of appearance, with scores, reason and report last."""
     names = dict.fromkeys(name for row in rows for name in row)
-    return sorted(names, key=lambda name: (name in ("reason", "report"), name.startswith("sdr")))
+    return sorted(names, key=lambda name: (name in ("reason", "report"), is_score(name)))
 
 
 def to_csv(rows: Sequence[Row]) -> str:

@@ -34,7 +34,7 @@ def figures(leaderboard: Leaderboard, rows: Sequence[Row]) -> list[Figure]:
 
 def _evaluations(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], str]]:
     """Yield title, rows and column of the scores on each test set, as only scores of the same tracks compare."""
-    evaluations = [row for row in rows if row["kind"] == "evaluation"]
+    evaluations = [row for row in rows if row["kind"] == "evaluation" and "sdr" in row]
     for test_set in sorted(dict.fromkeys(row["test_set"] for row in evaluations)):
         yield f"{test_set}: mean SDR in dB", [row for row in evaluations if row["test_set"] == test_set], "sdr"
 

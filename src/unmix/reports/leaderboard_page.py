@@ -15,11 +15,11 @@ from rich.table import Table
 from unmix.errors import counted
 from unmix.reports import charts, leaderboard_charts, pages
 from unmix.reports.charts import shown
-from unmix.reports.leaderboard import FAILED, TEXT, Leaderboard, Row, columns_of, is_setting
+from unmix.reports.leaderboard import FAILED, TEXT, Leaderboard, Row, columns_of, is_score, is_setting
 from unmix.reports.ranking import comparable
 
 # Columns that are not shown, because `run` or the table's title contains them, or the HTML page links to them.
-HIDDEN = ("kind", "study", "experiment", "target", "seed", "test_set", "objective", "report")
+HIDDEN = ("kind", "study", "experiment", "target", "seed", "test_set", "scores", "objective", "report")
 FIRST = (
     "run",
     "rank",
@@ -54,6 +54,8 @@ def print_tables(
             console.print()
         else:
             _print_table(console, title, own, columns, (*FIRST, sorted_by))
+            if line := meaning(own):
+                console.print(f"{line}\n", markup=False, highlight=False, soft_wrap=True)
     for path, reason in leaderboard.damaged:
         console.print(f"damaged: {path}: {reason}", markup=False, soft_wrap=True)
 
@@ -109,7 +111,7 @@ def _clipped(names: Mapping[str, str]) -> dict[str, str]:
 
 def _importance(column: str) -> int:
     """Sort key, least important first: the number of epochs, scores of single targets, settings."""
-    return 2 if is_setting(column) else 1 if column.startswith("sdr.") else 0
+    return 2 if is_setting(column) else 1 if is_score(column) else 0
 
 
 def tables(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], list[str]]]:
@@ -120,6 +122,11 @@ def tables(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], list[str]]]:
             yield f"{title}: {name}" if name else title, group, visible_columns(group)
     if failed := [row for row in rows if row["state"] == FAILED]:
         yield FAILURES, failed, [name for name in visible_columns(failed) if name not in FIRST[1:-1]]
+
+
+def meaning(rows: Sequence[Row]) -> str:
+    """Definition and scenario of the scores of evaluations; all different ones when they are not the same."""
+    return " | ".join(dict.fromkeys(row["scores"] for row in rows if row.get("scores")))
 
 
 def visible_columns(rows: Sequence[Row]) -> list[str]:
@@ -135,6 +142,7 @@ def to_markdown(rows: Sequence[Row]) -> str:
         lines = [columns, ["---" if name in TEXT else "---:" for name in columns]]
         lines += [[shown(row.get(name)).replace("|", "\\|") for name in columns] for row in own]
         parts += [f"{title}\n\n", *(f"| {' | '.join(line)} |\n" for line in lines), "\n"]
+        parts += [f"{line}\n\n" for line in filter(None, [meaning(own)])]
     return "".join(parts)
 
 
@@ -147,7 +155,12 @@ def to_html(leaderboard: Leaderboard, rows: Sequence[Row], out: Path) -> str:
         title=", ".join(counted(count, name) for name, count in counts.items() if count),
         text_columns=TEXT,
         tables=[
-            {"title": title, "heads": _short_names(columns), "rows": [_html_row(row, columns) for row in own]}
+            {
+                "title": title,
+                "heads": _short_names(columns),
+                "rows": [_html_row(row, columns) for row in own],
+                "meaning": meaning(own),
+            }
             for title, own, columns in tables(rows)
         ],
         clips=_clips(rows, out),

@@ -1,17 +1,18 @@
 """Order of the leaderboard: the best row first, among rows whose results compare.
 
-A val_loss compares with that of the same objective on the same data, an SDR with that of the same tracks.
+A val_loss compares with that of the same objective on the same data, a score with that of the same tracks, by the same
+definition and in the same scenario.
 """
 
 from collections.abc import Sequence
 
 from unmix import errors
-from unmix.reports.leaderboard import Row, columns_of
+from unmix.reports.leaderboard import Row, columns_of, is_score
 
 # Kinds of rows, each with the column that it is sorted by, in the order in which they are listed.
 RESULTS = {"evaluation": "sdr", "trial": "rank", "run": "val_loss", "job": "run"}
 # Columns in which higher is better, sorted in descending order; all others are sorted in ascending order.
-DESCENDING = ("sdr", "val_sdr")
+DESCENDING = ("sdr", "score", "val_sdr")
 
 
 def sort_rows(rows: Sequence[Row], by: str | None = None) -> list[Row]:
@@ -28,7 +29,7 @@ def sort_rows(rows: Sequence[Row], by: str | None = None) -> list[Row]:
     if by is None:
         return ordered
     columns = sorted(columns_of(rows), key=lambda name: not _is_result(name))  # the most likely ones first
-    if by.partition(".")[0] == "sdr" and rows and not any(row["kind"] == "evaluation" for row in rows):
+    if is_score(by) and rows and not any(row["kind"] == "evaluation" for row in rows):
         raise ValueError(f"sort: got {by!r}, but nothing has been evaluated: run src/evaluate.py, or sort=val_loss")
     if rows and by not in columns:
         raise ValueError(errors.unknown("sort", by, columns, most=6))
@@ -60,14 +61,14 @@ def _group(row: Row) -> tuple[bool, str, str]:
         return False, f"study {row['study']}", ""
     if row["kind"] != "run":
         name = row.get("test_set") or ""
-        return not name.endswith("-test"), name, ""
+        return not name.endswith("-test"), name, row.get("scores") or ""
     data = f", data {row['data.name']}" if row.get("data.name") else ""
     arguments = (f"{key}={row[key]}" for key in row if key.startswith("objective.") and row[key] is not None)
     return False, f"objective {row['objective']}{data}", ", ".join(arguments)
 
 
 def _is_result(column: str) -> bool:
-    return column == "val_loss" or column.partition(".")[0] == "sdr"
+    return column == "val_loss" or is_score(column)
 
 
 def _ranked(rows: Sequence[Row], by: str) -> list[Row]:

@@ -6,12 +6,13 @@ from typing import Any
 from urllib.parse import quote
 
 from unmix.errors import counted
-from unmix.evaluation import passages, published, scores
+from unmix.evaluation import metrics, passages, published, scores
+from unmix.evaluation.metrics import BSS_EVAL
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.summary import Summary
 from unmix.experiments import folder
 from unmix.reports import figures, pages
-from unmix.reports.tables import cells, heads, shown
+from unmix.reports.tables import cells, shown
 
 
 def write(summary: Summary, where: EvaluationFolder) -> None:
@@ -22,8 +23,8 @@ def write(summary: Summary, where: EvaluationFolder) -> None:
     path, text = where.path / "summary.json", json.dumps(summary.content(), indent=2) + "\n"
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
-    folder.write_atomically(where.path / "scores.csv", scores.to_csv(summary.rows))
-    box_plot = figures.png(figures.box_plot(summary.rows, summary.method, summary.baseline))
+    folder.write_atomically(where.path / "scores.csv", scores.to_csv(summary.rows, summary.definitions))
+    box_plot = figures.png(figures.box_plot(summary.rows, summary.method, summary.baseline, summary.definitions))
     (where.path / "boxplot.png").write_bytes(box_plot)
     folder.write_atomically(where.path / "report.html", render(summary, box_plot, where))
     played = {where.passage(track, target) for target in summary.targets for track in summary.extremes(target).values()}
@@ -39,8 +40,11 @@ def render(summary: Summary, box_plot: bytes, where: EvaluationFolder) -> str:
     return pages.render(
         "report.html",
         title=f"{summary.method}: {counted(summary.num_tracks, 'track')}",
-        median_heads=heads(),
-        medians=list(_medians(summary)),
+        meanings=metrics.describe(summary.definitions, summary.targets),
+        heads=[definition.name for definition in summary.definitions],
+        main=summary.main.name,
+        unit=summary.main.unit,
+        overall=list(_overall(summary)),
         box_plot=box_plot,
         participants=_participants(summary),
         extremes=list(_extremes(summary, where)),
@@ -50,19 +54,18 @@ def render(summary: Summary, box_plot: bytes, where: EvaluationFolder) -> str:
     )
 
 
-def _medians(summary: Summary) -> Iterator[tuple[str, list[str]]]:
-    """Yield the rows of the table of medians: name, one cell per metric."""
-    methods = {**summary.medians, **{f"{name} as published": values for name, values in summary.published.items()}}
+def _overall(summary: Summary) -> Iterator[tuple[str, list[str]]]:
+    """Yield the rows of the table of scores over all tracks: name, one cell per metric."""
+    methods = {**summary.overall, **{f"{name} as published": values for name, values in summary.published.items()}}
     for target in summary.targets:
-        for method, medians in methods.items():
-            if target in medians:
-                means = summary.means.get(method, {}).get(target, {})
-                yield f"{target}, {method}", cells(medians[target], means)
+        for method, values in methods.items():
+            if target in values:
+                yield f"{target}, {method}", cells(values[target], summary.definitions)
 
 
 def _participants(summary: Summary) -> bytes | None:
-    """Draw the method among the participants of SiSEC 2018, as a PNG; None when other tracks were scored."""
-    if not summary.is_among_participants:
+    """Draw the method among the participants of SiSEC 2018, as a PNG; None when other tracks or metrics were scored."""
+    if not summary.is_among_participants or BSS_EVAL[0] not in summary.definitions:
         return None
     participants = [row for row in published.sisec18() if row.target in summary.targets]
     return figures.png(figures.participants_plot(summary.rows, summary.method, participants))
@@ -84,7 +87,7 @@ def _extremes(summary: Summary, where: EvaluationFolder) -> Iterator[dict[str, A
                 "target": target,
                 "which": which,
                 "track": track,
-                "sdr": shown(summary.score(track, target)),
+                "score": shown(summary.score(track, target)),
                 "time": f"{int(second) // 60}:{int(second) % 60:02d}",
                 "sounds": sounds,
                 "spectrograms": figures.png(figures.spectrograms(passage), dpi=80),
@@ -92,11 +95,11 @@ def _extremes(summary: Summary, where: EvaluationFolder) -> Iterator[dict[str, A
 
 
 def _track(summary: Summary, track: str, where: EvaluationFolder) -> dict[str, Any]:
-    """Row of a track, for the template: windows, and for every target the SDR and the URL of the saved stem."""
+    """Row of a track, for the template: windows, and for every target its score and the URL of the saved stem."""
     counting, windows = summary.windows.get(track, (0, 0))
     scored = []
     for target in summary.targets:
         path = where.estimate(track, target)
         address = quote(path.relative_to(where.path).as_posix()) if path.is_file() else ""
-        scored.append({"sdr": shown(summary.score(track, target)), "address": address})
+        scored.append({"score": shown(summary.score(track, target)), "address": address})
     return {"name": track, "counting": counting, "windows": windows, "targets": scored}

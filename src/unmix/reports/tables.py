@@ -1,16 +1,17 @@
 """Tables of scores on the terminal; importing them needs neither torch nor museval."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from unmix.errors import counted
-from unmix.evaluation.metrics import METRICS, TRACK_METRICS
+from unmix.evaluation.metrics import BSS_EVAL, METRICS, Definition, describe
 
 ROUNDING = 120.0  # dB; higher values are rounding errors, such as the SAR of the mixture
-Medians = Mapping[str, Mapping[str, Mapping[str, float]]]
+Overall = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 def shown(decibels: float) -> str:
@@ -18,57 +19,69 @@ def shown(decibels: float) -> str:
     return f">{ROUNDING:.0f}" if decibels > ROUNDING else f"{decibels:.2f}"
 
 
-def heads() -> list[str]:
-    """Column names of a table with every metric and track metric."""
-    return [*METRICS, *(metric.title for metric in TRACK_METRICS)]
+def cells(values: Mapping[str, float], definitions: Sequence[Definition]) -> list[str]:
+    """Cells of a row, one per definition, empty where a value is missing."""
+    return [shown(values[each.name]) if each.name in values else "" for each in definitions]
 
 
-def cells(medians: Mapping[str, float], means: Mapping[str, float]) -> list[str]:
-    """Cells of a row below `heads`: medians by metric, then means by key of a track metric, empty where missing."""
-    return [
-        *(shown(medians[metric]) for metric in METRICS),
-        *(shown(means[metric.key]) if metric.key in means else "" for metric in TRACK_METRICS),
-    ]
-
-
-def print_table(medians: Medians, num_tracks: int, console: Console | None = None) -> None:
-    """Print the medians of a method beside those of its baseline.
+def print_table(
+    overall: Overall, num_tracks: int, console: Console | None = None, *, definitions: Sequence[Definition] = BSS_EVAL
+) -> None:
+    """Print the scores of a method beside those of its baseline, and what they mean.
 
     Args:
-        medians: method -> target -> metric -> dB, the method first, its baseline second.
-        num_tracks: number of tracks behind the medians.
+        overall: method -> target -> metric -> value over all tracks, the method first, its baseline second.
+        num_tracks: number of tracks.
         console: where to print; None is the terminal.
+        definitions: what the scores mean, in the order of columns.
     """
-    method, baseline = medians
-    title = f"{method}: median of windows, then of {counted(num_tracks, 'track')}, in dB"
-    table = Table(title=title, title_justify="left", caption=f"in brackets: {baseline}", caption_justify="left")
+    method, baseline = overall
+    lines = [*describe(definitions, list(overall[method])), f"in brackets: {baseline}"]
+    table = Table(title=escape(f"{method}: {counted(num_tracks, 'track')}"), title_justify="left")
     table.add_column("target")
-    for metric in METRICS:
-        table.add_column(metric, justify="right")
-    for target, ours in medians[method].items():
-        base = medians[baseline][target]
-        table.add_row(target, *(f"[bold]{shown(ours[m])}[/bold] \\[{shown(base[m])}]" for m in METRICS))
-    (console or Console()).print(table)
+    for each in definitions:
+        table.add_column(each.name, justify="right")
+    for target, ours in overall[method].items():
+        pairs = zip(cells(ours, definitions), cells(overall[baseline][target], definitions), strict=True)
+        table.add_row(target, *(f"[bold]{own}[/bold] \\[{base}]" for own, base in pairs))
+    _print(table, lines, console)
 
 
-def print_methods(medians: Medians, num_tracks: int, console: Console | None = None) -> None:
-    """Print the SDR of several methods, one per row; arguments as for `print_table`, with any number of methods."""
-    table = Table(title=f"SDR: median of windows, then of {counted(num_tracks, 'track')}, in dB", title_justify="left")
-    targets = list(dict.fromkeys(target for method in medians.values() for target in method))
+def print_methods(
+    overall: Overall, num_tracks: int, console: Console | None = None, *, main: Definition = BSS_EVAL[0]
+) -> None:
+    """Print one metric of several methods, one per row.
+
+    Args:
+        overall, num_tracks, console: as for `print_table`, with any number of methods.
+        main: the metric.
+    """
+    targets = list(dict.fromkeys(target for method in overall.values() for target in method))
+    table = Table(title=f"{main.name}: {counted(num_tracks, 'track')}", title_justify="left")
     for name in ("method", *targets):
         table.add_column(name, justify="left" if name == "method" else "right")
-    best = {
-        target: max((one[target]["SDR"] for one in medians.values() if target in one), default=math.nan)
-        for target in targets
-    }
-    for method, ours in medians.items():
-        cells = (_bold(ours[target]["SDR"], best[target]) if target in ours else "-" for target in targets)
-        table.add_row(method, *cells)
-    (console or Console()).print(table)
+    best = {target: _best(target, overall, main) for target in targets}
+    for method, ours in overall.items():
+        row = (_bold(ours[target][main.name], best[target]) if target in ours else "-" for target in targets)
+        table.add_row(method, *row)
+    _print(table, describe([main], targets), console)
 
 
-def _bold(decibels: float, best: float) -> str:
-    return f"[bold]{shown(decibels)}[/bold]" if decibels == best else shown(decibels)
+def _print(table: Table, lines: Sequence[str], console: Console | None) -> None:
+    """Print a table, and below it what its columns mean."""
+    console = console or Console()
+    console.print(table)
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _best(target: str, overall: Overall, main: Definition) -> float:
+    values = [ours[target][main.name] for ours in overall.values() if target in ours]
+    return (max if main.better == "high" else min)(values, default=math.nan)
+
+
+def _bold(value: float, best: float) -> str:
+    return f"[bold]{shown(value)}[/bold]" if value == best else shown(value)
 
 
 def print_comparison(
@@ -77,14 +90,13 @@ def print_comparison(
     name: str,
     console: Console | None = None,
 ) -> None:
-    """Print our medians, those published as `name`, and the difference; both are target -> metric -> dB."""
-    title = f"ours / {name} as published / difference, in dB"
-    table = Table(title=title, title_justify="left")
+    """Print our scores by BSS Eval, those published as `name`, and the difference; both are target -> metric -> dB."""
+    table = Table(title=f"ours / {name} as published / difference", title_justify="left")
     table.add_column("target")
     for metric in METRICS:
         table.add_column(metric, justify="right")
-    for target in (one for one in ours if one in published):
+    for target in (each for each in ours if each in published):
         pairs = [(ours[target][metric], published[target][metric]) for metric in METRICS]
-        cells = ("-" if math.isnan(b) else f"{a:.2f} / {b:.2f} / [bold]{a - b:+.2f}[/bold]" for a, b in pairs)
-        table.add_row(target, *cells)
-    (console or Console()).print(table)
+        row = ("-" if math.isnan(b) else f"{a:.2f} / {b:.2f} / [bold]{a - b:+.2f}[/bold]" for a, b in pairs)
+        table.add_row(target, *row)
+    _print(table, describe(BSS_EVAL, list(ours))[:-1], console)

@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from unmix import run_loggers
 from unmix.evaluation import passages
-from unmix.evaluation.metrics import METRICS, mean_sdr
+from unmix.evaluation.metrics import describe, mean_over_targets
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.summary import Summary
 from unmix.identity import run_name
@@ -70,7 +70,9 @@ def _epochs(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
 
 
 def show_scores(board: Any, summary: Summary, where: EvaluationFolder, config: dict[str, Any]) -> None:
-    """Log medians as `test/<target>/<metric>` and the mean over targets of the SDR as `test/sdr`.
+    """Log scores over all tracks as `test/<target>/<metric>`, and their means over targets as `test/<metric>`.
+
+    What they mean stands in the configuration, under `test.meaning`.
 
     Our own loggers also get all scores, the box plot, and clips and names of the best and the worst track.
 
@@ -80,10 +82,12 @@ def show_scores(board: Any, summary: Summary, where: EvaluationFolder, config: d
         where: its folder.
         config: configuration of the training whose weights were evaluated; what the evaluation adds is under `test`.
     """
-    medians = summary.medians[summary.method]
-    config = {**config, "test": summary.settings}
-    values = {f"test/{target}/{metric.lower()}": medians[target][metric] for target in medians for metric in METRICS}
-    values["test/sdr"] = mean_sdr(medians)
+    overall = summary.overall[summary.method]
+    config = {**config, "test": {**summary.settings, "meaning": describe(summary.definitions, summary.targets)}}
+    values = {
+        f"test/{target}/{each.key}": overall[target][each.name] for target in overall for each in summary.definitions
+    }
+    values |= {f"test/{each.key}": mean_over_targets(overall, each.name) for each in summary.definitions}
     if not hasattr(board, "log_summary"):  # a logger of Lightning, not of this project
         board.log_hyperparams(config)
         board.log_metrics(values)
@@ -91,8 +95,9 @@ def show_scores(board: Any, summary: Summary, where: EvaluationFolder, config: d
         return
     board.log_configuration(config)
     board.log_summary({**values, **_extremes(summary)})
-    rows = [[row.method, row.track, row.target, *(row.metrics[one] for one in METRICS)] for row in summary.rows]
-    board.log_table("test/scores", ["method", "track", "target", *METRICS], rows)
+    names = [each.name for each in summary.definitions]
+    rows = [[row.method, row.track, row.target, *(row.metrics[name] for name in names)] for row in summary.rows]
+    board.log_table("test/scores", ["method", "track", "target", *names], rows)
     board.log_picture("test/boxplot", (where.path / "boxplot.png").read_bytes(), 0)
     for target in summary.targets:
         for which, track in summary.extremes(target).items():
@@ -104,10 +109,10 @@ def show_scores(board: Any, summary: Summary, where: EvaluationFolder, config: d
 
 
 def _extremes(summary: Summary) -> dict[str, Any]:
-    """Name and SDR of the best and the worst track per target, as `test/<target>/best/track` and `.../sdr`."""
+    """Name and main score of the best and the worst track per target: `test/<target>/best/track`, `.../sdr`."""
     return {
         f"test/{target}/{which}/{name}": value
         for target in summary.targets
         for which, track in summary.extremes(target).items()
-        for name, value in (("track", track), ("sdr", summary.score(track, target)))
+        for name, value in (("track", track), (summary.main.key, summary.score(track, target)))
     }

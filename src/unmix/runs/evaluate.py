@@ -21,6 +21,7 @@ from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
 from unmix.errors import counted
 from unmix.evaluation import callback, published
+from unmix.evaluation.metrics import Definition, Metric, definitions_of
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.summary import Summary
 from unmix.experiments import folder
@@ -31,6 +32,7 @@ from unmix.reports.tables import print_comparison, print_methods, print_table
 from unmix.runs.boards import mark_logged, show_scores
 from unmix.runs.build import fetch, leave_process_group, make_datamodule, make_loggers, quiet_lightning, rank
 from unmix.runs.candidates import Candidate, candidate, candidates
+from unmix.runs.chosen_metrics import make_metrics
 from unmix.training.loggers import Job
 from unmix.training.trainer import check_arguments, make_trainer
 from unmix.weights.find import read_all
@@ -40,11 +42,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class EvaluateJob:
-    """A prepared evaluation: the candidates, and the data configuration of each, in the same order."""
+    """A prepared evaluation: the candidates, the data configuration of each, in the same order, and the metrics."""
 
     cfg: DictConfig
     candidates: list[Candidate]
     datas: list[Any]
+    metrics: list[Metric]
 
     def run(self) -> None:
         """Score every candidate on all tracks of a subset; compare them when there are several."""
@@ -59,7 +62,7 @@ class EvaluateJob:
                     f"{data.root}; name what all are scored on, as data=musdb18hq data.root=..."
                 )
         scored = [
-            _evaluate(item, cfg, data, subset=cfg.subset, on_busy="wait")
+            _evaluate(item, cfg, data, self.metrics, subset=cfg.subset, on_busy="wait")
             for item, data in zip(self.candidates, datas, strict=True)
         ]
         pairs = [pair for pair in scored if pair is not None]  # None on all ranks except the first
@@ -72,16 +75,17 @@ def prepare(cfg: DictConfig) -> EvaluateJob:
 
     Raises:
         FileNotFoundError: when there are no checkpoints.
-        ValueError: on an invalid setting, a source without a checkpoint, unknown oracles or published scores, too few
-            GPUs, or no data.
+        ValueError: on an invalid setting or metric, a source without a checkpoint, unknown oracles or published scores,
+            too few GPUs, or no data.
     """
     try:
         available = torch.cuda.device_count()
         check_arguments(available, cfg.evaluation.gpus, cpu_processes=cfg.evaluation.cpu_processes)
     except ValueError as error:
         raise ValueError(str(error).replace("trainer.", "evaluation.", 1)) from error
+    metrics = make_metrics(cfg)
     located = candidates(cfg)
-    return EvaluateJob(cfg, located, _datas(located, cfg.data))
+    return EvaluateJob(cfg, located, _datas(located, cfg.data), metrics)
 
 
 def after_training(plan: Plan) -> None:
@@ -93,7 +97,7 @@ def after_training(plan: Plan) -> None:
     # on one device: further ranks would be started by running this training command again
     cfg.evaluation.update(gpus=0 if cfg.evaluation.gpus == 0 else None, cpu_processes=1)
     experiment = candidate(cfg, ckpt, read_all(ckpt), plan.experiment, plan.run.parent / "eval")
-    _evaluate(experiment, cfg, _prepared(experiment.data, cfg), subset="test", on_busy="skip")
+    _evaluate(experiment, cfg, _prepared(experiment.data, cfg), make_metrics(cfg), subset="test", on_busy="skip")
     if plan.evaluation is not None:  # perhaps of other data than those evaluated here
         mark_logged(plan, plan.evaluation)
 
@@ -121,26 +125,32 @@ def _prepared(data: Any, cfg: DictConfig) -> SeparationDataModule:
 
 
 def _evaluate(
-    item: Candidate, cfg: DictConfig, datamodule: SeparationDataModule, *, subset: str, on_busy: str
+    item: Candidate,
+    cfg: DictConfig,
+    datamodule: SeparationDataModule,
+    metrics: Sequence[Metric],
+    *,
+    subset: str,
+    on_busy: str,
 ) -> tuple[Summary, EvaluationFolder] | None:
-    """Evaluate a candidate in <parent>/<data>-<subset>-<6 hex>, a hash of weights, data and settings.
+    """Evaluate a candidate in <parent>/<data>-<subset>-<6 hex>, a hash of weights, data, settings and metrics.
 
     Returns None on all ranks except the first, and when another process holds the folder and `on_busy` is `skip`.
     """
     tracks = getattr(datamodule.splits, subset)
     if not tracks:
         raise ValueError(f"subset: got {subset!r}, which has no track in {datamodule.root}")
-    matters = finished.identifying(item.weights, datamodule.splits.fingerprint(), subset, cfg.separator)
+    matters = finished.identifying(item.weights, datamodule.splits.fingerprint(), subset, cfg)
     output = EvaluationFolder(item.parent / finished.folder_name(str(datamodule.name), matters))
     facts = {**matters, "checkpoints": item.paths, **folder.environment()}
     if rank() != 0:  # rank 0 holds the folder, and started this process
-        _score(item, cfg.evaluation, tracks, output, facts)
+        _score(item, cfg.evaluation, metrics, tracks, output, facts)
         return None
-    scored_so_far = partial(_scored_so_far, tracks, output, item.method)
+    scored_so_far = partial(_scored_so_far, tracks, output, item.method, definitions_of(metrics))
     with hold(output.path, output.path.name, on_busy=on_busy, kept=scored_so_far) as held:
         if held is None:
             return None
-        summary = _score(item, cfg.evaluation, tracks, output, facts, held).finish()
+        summary = _score(item, cfg.evaluation, metrics, tracks, output, facts, held).finish()
         report.write(summary, output)
         if item.inputs:
             folder.write_json(output.path / finished.INPUTS, item.inputs)
@@ -154,9 +164,11 @@ def _evaluate(
     return summary, output
 
 
-def _scored_so_far(tracks: Sequence[Any], output: EvaluationFolder, method: str) -> str:
+def _scored_so_far(
+    tracks: Sequence[Any], output: EvaluationFolder, method: str, definitions: Sequence[Definition]
+) -> str:
     """Describe what an interrupted evaluation has saved."""
-    num_scored = len(tracks) - len(callback.unscored(tracks, output, method))
+    num_scored = len(tracks) - len(callback.unscored(tracks, output, method, definitions))
     return (
         f"{output.path} has the scores of {num_scored} of {counted(len(tracks), 'track')}; the same command continues"
     )
@@ -165,6 +177,7 @@ def _scored_so_far(tracks: Sequence[Any], output: EvaluationFolder, method: str)
 def _score(
     item: Candidate,
     how: DictConfig,
+    metrics: Sequence[Metric],
     tracks: Sequence[Any],
     output: EvaluationFolder,
     facts: dict[str, Any],
@@ -175,7 +188,7 @@ def _score(
         output,
         method=item.method,
         settings=facts,
-        engine=how.engine,
+        metrics=metrics,
         workers=how.workers,
         save_estimates=how.save_estimates,
         compare=[how.compare] if isinstance(how.compare, str) else list(how.compare or ()),
@@ -208,9 +221,9 @@ def _recorded(output: EvaluationFolder, facts: Iterable[str]) -> dict[str, Any]:
 
 
 def _show(summary: Summary, output: EvaluationFolder, how: DictConfig) -> None:
-    print_table(summary.medians, summary.num_tracks)
+    print_table(summary.overall, summary.num_tracks, definitions=summary.definitions)
     for name, medians in summary.published.items():
-        print_comparison(summary.medians[summary.method], medians, name)
+        print_comparison(summary.overall[summary.method], medians, name)
     if summary.compared and {row.track for row in summary.rows} != published.tracks():
         others = counted(summary.num_tracks, "other track")
         log.warning("published scores are of MUSDB18's 50 test tracks, these of %s", others)
@@ -222,7 +235,7 @@ def _show(summary: Summary, output: EvaluationFolder, how: DictConfig) -> None:
 def _compare(pairs: Sequence[tuple[Summary, EvaluationFolder]], cfg: DictConfig) -> None:
     """Print a table and write a page that compare several evaluations."""
     summaries = [summary for summary, _ in pairs]
-    print_methods(comparison.medians(summaries), summaries[0].num_tracks)
+    print_methods(comparison.overall(summaries), summaries[0].num_tracks, main=summaries[0].main)
     code = hashlib.sha256(" ".join(str(output.path.resolve()) for _, output in pairs).encode()).hexdigest()[:6]
     path = Path(cfg.paths.out) / "evaluations" / f"comparison-{code}"
     comparison.write([(summary, output.path) for summary, output in pairs], path)

@@ -1,0 +1,152 @@
+"""Metrics that are ratios of energies of a source and of an error, by window or of the whole track.
+
+Stereo stems are one vector of all samples of all channels.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from unmix.evaluation.metrics import USDR, Definition
+from unmix.evaluation.stems import Stems, check_finite
+
+FLOOR = 1e-7  # of the Music Demixing Challenge 2021; keeps the ratio of silence finite
+# Share of the largest eigenvalue of the sources' Gram matrix below which a direction is left out (equal sources).
+RANK_TOLERANCE = 1e-12
+
+
+class ChunkSdr:
+    """SDR by window without distortion filters, ||s||^2 / ||s - e||^2: what museval's SDR is, computed at once.
+
+    A window in which a reference or an estimate of any source is silent is NaN for all sources, as in museval.
+
+    Args:
+        window_seconds: length of a window, and step from one to the next.
+    """
+
+    def __init__(self, window_seconds: float = 1.0) -> None:
+        measure = "SDR without distortion filters"
+        self.definitions = (Definition("cSDR", measure, window_seconds=window_seconds, over_tracks="median"),)
+        self.window_seconds = window_seconds
+
+    def __call__(self, stems: Stems) -> Mapping[str, Tensor]:
+        true, error, silent = _energies(stems, self.window_seconds)
+        return {"cSDR": torch.where(silent.any(dim=0), torch.nan, decibels(true, error))}
+
+
+class WindowShare:
+    """Share of the windows in which no reference and no estimate is silent, which are those that museval scores.
+
+    Args:
+        window_seconds: length of a window, and step from one to the next.
+    """
+
+    def __init__(self, window_seconds: float = 1.0) -> None:
+        measure = f"share of the windows of {window_seconds:g} s without a silent stem"
+        self.definitions = (Definition("windows", measure, unit="%"),)
+        self.window_seconds = window_seconds
+
+    def __call__(self, stems: Stems) -> Mapping[str, Tensor]:
+        _, _, silent = _energies(stems, self.window_seconds)
+        share = 100 * (~silent.any(dim=0)).double().mean()
+        return {"windows": share.expand(len(silent))}
+
+
+class TrackSdr:
+    """SDR of all samples of a track at once (uSDR), as in the Music Demixing Challenge 2021.
+
+    Source: Y. Mitsufuji et al., Music Demixing Challenge 2021, Frontiers in Signal Processing 1 (2022), equation 1.
+    """
+
+    definitions = (USDR,)
+
+    def __call__(self, stems: Stems) -> Mapping[str, Tensor]:
+        energies = [torch.stack((energy(r), energy(r - e))) for r, e in stems.blocks()]
+        true, error = torch.stack(energies).sum(dim=0)
+        return {"uSDR": decibels(true + FLOOR, error + FLOOR)}
+
+
+class SiSdr:
+    """Scale-invariant SDR, ||a s||^2 / ||e - a s||^2 with the a that fits best; NaN when either is silent.
+
+    Source: J. Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019, equation 5.
+    """
+
+    definitions = (Definition("SI-SDR", "scale-invariant SDR of the whole track"),)
+
+    def __call__(self, stems: Stems) -> Mapping[str, Tensor]:
+        gram, cross, total = _products(stems)
+        target = cross.diagonal().square() / gram.diagonal()
+        return {"SI-SDR": decibels(target, (total - target).clamp_min(0))}
+
+
+class SiSar:
+    """Scale-invariant SAR, ||a s||^2 / ||artifacts||^2: the artifacts are what is left of an estimate outside the span
+    of all sources.
+
+    NaN when the source or its estimate is silent. 10^(-SI-SDR/10) = 10^(-SI-SIR/10) + 10^(-SI-SAR/10).
+
+    Source: J. Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019, section 2.
+    """
+
+    definitions = (Definition("SI-SAR", "scale-invariant SAR of the whole track"),)
+
+    def __call__(self, stems: Stems) -> Mapping[str, Tensor]:
+        gram, cross, total = _products(stems)
+        target = cross.diagonal().square() / gram.diagonal()
+        inverse = torch.linalg.pinv(gram, rtol=RANK_TOLERANCE, hermitian=True)
+        in_span = (cross * (inverse @ cross)).sum(dim=0)
+        return {"SI-SAR": decibels(target, (total - in_span).clamp_min(0))}
+
+
+def energy(signals: Tensor) -> Tensor:
+    """Sum of squares over channels and samples, (sources, channels, samples) -> (sources,)."""
+    flat = signals.flatten(start_dim=1)
+    return torch.linalg.vecdot(flat, flat)
+
+
+def decibels(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """Ratio of two energies in dB; infinite where the denominator is 0 and NaN where both are."""
+    return 10 * torch.log10(numerator / denominator)
+
+
+def _energies(stems: Stems, window_seconds: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute energies by window, as museval divides a track: the samples behind the last full window are left out.
+
+    Returns:
+        Energy of the references, energy of the errors, and whether a reference or an estimate is silent; each (sources,
+        windows). As in museval, a stem whose channels cancel is silent, and a shorter track is one window.
+    """
+    window = min(round(window_seconds * stems.sample_rate), stems.num_samples)
+    columns = []
+    for start in range(0, stems.num_samples - window + 1, window):
+        references, estimates = stems.references(start, start + window), stems.estimates(start, start + window)
+        true = references.double()
+        silent = _silent(references) | _silent(estimates)
+        columns.append((energy(true), energy(true - estimates), silent))
+    true, error, silent = (torch.stack(column, dim=1).cpu() for column in zip(*columns, strict=True))
+    check_finite(references=true, estimates=error)
+    return true, error, silent
+
+
+def _silent(stems: Tensor) -> Tensor:
+    """Tell which stems are silent, (sources, channels, samples) -> (sources,)."""
+    if stems[..., 0].sum(dim=1).ne(0).all():  # spares reading the rest
+        return torch.zeros(len(stems), dtype=torch.bool, device=stems.device)
+    return stems.sum(dim=1).eq(0).all(dim=-1)
+
+
+def _products(stems: Stems) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute scalar products of all samples of a track.
+
+    Returns:
+        References with each other, (sources, sources); references with estimates, (sources, estimates); energies of the
+        estimates, (estimates,).
+    """
+    products = []
+    for references, estimates in stems.blocks():
+        r, e = references.flatten(start_dim=1), estimates.flatten(start_dim=1)
+        products.append((r @ r.mT, r @ e.mT, energy(estimates)))
+    gram, cross, total = (torch.stack(parts).sum(dim=0).cpu() for parts in zip(*products, strict=True))
+    return gram, cross, total
