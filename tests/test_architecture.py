@@ -124,6 +124,7 @@ MAY_IMPORT = {
     "check": {"config"},
     "prepare": {"config"},
     "leaderboard": {"config"},
+    "report": {"config"},
     "dashboard": {"config"},
     "export": {"config"},
     "hydra_plugins": {"cluster", "plans", "processes", "runs"},

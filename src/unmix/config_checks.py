@@ -38,6 +38,7 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "attribution": optional(text),
     },
     "leaderboard": {"name": optional(text)},
+    "report": {"format": one_of("latex", "markdown", "csv")},
 }
 NODES = ("data", "model", "objective", "optimizer", "scheduler", "callbacks", "logger")  # made of classes
 

@@ -114,6 +114,14 @@ def find(cfg: DictConfig) -> Path | None:
     return None
 
 
+def is_current(path: Path) -> bool:
+    """Whether the checkpoint files behind an evaluation are still those that were read; False when it is not known."""
+    if not (path / INPUTS).is_file():
+        return False
+    files = {Path(file): then for file, then in _read(path / INPUTS).get("files", {}).items()}
+    return bool(files) and all(file.is_file() and stamp(file) == then for file, then in files.items())
+
+
 def _holds(path: Path, read: Mapping[str, Any], method: str, cfg: DictConfig) -> bool:
     """Whether a folder with the right weights is the finished evaluation that a command asks for."""
     now = status.read(path)

@@ -142,6 +142,21 @@ class LeaderboardSchema:
 
 
 @dataclass
+class ReportSchema:
+    """Top-level keys of conf/report.yaml."""
+
+    ckpt: Any = MISSING
+    format: Any = "latex"
+    metric: Any = "SDR"
+    test_set: Any = None
+    tracks: Any = "all"
+    compare: Any = None
+    figures: Any = "pdf"
+    out: Any = None
+    paths: Paths = MISSING
+
+
+@dataclass
 class DashboardSchema:
     """Top-level keys of conf/dashboard.yaml."""
 
@@ -159,6 +174,7 @@ SCHEMAS = {
     "check": CheckSchema,
     "prepare": PrepareSchema,
     "leaderboard": LeaderboardSchema,
+    "report": ReportSchema,
     "dashboard": DashboardSchema,
 }
 

@@ -56,6 +56,11 @@ class Comparison:
     pairs: int
 
     @property
+    def better(self) -> str:
+        """Name of the method with the higher scores; the first one when they are equal or unknown."""
+        return self.second if self.difference < 0 else self.first
+
+    @property
     def is_shown(self) -> bool:
         """Whether there is a difference: the test rejects equality, and the interval leaves out zero."""
         if self.interval is None or self.p_value is None:
@@ -76,9 +81,9 @@ class Comparison:
         """
         if not self.tracks:
             return f"no difference shown between {self.first} and {self.second} ({self._details([])})"
-        better, worse, sign = self.first, self.second, 1
-        if self.difference < 0:
-            better, worse, sign = self.second, self.first, -1
+        better, worse, sign = (
+            (self.first, self.second, 1) if self.better == self.first else (self.second, self.first, -1)
+        )
         amount = f"{abs(self.difference):.2f} dB"
         facts = [f"{100 * LEVEL:.0f} % interval {_span(self.interval, sign)}"] if self.interval else []
         facts += [shown_p(self.p_value)] if self.p_value is not None else []
@@ -98,7 +103,8 @@ class Comparison:
         if self.left_out:
             details.append(f"{len(self.left_out)} without a score left out")
         if max(self.runs) > 1:
-            details.append(f"{self.runs[0]} and {counted(self.runs[1], 'seed')}")
+            first, second = self.runs if self.better == self.first else reversed(self.runs)
+            details.append(f"{first} and {counted(second, 'seed')}")
         return ", ".join(details)
 
 

@@ -186,7 +186,11 @@ def _take(path: Path, experiment: str, previous: Status | None) -> Held:
     now = status.running_here(experiment)
     if previous is not None:
         now = now.beat(
-            epoch=previous.epoch, step=previous.step, best=previous.best, stopped_early=previous.stopped_early
+            epoch=previous.epoch,
+            step=previous.step,
+            best=previous.best,
+            stopped_early=previous.stopped_early,
+            earlier=previous.seconds,
         )
     status.write(path, now)
     return Held(path, now)

@@ -43,6 +43,7 @@ class Status:
         pid_started: start of that process, seconds since 1970.
         started: start of this attempt, seconds since 1970.
         heartbeat: last update, seconds since 1970.
+        earlier: seconds that earlier attempts took; None when one was by a version that did not record it.
         schema: version of the file format.
     """
 
@@ -63,6 +64,7 @@ class Status:
     pid_started: float = 0.0
     started: float = 0.0
     heartbeat: float = 0.0
+    earlier: float | None = 0.0
     schema: int = SCHEMA
 
     def beat(self, **changes: Any) -> "Status":
@@ -74,6 +76,11 @@ class Status:
         """How long a done run was trained, such as `10 epochs`; in steps when its last epoch is incomplete."""
         count, unit = (self.step, "step") if self.batch or not self.epoch else (self.epoch, "epoch")
         return counted(count, unit)
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that all attempts took together; None when unknown."""
+        return None if self.earlier is None else self.earlier + max(0.0, self.heartbeat - self.started)
 
     @property
     def is_here(self) -> bool:
@@ -126,7 +133,7 @@ def read(run: Path) -> Status | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         schema = content["schema"]
-        content = {"targets": (), "batch": 0, **content}  # which older versions did not write
+        content = {"targets": (), "batch": 0, "earlier": None, **content}  # which older versions did not write
         if schema <= SCHEMA:
             return Status(**{field.name: content[field.name] for field in fields(Status)})
     except (FileNotFoundError, NotADirectoryError):

@@ -1,0 +1,103 @@
+"""python src/report.py: the table and the figures of a paper, from stored evaluations."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from unmix import finished
+from unmix.evaluation import published
+from unmix.experiments import folder
+from unmix.experiments.curves import epochs
+from unmix.reports import methods, paper, paper_formats, stored
+from unmix.reports.methods import Method
+from unmix.reports.paper import Table
+
+
+@dataclass(frozen=True)
+class ReportJob:
+    """A table that was computed, the methods behind it, and where it is written.
+
+    Args:
+        table: the table.
+        methods: its methods.
+        runs: folder of all runs.
+        path: folder to write into.
+        form: `latex`, `markdown` or `csv`.
+        figures: `pdf`, `svg`, or None for no figures.
+    """
+
+    table: Table
+    methods: Sequence[Method]
+    runs: Path
+    path: Path
+    form: str
+    figures: str | None
+
+    def run(self) -> None:
+        """Write table, comparisons and figures; print the table and what decides about the best of each column."""
+        ending, to_text = paper_formats.FORMATS[self.form]
+        text = to_text(self.table)
+        folder.write_atomically(self.path / f"table.{ending}", text)
+        folder.write_atomically(self.path / "comparisons.csv", paper_formats.comparisons_to_csv(self.table))
+        names = [f"table.{ending}", "comparisons.csv"]
+        if self.figures is not None:
+            names += self._draw(self.figures)
+        print(text)  # noqa: T201
+        for column, (_, pair) in paper.deciding(self.table).items():
+            print(f"{column}: {pair.in_words()}")  # noqa: T201
+        print(f"written to {self.path}: {', '.join(names)}")  # noqa: T201
+
+    def _draw(self, kind: str) -> list[str]:
+        from unmix.reports import paper_figures  # matplotlib takes a second
+
+        drawn = paper_figures.draw(self.table, _curves(self.methods, self.runs), kind)
+        for name, content in drawn.items():
+            (self.path / f"{name}.{kind}").write_bytes(content)
+        return [f"{name}.{kind}" for name in drawn]
+
+
+def prepare(cfg: DictConfig) -> ReportJob:
+    """Find the evaluations that `ckpt` names, and compare them.
+
+    Raises:
+        FileNotFoundError: when one does not exist.
+        ValueError: when they do not compare, or a file is damaged.
+    """
+    out = Path(cfg.paths.out)
+    compare = _listed(cfg.compare)
+    for name in compare:
+        published.medians_of(name)
+    entries = {entry: stored.select(entry, out) for entry in _listed(cfg.ckpt)}
+    rows = methods.group(entries, cfg.test_set, finished.is_current)
+    table = paper.build(rows, metric=cfg.metric, tracks=cfg.tracks, compare=compare, out=out)
+    code = hashlib.sha256(
+        " ".join(sorted(str(each.path.resolve()) for row in rows for each in row.evaluations)).encode()
+    )
+    path = out / "reports" / f"{table.test_set}-{code.hexdigest()[:6]}" if cfg.out is None else Path(cfg.out)
+    return ReportJob(table, rows, out / "runs", path, cfg.format, cfg.figures)
+
+
+def _listed(value: Any) -> list[str]:
+    """The different texts of a list, of a single text, or of None."""
+    items: Any = OmegaConf.to_container(value) if OmegaConf.is_list(value) else [] if value is None else [value]
+    return list(dict.fromkeys(map(str, items)))
+
+
+def _curves(rows: Sequence[Method], runs: Path) -> Mapping[str, Mapping[str, Sequence[Any]]]:
+    """Validation SDR by epoch: what is trained -> name of the method -> one curve per run."""
+    curves: dict[str, dict[str, list[Any]]] = {}
+    for row in rows:
+        for run in dict.fromkeys(run for each in row.evaluations for run in each.runs):
+            target = run.partition("/")[2].rpartition("-s")[0]
+            curves.setdefault(target, {}).setdefault(row.name, []).append(list(_curve(runs / run)))
+    return curves
+
+
+def _curve(run: Path) -> Iterator[tuple[int, float]]:
+    for epoch, _, sdr in epochs(run / "metrics.csv"):
+        if sdr is not None:
+            yield epoch, sdr
