@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from unmix.checks import Check, hidden_size, number, optional, text, word
+from unmix.checks import Check, either, hidden_size, number, optional, text, texts, word
 from unmix.settings import (
     COUNT,
     FROM_ZERO,
@@ -38,7 +38,14 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "attribution": optional(text),
     },
     "leaderboard": {"name": optional(text)},
-    "report": {"format": one_of("latex", "markdown", "csv")},
+    "report": {
+        "format": one_of("latex", "markdown", "csv"),
+        "metric": text,
+        "test_set": optional(text),
+        "tracks": one_of("all", "common"),
+        "compare": optional(either(text, texts)),
+        "figures": optional(one_of("pdf", "svg")),
+    },
 }
 NODES = ("data", "model", "objective", "optimizer", "scheduler", "callbacks", "logger")  # made of classes
 
