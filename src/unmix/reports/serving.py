@@ -5,10 +5,12 @@ import logging
 import mimetypes
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from unmix.errors import one_line
@@ -36,8 +38,8 @@ class Request:
 
     path: str
     query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: BinaryIO
+    headers: Message
+    body: BufferedIOBase
     length: int
 
 
@@ -153,7 +155,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.connection.settimeout(1)
         try:
             left = self._length() if self.command == "POST" else 0
-            while left > 0 and (piece := self.rfile.read1(min(left, _PIECE))):  # type: ignore[attr-defined]
+            while left > 0 and (piece := self.rfile.read1(min(left, _PIECE))):
                 left -= len(piece)
         except (OSError, Refused):
             return  # there was less than it said, as the handler has read a part
