@@ -120,6 +120,7 @@ MAY_IMPORT = {
     "__init__": set(),
     "train": {"config"},
     "evaluate": {"config"},
+    "listen": {"config"},
     "separate": {"config"},
     "check": {"config"},
     "prepare": {"config"},

@@ -17,11 +17,12 @@ FOREIGN = ("hydra", "wandb")
 GROUP_FILES = sorted(path.relative_to(CONF) for path in CONF.glob("*/*.yaml") if path.parent.name not in FOREIGN)
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "separate", "check", "export", "leaderboard"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "listen", "separate", "check", "export", "leaderboard"])
 def test_top_level_configurations_fit_their_targets(name):
     overrides = {
         "train": [],
         "evaluate": ["ckpt=x"],
+        "listen": ["ckpt=x"],
         "separate": ["ckpt=x", "input=y"],
         "leaderboard": [],
         "check": [],

@@ -44,6 +44,7 @@ CONFIGURATIONS = {
         ["data=musdb18_preview", "debug=one_batch"],
     ],
     "evaluate": [["ckpt=x"], ["ckpt=x", "data=demo"]],
+    "listen": [["ckpt=x"], ["ckpt=x", "data=demo"]],
     "separate": [["ckpt=x", "input=y"]],
     "export": [["ckpt=x"]],
     "check": [["data=demo"]],
@@ -95,6 +96,14 @@ VALID = {
     "fail_fast": {"true"},
     "checkpoint.every_minutes": NUMBER_FROM_ZERO,
     "evaluate data": {"null"},
+    "listen data": {"null"},
+    "listen tracks": {"word"},
+    "seconds": {"fraction"},
+    "listen start": {"zero", "fraction", "null"},
+    "serve": {"true"},
+    "port": {"zero"},
+    "listen data.track_weights": {"word"},
+    "listen out": {"null", "word"},  # its ending is checked with the files
     "data.root": PATH_OR_NULL,  # null is refused when the data are needed
     "data.download": {"true"},
     "data.validation_tracks": {"null"},

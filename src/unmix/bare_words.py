@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # Keys that bare words of a command stand for, in this order; further words belong to the last.
-KEYS = {"separate": ("ckpt", "input"), "evaluate": ("ckpt",), "export": ("ckpt",), "prepare": ("input", "out")}
+KEYS = {
+    "separate": ("ckpt", "input"),
+    "evaluate": ("ckpt",),
+    "listen": ("ckpt",),
+    "export": ("ckpt",),
+    "prepare": ("input", "out"),
+}
 # Groups of configurations of which a bare word of a command may name a file.
 GROUPS = {"train": ("experiment", "data", "model", "sweep"), "check": ("data",)}
 SONGS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".mp4", ".mkv", ".mov", ".webm")

@@ -49,7 +49,7 @@ FAILED, USAGE_ERROR, BUSY = 1, 2, signals.TEMPORARY_FAILURE
 EXPECTED = (ValueError, OSError, Busy, ArithmeticError, errors.JobFailed, HydraException, OmegaConfBaseException)
 
 STARTED = machine.cpu_times()
-COMPUTING = ("train", "evaluate", "separate")
+COMPUTING = ("train", "evaluate", "listen", "separate")
 # launchers that run trainings on other machines, which have the data and the devices
 ELSEWHERE = tuple(f"hydra_plugins.unmix_launchers.{name}" for name in ("RayLauncher", "SlurmLauncher"))
 

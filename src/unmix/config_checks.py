@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from unmix.checks import Check, either, hidden_size, number, optional, text, texts, word
+from unmix.checks import Check, either, flag, hidden_size, integer, number, optional, text, texts, word
 from unmix.settings import (
     COUNT,
     FROM_ZERO,
@@ -28,6 +28,14 @@ def _bits(name: str, value: Any) -> str:
 COMMANDS: dict[str, dict[str, Check]] = {
     "check": {"format": one_of("text", "json")},
     "separate": {"format": one_of("wav", "flac"), "bits": _bits},
+    "listen": {
+        "tracks": either(COUNT, text, texts),
+        "seconds": partial(number, least=1, most=600),
+        "start": optional(partial(number, least=0)),
+        "format": one_of("flac", "mp3"),
+        "serve": flag,
+        "port": partial(integer, least=0, most=65535),
+    },
     "export": {"format": one_of("umx", "safetensors")},
     "prepare": {
         "input": optional(text),

@@ -102,12 +102,21 @@ def _report(cfg: DictConfig) -> None:
         check_writable(Path(cfg.report).expanduser(), "report")
 
 
+def _page(cfg: DictConfig) -> None:
+    """Check the file that listen.py writes."""
+    if cfg.out is not None and Path(cfg.out).suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"out: got {str(cfg.out)!r}, the name of a page is needed, as listening.html")
+    if cfg.out is not None:
+        check_writable(Path(cfg.out).expanduser().parent, "out")
+
+
 # What the constructors of these models check, too.
 TARGETS = {"unmix.models.open_unmix.UMX": checks.one_target, "unmix.models.x_umx.XUMX": checks.several_targets}
 CHECKS: dict[str, tuple[Callable[[DictConfig], object], ...]] = {
     "train": (_targets, _training_data, _init_from, _compare),
     "train elsewhere": (_targets, _data_settings, _init_from, _compare),
     "evaluate": (_separators, _compare, _listing),
+    "listen": (_separators, _page, _listing),
     "separate": (_ckpt, _input),
     "export": (_ckpt,),
     "check": (_report, _listing),

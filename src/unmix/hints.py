@@ -21,7 +21,11 @@ from unmix.composition import compose
 from unmix.usage import options, settings
 
 # Command -> the settings that choose its devices.
-DEVICES = {"train": ("trainer.gpus", "evaluation.gpus"), "evaluate": ("evaluation.gpus",), "separate": ("gpus",)}
+DEVICES = {
+    "train": ("trainer.gpus", "evaluation.gpus"),
+    "evaluate": ("evaluation.gpus",),
+    **dict.fromkeys(("listen", "separate"), ("gpus",)),
+}
 # Lightning's words, and torch's -> values of these settings.
 GPUS = {
     "accelerator": {"cpu": "0", "gpu": "1", "cuda": "1", "auto": "null"},

@@ -6,7 +6,18 @@ from unmix.composition import quoted
 
 # Keys whose values are free text or file names, which Hydra's grammar would otherwise parse.
 TEXT_KEYS = ("licence", "attribution", *(f"hydra.launcher.{name}" for name in ("constraint", "extra", "setup")))
-LITERAL_KEYS = ("input", "ckpt", "data.root", "paths.out", "paths.data", "data.cache", "init_from", "out", *TEXT_KEYS)
+LITERAL_KEYS = (
+    "input",
+    "ckpt",
+    "data.root",
+    "paths.out",
+    "paths.data",
+    "data.cache",
+    "init_from",
+    "out",
+    "tracks",
+    *TEXT_KEYS,
+)
 OPEN_GROUPS = ("aggregate.", "data.rename.")  # where the user invents the keys, which Hydra allows only with a +
 
 

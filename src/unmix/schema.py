@@ -73,6 +73,27 @@ class EvaluateSchema:
 
 
 @dataclass
+class ListenSchema:
+    """Top-level keys of conf/listen.yaml."""
+
+    ckpt: Any = MISSING
+    plugins: Any = None
+    data: Any = None
+    seed: Any = 0
+    subset: Any = "test"
+    tracks: Any = 3
+    seconds: Any = 15.0
+    start: Any = None
+    format: Any = "flac"
+    out: Any = None
+    serve: Any = False
+    port: Any = 8765
+    gpus: Any = None
+    separator: Any = MISSING
+    paths: Paths = MISSING
+
+
+@dataclass
 class SeparateSchema:
     """Top-level keys of conf/separate.yaml."""
 
@@ -169,6 +190,7 @@ class DashboardSchema:
 SCHEMAS = {
     "train": TrainSchema,
     "evaluate": EvaluateSchema,
+    "listen": ListenSchema,
     "separate": SeparateSchema,
     "export": ExportSchema,
     "check": CheckSchema,

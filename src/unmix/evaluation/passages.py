@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -67,6 +67,35 @@ def typical_second(windows: Sequence[tuple[float, float]]) -> float | None:
         return None
     median = statistics.median(sdr for _, sdr in scored)
     return min(scored, key=lambda window: abs(window[1] - median))[0]
+
+
+def busiest(read: Callable[[int, int], Tensor], num_samples: int, length: int, step: int) -> int:
+    """Find where all sources of a track sound: the start of the passage with the largest product of their energies.
+
+    Args:
+        read: reads the sources, (sources, channels, samples); a second at a time, so that memory stays bounded.
+        num_samples: length of the track.
+        length: of the passage, in samples.
+        step: from one start to the next, in samples.
+    Returns:
+        First sample of the passage, which lies within the track if that is not shorter.
+    """
+    starts = range(0, num_samples, step)
+    energies = torch.stack([read(at, min(at + step, num_samples)).double().square().sum((1, 2)) for at in starts])
+    totals = torch.nn.functional.pad(energies.cumsum(0), (0, 0, 1, 0))
+    width = min(max(1, length // step), len(starts))
+    passages = totals[width:] - totals[:-width]
+    # a source that is silent everywhere is the same in all; one that is silent here counts as -60 dB
+    shares = passages / passages.amax(0).clamp_min(1e-12)
+    best = int(shares.clamp_min(1e-6).log().sum(1).argmax())
+    return max(0, min(best * step, num_samples - length))
+
+
+def flac(waveform: Tensor, sample_rate: int) -> bytes:
+    """Encode a waveform, (channels, samples), as a 16-bit FLAC file, clipped at full scale."""
+    buffer = BytesIO()
+    soundfile.write(buffer, pcm.to_integers(waveform.T.numpy(), "PCM_16"), sample_rate, format="FLAC")
+    return buffer.getvalue()
 
 
 def mp3(waveform: Tensor, sample_rate: int) -> bytes:

@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent / "templates"
-TYPES = {"png": "image/png", "mp3": "audio/mpeg"}
+TYPES = {"png": "image/png", "mp3": "audio/mpeg", "flac": "audio/flac"}
 
 
 def render(template: str, **content: Any) -> str:
@@ -34,6 +34,6 @@ def data_url(content: bytes, kind: str) -> Markup:
 
     Args:
         content: content of the file.
-        kind: `png` or `mp3`.
+        kind: `png`, `mp3` or `flac`.
     """
     return Markup(f"data:{TYPES[kind]};base64,{b64encode(content).decode()}")

@@ -1,4 +1,4 @@
-"""Candidates: the separators to evaluate, as named by the option `ckpt` of evaluate.py."""
+"""Candidates: the separators to evaluate or listen to, as named by the option `ckpt` of evaluate.py and listen.py."""
 
 import glob
 import logging
@@ -81,8 +81,34 @@ def candidates(cfg: DictConfig) -> list[Candidate]:
     return [candidate(cfg, ckpt, [item for entry in entries for item in checkpoints[entry]])]
 
 
+def each_entry(cfg: DictConfig) -> list[Candidate]:
+    """Find one candidate per entry of `cfg.ckpt`, whichever targets it has; the entries of a pattern are its matches.
+
+    An oracle estimates the sources of `cfg.data`, or else of the data that the first of the others was trained on.
+
+    Raises:
+        FileNotFoundError, ValueError: as `candidates`.
+    """
+    given = [str(entry) for entry in (cfg.ckpt if OmegaConf.is_list(cfg.ckpt) else [cfg.ckpt])]
+    entries = list(dict.fromkeys(entry for item in given for entry in _matches(item)))
+    checkpoints = {entry: _read(entry, can_be_nothing=entry not in given) for entry in entries}
+    entries = [entry for entry in entries if checkpoints[entry] or is_oracle(entry)]
+    if not entries:
+        read_all(given)  # raises, naming the files it looked for
+    own = {entry: candidate(cfg, entry, read, may_lack=True) for entry, read in checkpoints.items() if read}
+    if not cfg.data and (data := next((item.data for item in own.values() if item.data), None)):
+        cfg = OmegaConf.merge(cfg, {"data": data})  # type: ignore[assignment]
+    return _unlike_names([own.get(entry) or candidate(cfg, entry, []) for entry in entries], entries)
+
+
 def candidate(
-    cfg: DictConfig, ckpt: Any, checkpoints: Sequence[Checkpoint], method: str | None = None, parent: Path | None = None
+    cfg: DictConfig,
+    ckpt: Any,
+    checkpoints: Sequence[Checkpoint],
+    method: str | None = None,
+    parent: Path | None = None,
+    *,
+    may_lack: bool = False,
 ) -> Candidate:
     """Make one candidate.
 
@@ -92,6 +118,7 @@ def candidate(
         checkpoints: all that `ckpt` names.
         method: name in tables; None is the file name of `ckpt`.
         parent: folder for its evaluations; None is `eval` in `ckpt` if that is a folder, else a folder of `paths.out`.
+        may_lack: whether a source may lack a model.
     Raises:
         FileNotFoundError, ValueError: as `candidates`.
     """
@@ -99,11 +126,10 @@ def candidate(
     if isinstance(ckpt, str) and is_oracle(ckpt):
         return _oracle(cfg, ckpt, parent)
     if method is None:
-        is_folder = isinstance(ckpt, str) and Path(ckpt).is_dir()
-        parent = Path(ckpt) / "eval" if is_folder else parent
+        parent = Path(ckpt) / "eval" if isinstance(ckpt, str) and Path(ckpt).is_dir() else parent
         method = Path(ckpt).resolve().name if isinstance(ckpt, str) and not _is_pattern(ckpt) else "checkpoints"
-    residual = bool(cfg.evaluation.residual)
-    located = _complete(ckpt, checkpoints, residual)
+    residual = not may_lack and bool(cfg.evaluation.residual)
+    located = best_of(checkpoints) if may_lack else _complete(ckpt, checkpoints, residual)
     trusted = plugins.check(cfg.get("plugins"))
     for item in distinct(located.values()):
         checkpoint.check_model(item, trusted)
@@ -121,11 +147,11 @@ def candidate(
     if residual:
         weights["residual"], method = "mixture - the others", f"{method}, {' + '.join((*targets, RESIDUAL))}"
     paths = {target: str(item.path) for target, item in located.items()}
-    known = (item.config["data"] for item in located.values())
-    data = next((node for node in known if node["root"] is not None), None)  # None for Open-Unmix's own files
-    read = finished.inputs(checkpoints, paths, data, trusted)
+    own = (item.config["data"] for item in located.values() if item.config["data"]["root"] is not None)
+    data = next(own, None)  # None for Open-Unmix's own files
     if data is not None:
         _check_classes(data, "ckpt: data", trusted)
+    read = finished.inputs(checkpoints, paths, data, trusted)
     return Candidate(method, targets, data, _config(located, targets), weights, read, paths, test, parent)
 
 

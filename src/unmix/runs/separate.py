@@ -86,7 +86,7 @@ class SeparateJob:
         paths = {name: _stem_path(cfg, song.path, name) for name in _names(cfg, self.targets)}
         with closing(song.open(next(iter(paths.values())).parent)) as audio:
             samples = files.part(song.path, audio.num_samples, song.rate, cfg.start, cfg.duration)
-            blocks = _separated(self.separator, len(self.targets), song, audio, samples, cfg.separator.exact_seconds)
+            blocks = separated(self.separator, len(self.targets), song, audio, samples, cfg.separator.exact_seconds)
             with StemWriter(paths, song.rate, song.channels, subtype_of(cfg.format, str(cfg.bits))) as stems:
                 for block in _with_progress(blocks, song.path.name, len(samples)):
                     stems.write(_named(cfg, self.targets, *block))
@@ -146,7 +146,7 @@ def _check_outputs(cfg: DictConfig, songs: Sequence[Song], targets: list[str]) -
         check_writable(folder, "out")
 
 
-def _separated(
+def separated(
     separator: Separator, num_targets: int, song: Song, audio: Audio, samples: range, exact_seconds: float
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Separate a song; yields blocks of mixture (channels, samples) and estimates (targets, channels, samples).

@@ -1,0 +1,173 @@
+"""python src/listen.py: makes a page to listen to separators side by side, and serves it to this machine."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from unmix import errors, finished
+from unmix.data import pcm
+from unmix.data.datamodule import SeparationDataModule
+from unmix.data.memory import keep_freed_memory
+from unmix.data.tracks import Track
+from unmix.evaluation import passages
+from unmix.evaluation.estimates import Sources
+from unmix.evaluation.scoring import EvaluationFolder
+from unmix.evaluation.separation import ModelsTest, SeparationTest
+from unmix.experiments import folder
+from unmix.processes import signals
+from unmix.reports import listening_page
+from unmix.reports.listening_page import Excerpt
+from unmix.reports.serving import Response, Server
+from unmix.runs import songs
+from unmix.runs.build import fetch, make_datamodule
+from unmix.runs.candidates import Candidate, each_entry
+from unmix.runs.separate import separated
+from unmix.runs.songs import Song
+
+log = logging.getLogger(__name__)
+MOST_NAMES = 20  # of tracks that a message lists
+
+
+@dataclass(frozen=True)
+class ListenJob:
+    """A prepared page: the methods, the data of their tracks, and the server if the page is served."""
+
+    cfg: DictConfig
+    candidates: list[Candidate]
+    datamodule: SeparationDataModule
+    server: Server | None
+
+    def run(self) -> None:
+        """Separate the tracks by every method, and write the page; serve it until Ctrl-C if that is asked for."""
+        keep_freed_memory()
+        with signals.explained(lambda: "no page is written; the same command begins again"):
+            fetch(self.datamodule)
+            self.datamodule.prepare_data()
+            tracks = choose_tracks(self.cfg, self.datamodule)
+            methods = [Method(item, self.cfg, self.datamodule) for item in self.candidates]
+            excerpts = [self._excerpt(track, methods) for track in tracks]
+        names = [item.method for item in self.candidates]
+        page = listening_page.to_html(names, excerpts, self.cfg.format)
+        path = self._path([track.name for track in tracks])
+        folder.write_atomically(path, page)
+        log.info("page: %s (%s)", path, errors.human_size(path.stat().st_size))
+        if self.server is not None:
+            self.server.routes = {"GET /": lambda _: Response(page.encode())}
+            self.server.run()
+
+    def _excerpt(self, track: Track, methods: Sequence["Method"]) -> Excerpt:
+        """Read the excerpt of a track: mixture and references, and separate it by every method."""
+        cfg, names = self.cfg, [name for name in self.datamodule.sources if name in track.files]
+        references, mixture = Sources(track, names), Sources(track, ["mixture"])
+        length = min(track.num_samples, round(cfg.seconds * track.sample_rate))
+        start = cfg.start
+        if start is None:
+            start = passages.busiest(references, track.num_samples, length, track.sample_rate) / track.sample_rate
+        samples = songs.part(Path(track.name), track.num_samples, track.sample_rate, start, cfg.seconds)
+        span = samples.start, samples.stop
+        stems = [dict(zip(names, references(*span), strict=True))]
+        for method in methods:
+            log.info("%s: %s", track.name, method.name)
+            stems.append(dict(zip(method.targets, method.estimates(track, samples), strict=True)))
+        return Excerpt(track.name, samples.start, track.sample_rate, mixture(*span)[0], stems)
+
+    def _path(self, tracks: Sequence[str]) -> Path:
+        """Path of the page; its default name is a hash of what is heard."""
+        if self.cfg.out is not None:
+            return Path(self.cfg.out).expanduser()
+        cfg = self.cfg
+        weights = [[item.method, item.weights] for item in self.candidates]
+        settings = [OmegaConf.to_container(cfg.separator), cfg.seconds, cfg.start, cfg.format, str(cfg.data)]
+        code = hashlib.sha256(json.dumps([weights, list(tracks), settings]).encode()).hexdigest()[:6]
+        return Path(cfg.paths.out) / f"listening-{code}.html"
+
+
+class Method:
+    """A method that is heard; its models are loaded when a track is separated that no evaluation has saved.
+
+    Args:
+        item: the candidate.
+        cfg: configuration of the command.
+        datamodule: the data of the tracks.
+    """
+
+    def __init__(self, item: Candidate, cfg: DictConfig, datamodule: SeparationDataModule) -> None:
+        self.item, self.name, self.gpus = item, item.method, cfg.gpus
+        matters = finished.identifying(item.weights, datamodule.splits.fingerprint(), cfg.subset, cfg.separator)
+        self.output = EvaluationFolder(item.parent / finished.folder_name(str(datamodule.name), matters))
+        self.targets = item.targets
+        self._test: SeparationTest | None = None
+
+    def estimates(self, track: Track, samples: range) -> Tensor:
+        """Estimates of an excerpt, (targets, channels, samples): those of separating the whole track."""
+        saved = [self.output.estimate(track.name, target) for target in self.targets]
+        if all(path.is_file() for path in saved):
+            stems = [pcm.FloatReader(path)(samples.start, samples.stop) for path in saved]
+            return torch.stack([torch.from_numpy(stem) for stem in stems])
+        kept, position = [], 0
+        for block in self._blocks(track):
+            first, position = position, position + block.shape[-1]
+            kept.append(block[..., max(0, samples.start - first) : max(0, samples.stop - first)].cpu().clone())
+            if position >= samples.stop:
+                break  # the blocks after it do not change it
+        return torch.cat(kept, dim=-1)
+
+    def _blocks(self, track: Track) -> Iterator[Tensor]:
+        """Separate a track, converted to the sample rate and channels of the models, block by block."""
+        if self._test is None:
+            self._test = self.item.test((), self.output)
+            self._test.to("cpu" if self.gpus == 0 or not torch.cuda.is_available() else "cuda")
+        test = self._test
+        if not isinstance(test, ModelsTest):
+            yield from test.separate(track)
+            return
+        song = Song(track.path("mixture"), track.sample_rate, track.num_channels, needs_ffmpeg=False)
+        audio, samples = song.open(Path()), range(track.num_samples)
+        for _, block in separated(test.separator, len(self.targets), song, audio, samples, test.exact_seconds):
+            yield block
+
+
+def prepare(cfg: DictConfig) -> ListenJob:
+    """Find the checkpoints and their data, and take the port of the server.
+
+    Raises:
+        FileNotFoundError: when there is no checkpoint.
+        ValueError: on an unknown oracle or track, when no data are known, or when the port is in use.
+    """
+    located = each_entry(cfg)
+    data: Any = cfg.data or next((item.data for item in located if item.data), None)
+    if data is None:
+        names = ", ".join(item.method for item in located)
+        raise ValueError(f"data: {names} knows no data: name it with data=musdb18hq data.root=... or data=demo")
+    datamodule = make_datamodule(data, cache=cfg.paths.data)
+    if datamodule.library.is_prepared:
+        choose_tracks(cfg, datamodule)
+    return ListenJob(cfg, located, datamodule, Server({}, cfg.port) if cfg.serve else None)
+
+
+def choose_tracks(cfg: DictConfig, datamodule: SeparationDataModule) -> list[Track]:
+    """List the tracks that `cfg.tracks` names, or so many from the first on.
+
+    Raises:
+        ValueError: on an unknown name, or when the subset has no track.
+    """
+    tracks = {track.name: track for track in getattr(datamodule.splits, cfg.subset)}
+    if not tracks:
+        raise ValueError(f"subset: got {cfg.subset!r}, which has no track in {datamodule.root}")
+    named: Any = OmegaConf.to_container(cfg.tracks) if OmegaConf.is_list(cfg.tracks) else cfg.tracks
+    if not isinstance(named, list):
+        if named not in tracks and str(named).isdecimal():
+            return list(tracks.values())[: int(named)]
+        named = [named]
+    for name in named:
+        if name not in tracks:
+            raise ValueError(errors.unknown("tracks", name, tracks, most=MOST_NAMES))
+    return [tracks[name] for name in named]
