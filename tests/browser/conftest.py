@@ -31,11 +31,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """`open_page(url, width=1280, dark=False)`; the test fails on a console error or a request to another host."""
+    """`open_page(url, width=1280, dark=False, script="")`; `script` runs before the page's own.
+
+    The test fails on a console error or a request to another host.
+    """
     complaints: list[str] = []
     contexts = []
 
-    def open_(url: str | Path, width: int = 1280, dark: bool = False) -> Page:
+    def open_(url: str | Path, width: int = 1280, dark: bool = False, script: str = "") -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light", reduced_motion="reduce"
         )
@@ -44,6 +47,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: complaints.extend(external(request.url)))
+        page.add_init_script(script)
         page.goto(url.resolve().as_uri() if isinstance(url, Path) else url)
         return page
 

@@ -193,7 +193,9 @@ async function drawPicture() {
   drawWaveform(canvas, samples, start * rate, end * rate);
   drawRuler(start, end);
   const bands = await spectrogram(samples, start * rate, end * rate, rate, () => picture.drawn === key);
-  if (bands) drawSpectrogram(at("spectrum"), bands, picture.loudest);
+  if (!bands) return; // another one is being drawn
+  drawSpectrogram(at("spectrum"), bands, picture.loudest);
+  picture.done = key;
 }
 
 function drawRuler(start, end) {

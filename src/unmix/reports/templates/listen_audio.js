@@ -15,7 +15,7 @@ function buildGraph(context, clips, level) {
   });
   return {
     out,
-    source: voices[0].source,
+    voices,
     // All sources start at the same time of the context, with the same loop: they stay together to the sample.
     start(when, offset, region) {
       for (const { source } of voices) {
@@ -59,6 +59,12 @@ class Player {
     return start + ((now - start) % (end - start));
   }
 
+  // The nearest whole sample: between two, the browser would interpolate.
+  snap(seconds) {
+    const rate = this.clips[0].buffer.sampleRate;
+    return Math.round(seconds * rate) / rate;
+  }
+
   // The context is made by a click or key, before which browsers allow no sound.
   open(sampleRate) {
     if (this.context) return;
@@ -82,14 +88,14 @@ class Player {
   startAt(position) {
     this.halt();
     const [first, last] = this.region ?? [0, this.duration];
-    this.offset = position < first || position >= last - 0.01 ? first : position;
+    this.offset = this.snap(position < first || position >= last - 0.01 ? first : position);
     this.startedAt = this.context.currentTime + 0.02;
     const graph = buildGraph(this.context, this.clips, this.level);
     graph.out.gain.setValueAtTime(0, this.context.currentTime);
     graph.out.gain.setTargetAtTime(1, this.startedAt, SWITCH);
     graph.out.connect(this.master);
-    graph.start(this.startedAt, this.offset, this.region);
-    graph.source.onended = () => {
+    graph.start(this.startedAt, this.offset, this.region?.map((end) => this.snap(end)));
+    graph.voices[0].source.onended = () => {
       if (this.graph !== graph) return;
       [this.graph, this.offset] = [null, 0];
       this.onend();

@@ -42,6 +42,7 @@ function startBlind() {
   at("score").textContent = a === b ? "A and B are the same method: choose two." : "";
   if (a === b) return;
   blind = new BlindTest(a, b);
+  if (!state.loop) setLoop(true);
   if (!player.isPlaying) togglePlay();
   showTrial();
 }
