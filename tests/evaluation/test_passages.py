@@ -45,3 +45,28 @@ def test_an_mp3_keeps_length_rate_channels_and_level():
     assert (samples.shape[1], rate) == (2, 44100)
     assert len(samples) == pytest.approx(44100, abs=3000)
     assert samples.std() == pytest.approx(0.5 / math.sqrt(2), rel=0.05)
+
+
+def test_the_busiest_passage_is_where_all_sources_sound():
+    stems = torch.zeros(3, 2, 10 * RATE)
+    stems[0] = 0.5
+    stems[1, :, 2000:7000] = 0.1  # a quiet source counts as much as a loud one
+    stems[2, :, 5000:] = 1
+
+    def read(start, stop):
+        assert stop - start <= RATE
+        return stems[..., start:stop]
+
+    assert passages.busiest(read, 10 * RATE, 2 * RATE, RATE) == 5000
+    assert passages.busiest(read, 10 * RATE, 20 * RATE, RATE) == 0
+    stems[1:] = 0
+    assert passages.busiest(read, 9500, 4 * RATE, RATE) == 0
+    stems[2, :, 9000:] = 1
+    assert passages.busiest(read, 9500, 4 * RATE, RATE) == 5500  # ends with the track
+
+
+def test_a_flac_has_the_samples_in_16_bits():
+    waveform = torch.rand(2, 1000) * 2 - 1
+    samples, rate = soundfile.read(BytesIO(passages.flac(waveform, 22050)))
+    assert rate == 22050
+    assert float((torch.from_numpy(samples.T) - waveform).abs().max()) < 1 / 32768

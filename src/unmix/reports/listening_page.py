@@ -74,10 +74,19 @@ def _clips(excerpt: Excerpt, sources: Sequence[str], audio_format: str) -> Itera
         waveforms |= {f"{method}-{sources.index(name)}": waveform for name, waveform in stems.items()}
     scale = min(1.0, FULL / max(FULL, *(float(waveform.abs().max()) for waveform in waveforms.values())))
     for key, waveform in waveforms.items():
-        yield key, Markup(b64encode(_encoded(waveform * scale, excerpt.sample_rate, audio_format)).decode())
+        yield key, Markup(b64encode(encode(waveform * scale, excerpt.sample_rate, audio_format)).decode())
 
 
-def _encoded(waveform: Tensor, sample_rate: int, audio_format: str) -> bytes:
+def encode(waveform: Tensor, sample_rate: int, audio_format: str) -> bytes:
+    """Encode a waveform, (channels, samples), as a file.
+
+    Args:
+        waveform: the waveform.
+        sample_rate: Hz.
+        audio_format: `flac` or `mp3`.
+    Raises:
+        ValueError: when the format has no such sample rate or number of channels.
+    """
     try:
         return (passages.mp3 if audio_format == "mp3" else passages.flac)(waveform, sample_rate)
     except soundfile.LibsndfileError as error:

@@ -12,7 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from unmix import errors, finished
+from unmix import checks, errors, finished
 from unmix.data import pcm
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
@@ -157,15 +157,23 @@ def choose_tracks(cfg: DictConfig, datamodule: SeparationDataModule) -> list[Tra
     """List the tracks that `cfg.tracks` names, or so many from the first on.
 
     Raises:
-        ValueError: on an unknown name, or when the subset has no track.
+        ValueError: on an unknown name, an empty subset, or a track that ends before `start` or cannot be encoded.
     """
+    chosen = _named_tracks(cfg, datamodule)
+    for track in chosen:
+        songs.part(Path(track.name), track.num_samples, track.sample_rate, cfg.start or 0, cfg.seconds)
+        listening_page.encode(torch.zeros(track.num_channels, 1), track.sample_rate, cfg.format)
+    return chosen
+
+
+def _named_tracks(cfg: DictConfig, datamodule: SeparationDataModule) -> list[Track]:
     tracks = {track.name: track for track in getattr(datamodule.splits, cfg.subset)}
     if not tracks:
         raise ValueError(f"subset: got {cfg.subset!r}, which has no track in {datamodule.root}")
     named: Any = OmegaConf.to_container(cfg.tracks) if OmegaConf.is_list(cfg.tracks) else cfg.tracks
     if not isinstance(named, list):
         if named not in tracks and str(named).isdecimal():
-            return list(tracks.values())[: int(named)]
+            return list(tracks.values())[: checks.integer("tracks", int(named), least=1)]
         named = [named]
     for name in named:
         if name not in tracks:

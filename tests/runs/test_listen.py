@@ -1,0 +1,199 @@
+"""python src/listen.py: excerpts of tracks as every method separates them, in one page."""
+
+import base64
+import http.client
+import io
+import json
+import re
+import shutil
+import socket
+import threading
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import unmix
+from unmix.composition import compose
+from unmix.data.tracks import Track
+from unmix.runs import listen
+
+TRACK = "Some Test - Track"
+TARGETS = ("vocals", "drums", "bass", "other")
+
+
+@pytest.fixture
+def page(cli, capfd, tmp_path):
+    """Exit code, what was said, and the page if there is one."""
+
+    def run(ckpt, *arguments):
+        path = tmp_path / "listening.html"
+        code = cli("listen", f"ckpt={ckpt}", f"out={path}", f"paths.out={tmp_path / 'out'}", "gpus=0", *arguments)
+        said = capfd.readouterr()
+        return code, said.out + said.err, path.read_text() if path.exists() else None
+
+    return run
+
+
+def content(page):
+    return json.loads(re.search(r"id=content>(.*?)</script>", page)[1])
+
+
+def clip(page, key):
+    """Samples of a clip, (channels, samples)."""
+    encoded = re.search(rf'id="clip-{key}">(.*?)<', page)[1]
+    return soundfile.read(io.BytesIO(base64.b64decode(encoded)), dtype="float32")[0].T
+
+
+def test_a_page_holds_mixture_references_and_what_every_method_estimates(page, trained, musdb_tree):
+    code, said, text = page(f"[{trained},oracle:irm1]", "seconds=1", "start=0.5")
+    assert code == 0, said
+    assert re.search(r"page: .*listening.html \(\d", said)
+    facts = content(text)
+    assert facts["methods"] == ["mixture", "reference", trained.name, "oracle-irm1"]
+    assert facts["sources"] == list(TARGETS)
+    (track,) = facts["tracks"]
+    assert (track["name"], track["start"], track["seconds"], track["rate"], track["channels"]) == (
+        TRACK,
+        0.5,
+        1,
+        44100,
+        2,
+    )
+    stems = {name: soundfile.read(musdb_tree / "test" / TRACK / f"{name}.wav")[0].T for name in ("mixture", *TARGETS)}
+    part = slice(22050, 66150)
+    estimates = unmix.load_separator(trained)(stems["mixture"].astype(np.float32)).numpy()
+    scale = np.abs(clip(text, "0-0-0")).max() / np.abs(stems["mixture"][:, part]).max()
+    assert np.abs(clip(text, "0-0-0") - scale * stems["mixture"][:, part]).max() < 1e-4
+    for i, name in enumerate(TARGETS):
+        assert np.abs(clip(text, f"0-1-{i}") - scale * stems[name][:, part]).max() < 1e-4
+        assert np.abs(clip(text, f"0-2-{i}") - scale * estimates[i][:, part]).max() < 1e-4
+        error = stems[name][:, part] - estimates[i][:, part]
+        sdr = 10 * np.log10(np.square(stems[name][:, part]).sum() / np.square(error).sum())
+        assert track["sdr"][0][i] == pytest.approx(sdr, abs=0.02)
+    assert min(track["sdr"][1]) > max(track["sdr"][0])  # the oracle knows
+
+
+def test_estimates_that_an_evaluation_saved_are_heard_without_loading_a_model(page, trained, monkeypatch):
+    job = listen.prepare(compose("listen", [f"ckpt={trained}"]))
+    output = listen.Method(job.candidates[0], job.cfg, job.datamodule).output
+    assert output.path.parent == trained / "eval"
+    for number, name in enumerate(TARGETS):
+        path = output.estimate(TRACK, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.full((88200, 2), 0.1 * number), 44100)
+    monkeypatch.setattr("unmix.runs.candidates.load", lambda *_, **__: pytest.fail("a model was loaded"))
+    code, said, text = page(trained, "seconds=1")
+    shutil.rmtree(output.path)
+    assert code == 0, said
+    levels = [clip(text, f"0-2-{i}").mean() for i in range(4)]
+    assert levels == pytest.approx([levels[1] * i for i in range(4)], abs=1e-3)
+    assert levels[1] > 0.05
+
+
+def test_a_method_may_lack_sources(page, trained):
+    (vocals,) = trained.glob("vocals-*")
+    code, said, text = page(f"[{vocals},oracle:mwf]", "seconds=1")
+    assert code == 0, said
+    (track,) = content(text)["tracks"]
+    assert [value is None for value in track["sdr"][0]] == [False, True, True, True]
+    assert set(re.findall(r'id="clip-0-(2-\d)"', text)) == {"2-0"}
+
+
+def test_an_mp3_page_is_smaller(page, musdb_tree):
+    pages = {
+        name: page("oracle:irm1", "data=musdb18hq", f"data.root={musdb_tree}", f"format={name}")
+        for name in ("flac", "mp3")
+    }
+    assert len(pages["mp3"][2]) < len(pages["flac"][2]) / 3
+    assert clip(pages["mp3"][2], "0-0-0").shape[1] == pytest.approx(88200, abs=2400)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["tracks=Some Test - Trak"],
+            "tracks: got 'Some Test - Trak', allowed Some Test - Track; did you mean 'Some Test",
+        ),
+        (["tracks=[Some Test - Track,b]"], "tracks: got 'b', allowed Some Test - Track"),
+        (["tracks=0"], "tracks: got 0, allowed 1 or more"),
+        (["seconds=0"], "seconds: got 0, allowed 1 up to 600"),
+        (["start=7"], "Some Test - Track: start: got 7 s, the song has 2."),
+        (["format=ogg"], "format: got 'ogg', allowed flac, mp3"),
+        (["out=page.wav"], "out: got 'page.wav', the name of a page is needed, as listening.html"),
+        (["port=99999", "serve=true"], "port: got 99999, allowed 0 up to 65535"),
+        (["subset=valid", "tracks=x"], "tracks: got 'x', allowed Actions - One Minute Smile"),
+    ],
+)
+def test_wrong_values_are_refused_in_one_line(cli, capfd, tmp_path, musdb_tree, arguments, message):
+    data = ["ckpt=oracle:irm1", "data=musdb18hq", f"data.root={musdb_tree}", f"paths.out={tmp_path / 'out'}"]
+    assert cli("listen", *data, *arguments) == 2
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("listen: ")]
+    assert line.startswith(f"listen: {message}")
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_data_and_no_checkpoint_are_refused(cli, capfd, tmp_path):
+    assert cli("listen", "ckpt=oracle:irm1") == 2
+    assert "data: oracle-irm1 knows no data: name it with data=musdb18hq" in capfd.readouterr().err
+    assert cli("listen", f"ckpt={tmp_path}/no*such") == 2
+    assert "does not exist" in capfd.readouterr().err
+
+
+def test_a_port_in_use_is_refused_before_anything_is_separated(cli, capfd, tmp_path, musdb_tree):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        data = ["ckpt=oracle:irm1", "data=musdb18hq", f"data.root={musdb_tree}", f"paths.out={tmp_path / 'out'}"]
+        assert cli("listen", *data, "serve=true", f"port={port}") == 2
+    assert f"listen: port: got {port}: address already in use" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_page_is_served_to_its_own_address_only(musdb_tree, tmp_path):
+    data = ["data=musdb18hq", f"data.root={musdb_tree}", f"paths.out={tmp_path / 'out'}", "gpus=0"]
+    job = listen.prepare(compose("listen", ["ckpt=oracle:ibm2", *data, "serve=true", "port=0", "seconds=1"]))
+    thread = threading.Thread(target=job.run)
+    thread.start()
+    try:
+
+        def get(path, host):
+            connection = http.client.HTTPConnection("127.0.0.1", job.server.server_port, timeout=60)
+            connection.request("GET", path, headers={"Host": host})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+        own = f"127.0.0.1:{job.server.server_port}"
+        status, text = get("/", own)
+        assert status == 200
+        assert content(text)["methods"][2] == "oracle-ibm2"
+        assert get("/", "evil.example")[0] == 403
+        for path in ("/listening.html", "/../secret", "/%2e%2e/secret"):
+            assert get(path, own)[0] == 404
+    finally:
+        job.server.shutdown()
+        thread.join()
+
+
+def test_only_the_excerpt_is_kept_and_what_follows_is_not_separated(tmp_path):
+    blocks = []
+
+    class Test:
+        def to(self, device):
+            return self
+
+        def separate(self, track):
+            for i in range(1200):  # 20 minutes
+                blocks.append(i)
+                yield torch.full((1, 2, 1000), float(i))
+
+    method = object.__new__(listen.Method)
+    method.name, method.targets, method.gpus = "test", ["vocals"], 0
+    method.output = listen.EvaluationFolder(tmp_path)
+    method._test = Test()
+    track = Track("a", {})
+    estimates = method.estimates(track, range(2500, 4500))
+    assert estimates.shape == (1, 2, 2000)
+    assert estimates[0, 0, ::500].tolist() == [2, 3, 3, 4]
+    assert blocks == [0, 1, 2, 3, 4]
