@@ -1,7 +1,7 @@
-"""Write the table and the figures of a paper from stored evaluations, with what is shown of their differences.
+"""Write a paper's table and figures from stored evaluations.
 
-python src/report.py 'ckpt=[outputs/runs/<experiment>,umxhq,oracle:irm1]' format=latex
-python src/report.py 'ckpt="outputs/runs/*"' format=markdown test_set=musdb18hq-test compare=[umx,umxl]
+python src/report.py 'ckpt=[outputs/runs/umx-1a2b3c4d,umxhq,oracle:irm1]'
+python src/report.py 'ckpt="outputs/runs/*"' format=markdown compare=umxl
 """
 
 from unmix.config import main

@@ -50,6 +50,7 @@ CONFIGURATIONS = {
     "check": [["data=demo"]],
     "prepare": [["input=x", "out=y"]],
     "leaderboard": [[]],
+    "report": [["ckpt=x"]],
     "dashboard": [[]],
 }
 PATH_OR_NULL = {"word", "null"}
@@ -85,6 +86,10 @@ VALID = {
     "listen": {"true"},
     "report": PATH_OR_NULL,
     "save": {"true"},
+    "metric": {"word"},
+    "test_set": PATH_OR_NULL,
+    "compare": PATH_OR_NULL,
+    "figures": {"null"},
     "sort": PATH_OR_NULL,
     "group": PATH_OR_NULL,
     "entity": PATH_OR_NULL,

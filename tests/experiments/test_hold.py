@@ -13,6 +13,7 @@ from command_process import PATIENCE, wait_until
 from unmix.experiments import hold as module
 from unmix.experiments import status, watch
 from unmix.experiments.hold import Busy, hold, move_aside
+from unmix.experiments.status import Status
 from unmix.processes.signals import Interrupted
 
 HOLDER = """
@@ -57,6 +58,16 @@ def test_the_status_records_how_the_block_ended(tmp_path):
     with hold(tmp_path, "e"):
         pass
     assert status.read(tmp_path).state == "interrupted"
+
+
+def test_the_next_attempt_adds_to_the_time_of_those_before(tmp_path):
+    status.write(tmp_path, Status("e", "interrupted", started=100.0, heartbeat=160.0, earlier=30.0))
+    with hold(tmp_path, "e") as held:
+        held.update(state="done")
+    assert status.read(tmp_path).earlier == 90
+    status.write(tmp_path, Status("e", "interrupted", started=100.0, heartbeat=160.0, earlier=None))
+    with hold(tmp_path, "e"):
+        assert status.read(tmp_path).seconds is None
 
 
 def test_a_held_folder_is_refused_or_skipped(busy):

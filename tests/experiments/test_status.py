@@ -26,7 +26,14 @@ def test_a_file_of_an_older_version_is_read(tmp_path):
     status.write(tmp_path, Status("e", "done", epoch=2, step=120))
     path = tmp_path / status.FILE
     content = json.loads(path.read_text())
-    for name in ("targets", "batch"):
+    for name in ("targets", "batch", "earlier"):
         del content[name]
     path.write_text(json.dumps(content))
-    assert status.read(tmp_path) == Status("e", "done", epoch=2, step=120)
+    assert status.read(tmp_path) == Status("e", "done", epoch=2, step=120, earlier=None)
+
+
+def test_the_time_of_all_attempts_is_known_unless_one_was_of_an_older_version():
+    assert Status("e", "done", started=100.0, heartbeat=160.0).seconds == 60
+    assert Status("e", "done", started=100.0, heartbeat=160.0, earlier=30.0).seconds == 90
+    assert Status("e", "done", started=100.0, heartbeat=90.0, earlier=30.0).seconds == 30, "the clock was put back"
+    assert Status("e", "done", started=100.0, heartbeat=160.0, earlier=None).seconds is None

@@ -40,14 +40,17 @@ def medians() -> dict[str, Medians]:
     return table | {f"{SISEC}:{method}": values for method, values in summarize(sisec18()).items()}
 
 
-def medians_of(method: str) -> Medians:
+def medians_of(method: str, key: str = "evaluation.compare") -> Medians:
     """Published medians of one method: target -> metric -> dB.
 
+    Args:
+        method: its name.
+        key: setting that names it.
     Raises:
         ValueError: when the method is unknown.
     """
     if method not in medians():
-        raise ValueError(errors.unknown("evaluation.compare", method, medians(), most=6))
+        raise ValueError(errors.unknown(key, method, medians(), most=6))
     return medians()[method]
 
 

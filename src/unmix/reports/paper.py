@@ -36,6 +36,7 @@ class Row:
         pace: seconds of processing per second of audio.
         training: seconds that training took, all targets together, mean over seeds.
         hardware: what it was trained on.
+        evaluations: names of the folders with its scores.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Row:
     pace: float | None = None
     training: float | None = None
     hardware: str | None = None
+    evaluations: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ def _row(method: Method, values: Mapping[str, Sequence[float]], columns: Sequenc
         pace=_mean([each.summary.get("seconds_per_second") for each in method.evaluations]),
         training=averages.fmean(known) if len(known) == len(folders) else None,
         hardware=", ".join(machines) or None,
+        evaluations=[each.path.name for each in method.evaluations],
     )
 
 

@@ -22,6 +22,8 @@ LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': "''",
+    "[": "{[}",  # these two, at the beginning of a row, would belong to the end of the row above
+    "*": "{*}",
 }
 MARKDOWN = {character: f"\\{character}" for character in "\\`*_[]<>|~$#"}
 
@@ -35,7 +37,7 @@ def _facts(table: Table) -> list[Fact]:
         ("parameters", "parameters", lambda row: row.parameters, lambda row: _count(row.parameters)),
         ("s per s", "seconds_per_second", lambda row: row.pace, lambda row: f"{row.pace:.2g}"),
         ("training", "training_seconds", lambda row: row.training, lambda row: _duration(row.training)),
-        ("on", "hardware", lambda row: row.hardware, lambda row: str(row.hardware)),
+        ("trained on", "hardware", lambda row: row.hardware, lambda row: str(row.hardware)),
     ]
     return [column for column in columns if any(column[2](row) is not None for row in table.rows)]
 
@@ -144,14 +146,15 @@ def to_csv(table: Table) -> str:
     facts = _facts(table)
     scores = [f"{column}{suffix}" for column in table.columns for suffix in ("", "_std", "_best")]
     heads = ["method", "kind", "seeds", *scores, *(name for _, name, *_ in facts)]
-    writer.writerow([*heads, "metric", "test_set", "num_tracks", "scored_together"])
+    writer.writerow([*heads, "metric", "test_set", "num_tracks", "scored_together", "evaluations"])
     for row in table.rows:
         values: list[object] = [row.name, row.kind, " ".join(row.seeds)]
         for cell in (row.cells[column] for column in table.columns):
             values += [_number(cell.value), _number(cell.deviation), str(cell.is_best).lower()]
         values += ["" if (known := value(row)) is None else known for _, _, value, _ in facts]
         num_tracks = "" if row.kind == "published" else len(table.tracks)
-        writer.writerow([*values, table.metric, table.test_set, num_tracks, " ".join(table.sources)])
+        meaning = [table.metric, table.test_set, num_tracks, " ".join(table.sources)]
+        writer.writerow([*values, *meaning, "; ".join(row.evaluations)])
     return text.getvalue()
 
 

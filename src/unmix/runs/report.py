@@ -70,7 +70,7 @@ def prepare(cfg: DictConfig) -> ReportJob:
     out = Path(cfg.paths.out)
     compare = _listed(cfg.compare)
     for name in compare:
-        published.medians_of(name)
+        published.medians_of(name, "compare")
     entries = {entry: stored.select(entry, out) for entry in _listed(cfg.ckpt)}
     rows = methods.group(entries, cfg.test_set, finished.is_current)
     table = paper.build(rows, metric=cfg.metric, tracks=cfg.tracks, compare=compare, out=out)
