@@ -212,7 +212,7 @@ def test_weights_that_do_not_fit_are_named(refused, network):
     assert "it lacks decoder.0.0.conv.bias, decoder.0.0.conv.weight, decoder.0.1.convtrs.0.bias and " in message
     assert "also has extra.decoder.0.0.conv.bias, extra.decoder.0.0.conv.weight, " in message
     name = "encoder.0.globalconv.bias"
-    assert f"{name} is (3,), (8,) is needed" in refused({**state, name: torch.zeros(3)})
+    assert f"it has {name} of shape (3,), (8,) is needed" in refused({**state, name: torch.zeros(3)})
 
 
 class Malicious:

@@ -7,7 +7,7 @@ refused. Chunks, overlap and batches are `separator.*` here. The files of SCNet'
 """
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from unmix import checks, errors
 from unmix.weights import checkpoint, files
 from unmix.weights.checkpoint import Checkpoint
+from unmix.weights.fit import misfit
 from unmix.weights.msst_families import FAMILIES, Family, is_of_authors, of_authors
 
 # `best_state` is that of SCNet's authors, whose `state` is the last one, without averaging; their inference takes it.
@@ -134,17 +135,5 @@ def _check_fit(item: Checkpoint, config_path: Path) -> None:
             expected = checkpoint.build(item.config["model"], name, ()).state_dict()
     except ValueError as error:
         raise ValueError(f"{name}: {str(error).removeprefix(f'{name}: ')}") from error
-    lacking, extra = sorted(expected.keys() - item.state.keys()), sorted(item.state.keys() - expected.keys())
-    parts = [f"{verb} {_first(names)}" for verb, names in (("lacks", lacking), ("also has", extra)) if names]
-    if parts:
-        raise ValueError(f"ckpt: {item.path} does not fit {config_path}: it {' and '.join(parts)}")
-    for weight, value in item.state.items():
-        if value.shape != expected[weight].shape:
-            got, needed = tuple(value.shape), tuple(expected[weight].shape)
-            raise ValueError(f"ckpt: {item.path} does not fit {config_path}: {weight} is {got}, {needed} is needed")
-
-
-def _first(names: Sequence[str]) -> str:
-    """List the first three names, and count the others."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{', '.join(names[:3])}{more}"
+    if wrong := misfit(expected, item.state):
+        raise ValueError(f"ckpt: {item.path} does not fit {config_path}: it {wrong}")
