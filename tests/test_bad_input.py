@@ -230,7 +230,9 @@ def test_checkpoint_that_runs_code_does_not_run_it(refused, tmp_path):
             return (print, ("code of a checkpoint ran",))
 
     torch.save({"unmix": Attack()}, tmp_path / "evil.ckpt")
-    assert "is not a checkpoint" in refused("evaluate", f"ckpt={tmp_path / 'evil.ckpt'}")
+    message = refused("evaluate", f"ckpt={tmp_path / 'evil.ckpt'}")
+    assert "is not a checkpoint" in message
+    assert "objects beside its weights, which are not loaded as they can run code" in message
 
 
 def test_checkpoint_of_a_newer_version_says_so(refused, trained, tmp_path):

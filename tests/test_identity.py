@@ -132,6 +132,16 @@ def test_the_identity_of_the_preview_stays_what_it_was_before_data_download():
     assert identity("data=musdb18_preview", "data.download=false") == "umx-2a9ebc46"
 
 
+@pytest.mark.parametrize("argument", ["model.mask=relu", "model.trainable_statistics=true", "objective.window=hann"])
+def test_an_argument_of_a_class_of_ones_own_counts_whatever_its_value(argument):
+    key = argument.partition("=")[0]
+    node = key.partition(".")[0]
+    ours = {"model": "model=umx", "objective": "objective=complex_rmse"}[node]
+    assert identity(ours, argument) == identity(ours, f"~{key}")
+    own = [ours, f"{node}._target_=my_package.Mine", "plugins=[tests]"]
+    assert identity(*own, argument) != identity(*own, f"~{key}")
+
+
 @pytest.mark.slow
 @given(st.permutations(["data", "model", "trainer", "optimizer", "name"]))
 @settings(deadline=None, max_examples=10)

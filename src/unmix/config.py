@@ -114,8 +114,9 @@ def _run(config_name: str) -> int:
     is_elsewhere = command.hydra.launcher._target_ in ELSEWHERE
     if is_elsewhere and config_name != "train":
         raise ValueError(f"hydra/launcher: got {command.launcher}, which runs train.py only; leave it out")
-    distinct = Distinct() if command.is_sweep else None
-    prepare = partial(_prepare, config_name, distinct=distinct, is_elsewhere=is_elsewhere)
+    distinct = Distinct()
+    shared = distinct if command.is_sweep else None
+    prepare = partial(_prepare, config_name, distinct=shared, is_elsewhere=is_elsewhere)
     if command.is_search:
         extras.require("hydra/sweeper=optuna", "optuna", "optuna")
         return int(import_module("unmix.studies").command(command, arguments.overrides, prepare))
@@ -128,12 +129,12 @@ def _run(config_name: str) -> int:
         return 0
     numbers = _unfinished(cfgs) if config_name == "train" else range(len(cfgs))
     jobs = dict(zip(numbers, command.each(numbers, lambda number: prepare(cfgs[number])), strict=True))
-    if crowded and not is_elsewhere and config_name in COMPUTING and jobs and not cfgs[0].get("dry_run"):
+    if crowded and not is_elsewhere and config_name in COMPUTING and jobs:
         log.warning(crowded)
     if jobs and cfgs[0].get("dry_run"):
-        import_module("unmix.runs.preview").show(cfgs, is_elsewhere=is_elsewhere)
+        import_module("unmix.runs.preview").show(cfgs, distinct, is_elsewhere=is_elsewhere)
     elif jobs and (command.is_sweep or is_elsewhere):
-        return _sweep(command, cfgs, jobs)
+        return _sweep(command, cfgs, jobs, distinct)
     else:
         for job in jobs.values():
             job.run()
@@ -172,17 +173,18 @@ def _unfinished(cfgs: list[DictConfig]) -> Sequence[int]:
     return unfinished
 
 
-def _sweep(command: Command, cfgs: list[DictConfig], jobs: dict[int, Any]) -> int:
+def _sweep(command: Command, cfgs: list[DictConfig], jobs: dict[int, Any], distinct: Distinct) -> int:
     """Run jobs with the launcher of the command; return the exit code.
 
     Args:
         command: the command.
         cfgs: configurations of all jobs.
         jobs: prepared jobs by number; those that are finished are left out.
+        distinct: the checks of the jobs.
     """
     if command.config_name == "train" and command.hydra.launcher._target_.startswith("hydra_plugins.unmix_launchers."):
         configure_log(command.hydra.job_logging, command.hydra.verbose)
-        return int(import_module("unmix.runs.sweep").command(command, cfgs))
+        return int(import_module("unmix.runs.sweep").command(command, cfgs, distinct))
     if command.config_name == "train":
         for cfg in cfgs:
             import_module("unmix.runs.devices").check_single_process(cfg, command.launcher)

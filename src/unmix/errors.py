@@ -57,3 +57,11 @@ def human_size(num_bytes: int) -> str:
         if num_bytes >= factor:
             return f"{num_bytes / factor:.1f} {unit}"
     return f"{num_bytes} bytes"
+
+
+def human_time(seconds: float) -> str:
+    """Format a duration for a message: `0.12 s`, `45 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    for unit, factor in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * factor:
+            return f"{seconds / factor:.2g} {unit}" if seconds < 10 * factor else f"{seconds / factor:.0f} {unit}"
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"

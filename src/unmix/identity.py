@@ -6,7 +6,7 @@ same command finds its own run again.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -54,11 +54,14 @@ IGNORED_IF_DEFAULT: dict[str, Any] = {
     "data.repeat_epoch": False,
     "data.augmentations": ["gain", "swap"],
     "data.track_weights": "uniform",
-    "model.mask": "relu",
-    "model.trainable_statistics": True,
-    "objective.window": "hann",
-    "objective.normalized": False,
     "trainer.matmul_precision": "highest",
+}
+# The same for arguments of classes; another class may have one of that name with another default.
+_UMX: dict[str, Any] = {"mask": "relu", "trainable_statistics": True}
+IGNORED_IF_DEFAULT_OF: dict[str, dict[str, Any]] = {
+    "unmix.models.open_unmix.UMX": _UMX,
+    "unmix.models.x_umx.XUMX": _UMX,
+    "unmix.training.objectives.ComplexRmse": {"window": "hann", "normalized": False},
 }
 # Data set -> value of `data.prepare` that it had until it got `data.download`: it stays in the ids of its experiments.
 FORMER_PREPARE = {"musdb18_preview": {"_target_": "unmix.data.library.download_preview", "_partial_": True}}
@@ -95,12 +98,19 @@ def _included(written_content: Mapping[str, Any]) -> dict[str, Any]:
     content = _resolved_without_target(content)
     for key in (*IGNORED, *LENGTHS):
         _change(content, key, lambda _: None)
-    for key, default in IGNORED_IF_DEFAULT.items():
+    for key, default in (*IGNORED_IF_DEFAULT.items(), *_defaults_of_classes(content)):
         _change(content, key, lambda value, default=default: None if value == default else value)
     if content["data"]["name"] in FORMER_PREPARE:
         content["data"]["prepare"] = FORMER_PREPARE[content["data"]["name"]]
     normalised: dict[str, Any] = _normalised(content)
     return normalised
+
+
+def _defaults_of_classes(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield key and default of the arguments of model and objective that were added later."""
+    for node in ("model", "objective"):
+        added = IGNORED_IF_DEFAULT_OF.get((content.get(node) or {}).get("_target_", ""), {})
+        yield from ((f"{node}.{argument}", default) for argument, default in added.items())
 
 
 def _resolved_without_target(content: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from unmix.composition import compose
 from unmix.errors import JobFailed
 from unmix.experiments import status
 from unmix.plans import plan_all
-from unmix.runs import preflight, sweep, train
+from unmix.runs import inspection, preflight, sweep, train
 from unmix.runs.devices import Devices
 
 
@@ -77,12 +77,13 @@ def test_dry_run_shows_every_job_and_writes_nothing(train_arguments, cli, capfd,
 
 def test_what_jobs_have_in_common_is_checked_once(train_arguments, cli, capfd, tmp_path, monkeypatch):
     made = []
+    monkeypatch.setattr(inspection, "num_parameters", lambda module: made.append("count") or 1)
     for name in ("check_model", "make_datamodule"):
         check = getattr(preflight, name)
         monkeypatch.setattr(preflight, name, lambda cfg, name=name, check=check: made.append(name) or check(cfg))
     options = [*train_arguments, f"paths.out={tmp_path / 'out'}", "dry_run=true"]
     assert cli("train", "-m", *options, "seed=1,2,3", "model.num_layers=1,2") == 0, capfd.readouterr()
-    assert sorted(made) == ["check_model"] * 2 + ["make_datamodule"] * 2, "the last one shows what is to fetch"
+    assert sorted(made) == ["check_model"] * 2 + ["count"] * 2 + ["make_datamodule"]
 
 
 @pytest.mark.parametrize(

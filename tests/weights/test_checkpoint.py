@@ -43,7 +43,8 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
     content = torch.load(write(tmp_path / "a.ckpt"), weights_only=True)
     content["state_dict"]["model.fc1.weight"] = torch.ones(3, 3)
     torch.save(content, tmp_path / "b.ckpt")
-    with pytest.raises(ValueError, match=r"the weights in .*b.ckpt do not fit"):
+    message = r"the weights in .*b.ckpt do not fit UMX, which its configuration names: it has network\.fc1\.weight"
+    with pytest.raises(ValueError, match=message):
         checkpoint.build_model(checkpoint.read(tmp_path / "b.ckpt"))
 
 

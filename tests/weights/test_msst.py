@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -108,6 +109,69 @@ def test_a_release_without_its_weights_or_without_its_yaml_is_named(write):
         find_checkpoints(folder)
 
 
+AUTHORS = {
+    "data": {"wav": "/data", "samplerate": 44100, "segment": 0.5, "channels": 2, "normalize": True, "sources": SOURCES},
+    "model": CONFIG["model"],
+    "ema": {"epoch": [0.9], "batch": [0.9995]},
+    "epochs": 200,
+    "augment": {"shift_same": False, "flip": True},
+}
+
+
+@pytest.fixture
+def write_authors(config, network, tmp_path):
+    """The function `write_authors(content=None, **sections)`: writes SCNet's authors' files; returns the weights."""
+
+    def run(content=None, **sections):
+        folder = tmp_path / "authors"
+        folder.mkdir(exist_ok=True)
+        written = {**AUTHORS, "model": {**config["model"], "band_SR": [0.225, 0.372, 0.403]}, **sections}
+        (folder / "config.yaml").write_text(yaml.safe_dump(written))
+        weights = network.state_dict()
+        optimizer = torch.optim.Adam(network.parameters())
+        best = {f"module.{name}": value for name, value in weights.items()}
+        last = {name: torch.zeros_like(value) for name, value in weights.items()}
+        package = {"state": last, "best_nsdr": 9.5, "best_state": best, "optimizer": optimizer.state_dict()}
+        torch.save(package if content is None else content, folder / "checkpoint.th")
+        return folder / "checkpoint.th"
+
+    return run
+
+
+def test_the_files_of_scnets_authors_load_with_their_best_weights(write_authors, network):
+    path = write_authors()
+    (read,) = {id(item): item for item in find_checkpoints(path).values()}.values()
+    assert read.targets == tuple(SOURCES)
+    assert (read.sample_rate, read.config["model"]["chunk_seconds"]) == (44100, 0.5)
+    assert read.config["model"]["standardize"] is True
+    assert all(torch.equal(read.state[name], value) for name, value in network.state_dict().items())
+    separator = unmix.load_separator(path.parent, device="cpu")
+    mixture = torch.rand(1, 2, 5000, generator=torch.Generator().manual_seed(0)) - 0.5
+    assert separator(mixture).abs().max() > 0
+    # spectrograms are brought to standard deviation 1, so that the level of the mixture is that of the estimates
+    assert torch.allclose(separator(10 * mixture), 10 * separator(mixture), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"data": {"samplerate": 44100, "segment": 0}}, "config.yaml: data.segment: got 0, allowed above 0"),
+        ({"data": {"segment": 11}}, "config.yaml: data.samplerate: got None, a whole number is needed"),
+        ({"data": "here"}, "config.yaml: data: got 'here', a section is needed, as in SCNet's conf/config.yaml"),
+        ({"model": {"standardize": False}}, "config.yaml: model: got 'standardize', allowed sources, audio_channels"),
+        ({"model": {"dropout": 1, "sources": SOURCES}}, "config.yaml: model: got 'dropout', allowed sources, audio_ch"),
+    ],
+)
+def test_a_wrong_file_of_scnets_authors_is_named(write_authors, sections, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        find_checkpoints(write_authors(**sections))
+
+
+def test_scnets_authors_have_no_best_weights_before_the_first_validation(write_authors, network):
+    path = write_authors({"state": network.state_dict(), "best_state": None, "epoch": -1})
+    assert len(find_checkpoints(path)) == 4
+
+
 def test_one_of_several_instruments_is_the_target(config, network, write):
     config["model"]["sources"], config["training"]["target_instrument"] = ["vocals"], "vocals"
     assert list(find_checkpoints(write(Msst(**config["model"]).state_dict()))) == ["vocals"]
@@ -119,6 +183,7 @@ def test_one_of_several_instruments_is_the_target(config, network, write):
         ("model", {"win_size": 256}, "config.yaml: model.win_size: got 256, allowed 512, the size of nfft"),
         ("model", {"dims": [2, 8, 8]}, "model.dims: got [2, 8, 8], allowed 4 (twice audio_channels)"),
         ("model", {"num_dplayer": 3}, "config.yaml: num_layers: got 3, an even number is needed"),
+        ("model", {"standardize": True}, "config.yaml: model: got 'standardize', allowed sources, audio_channels,"),
         ("model", {"dropout": 0.1}, "config.yaml: model: got 'dropout', allowed sources, audio_channels, dims,"),
         ("model", {"sources": ["vocals"]}, "model.sources: got vocals, training.instruments and target_instrument"),
         ("training", {"target_instrument": "vocals"}, "separate.py chooses among them by targets=[...]"),
@@ -147,7 +212,7 @@ def test_weights_that_do_not_fit_are_named(refused, network):
     assert "it lacks decoder.0.0.conv.bias, decoder.0.0.conv.weight, decoder.0.1.convtrs.0.bias and " in message
     assert "also has extra.decoder.0.0.conv.bias, extra.decoder.0.0.conv.weight, " in message
     name = "encoder.0.globalconv.bias"
-    assert f"{name} is (3,), (8,) is needed" in refused({**state, name: torch.zeros(3)})
+    assert f"it has {name} of shape (3,), (8,) is needed" in refused({**state, name: torch.zeros(3)})
 
 
 class Malicious:
@@ -167,7 +232,7 @@ def test_a_file_with_code_is_refused(refused, write, network, cli, capfd):
     with pytest.raises(ValueError, match="damaged"):
         find_checkpoints(folder)
     write([1, 2])
-    with pytest.raises(ValueError, match="has no state dict: looked at the top and under state, state_dict"):
+    with pytest.raises(ValueError, match="has no state dict: looked at the top and under best_state, state, state_d"):
         find_checkpoints(folder)
 
 

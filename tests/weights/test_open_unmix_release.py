@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shlex
 import urllib.error
 
@@ -264,7 +265,9 @@ def test_init_from_starts_training_from_other_weights(trained, exported, train_a
         if "running_" not in name and "num_batches" not in name:
             torch.testing.assert_close(tuned[name], value, atol=1e-6, rtol=1e-5)
     assert cli("train", *options, f"paths.out={tmp_path / 'b'}", "model.hidden_size=32") == 2
-    assert "does not fit model=" in capfd.readouterr().err
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if "init_from" in line]
+    assert "(UMX) does not fit model=UMX: it has network." in line
+    assert re.search(r"of shape \(.*\), \(.*\) is needed \(and \d+ more\)$", line)
     assert cli("train", *options, f"paths.out={tmp_path / 'b'}", "init_from=umxse2") == 2
     assert "init_from: umxse2 does not exist" in capfd.readouterr().err
 

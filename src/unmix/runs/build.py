@@ -22,6 +22,7 @@ from unmix.training.module import SeparationModule
 from unmix.training.trainer import check_arguments
 from unmix.weights.checkpoint import Checkpoint
 from unmix.weights.find import find_checkpoints
+from unmix.weights.fit import misfit
 
 
 def make_datamodule(data: Any, **overrides: Any) -> SeparationDataModule:
@@ -100,8 +101,11 @@ def load_weights(module: SeparationModule, checkpoint: Checkpoint) -> None:
     try:
         module.model.load_state_dict(checkpoint.state)
     except RuntimeError as error:
-        shapes = " ".join(str(error).split()[:60])
-        raise ValueError(f"init_from: {checkpoint.path} does not fit model=...: {shapes}") from error
+        wrong = misfit(module.model.state_dict(), checkpoint.state) or errors.one_line(error)
+        raise ValueError(
+            f"init_from: {checkpoint.path} ({checkpoint.family}) does not fit model={type(module.model).__name__}: "
+            f"it {wrong}"
+        ) from error
 
 
 def trainer_arguments(cfg: DictConfig, available: int | None = None) -> dict[str, Any]:

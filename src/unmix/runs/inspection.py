@@ -118,10 +118,18 @@ def num_parameters(module: nn.Module) -> int:
     return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
 
 
-def count_parameters(cfg: DictConfig, distinct: Distinct | None = None) -> int:
-    """Count the trainable parameters of the configured model, without allocating its weights; see `Distinct`."""
+def count_parameters(cfg: DictConfig, distinct: Distinct | None = None, module: nn.Module | None = None) -> int:
+    """Count the trainable parameters of the configured model, without allocating its weights.
+
+    Args:
+        cfg: the configuration.
+        distinct: the checks of other jobs.
+        module: the model, if it is built already.
+    """
     content = [value_of(cfg, node) for node in ("model", "objective")]
-    return (distinct or Distinct()).once(lambda: num_parameters(_build_for_inspection(cfg)), "parameters", content)
+    return (distinct or Distinct()).once(
+        lambda: num_parameters(module or _build_for_inspection(cfg)), "parameters", content
+    )
 
 
 def _build_for_inspection(cfg: DictConfig) -> SeparationModule:

@@ -13,7 +13,7 @@ from unmix.experiments.hold import check_owner, check_writable
 from unmix.identity import check_targets, resolved
 from unmix.plans import Plan, plan
 from unmix.runs.build import build_module, find_initial, load_weights, make, make_datamodule, trainer_arguments
-from unmix.runs.inspection import check_callbacks, check_channels, check_model
+from unmix.runs.inspection import check_callbacks, check_channels, check_model, count_parameters
 from unmix.training.checkpoints import find_resumable
 from unmix.training.trainer import num_processes
 from unmix.weights.checkpoint import Checkpoint
@@ -74,7 +74,7 @@ def check_settings(
     arguments = distinct.once(lambda: trainer_arguments(cfg, num_gpus), "trainer", content["trainer"])
     torchrun.check_world(arguments)
     of_model = [{key: content[key] for key in OF_MODEL}, {key: content["data"].get(key) for key in OF_SEGMENT}]
-    num_channels = distinct.once(lambda: int(check_model(cfg).model.num_channels), "model", of_model)
+    num_channels = distinct.once(lambda: _num_channels(cfg, distinct), "model", of_model)
     distinct.once(lambda: check_callbacks(make(cfg.callbacks or {}, "callbacks")), "callbacks", _anywhere(content))
     check_owner(planned.run, planned.previous, planned.experiment)
     check_writable(planned.run)
@@ -84,6 +84,13 @@ def check_settings(
         initial = find_initial(cfg)
         load_weights(build_module(cfg), initial)
     return arguments, num_channels, initial
+
+
+def _num_channels(cfg: DictConfig, distinct: Distinct) -> int:
+    """Check the model, keep its number of parameters for `count_parameters`, and return its number of channels."""
+    module = check_model(cfg)
+    count_parameters(cfg, distinct, module)
+    return int(module.model.num_channels)
 
 
 def shared_datamodule(cfg: Any, data: dict[str, Any], distinct: Distinct) -> SeparationDataModule:

@@ -37,12 +37,12 @@ class EngineMaker(Protocol):
         ...
 
 
-def command(command: Command, cfgs: Sequence[DictConfig]) -> int:
-    """Run the jobs of a command line, given their checked configurations; return the exit code."""
+def command(command: Command, cfgs: Sequence[DictConfig], distinct: Distinct) -> int:
+    """Run the jobs of a command line, given their checked configurations and the checks; return the exit code."""
     launcher: EngineMaker = instantiate(command.hydra.launcher, _convert_="all")
     jobs = [[override for override in overrides if not override.startswith("hydra")] for overrides in command.jobs]
     arguments = [with_config_dir(overrides, command.config_dir) for overrides in jobs]
-    outcomes = run(plan_all(cfgs), arguments, launcher)
+    outcomes = run(plan_all(cfgs), arguments, launcher, distinct=distinct)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     if failures:
         print(failed_jobs("train", failures, len(outcomes)), file=sys.stderr)  # noqa: T201
@@ -65,7 +65,11 @@ def launch(
 
 
 def run(
-    plans: Sequence[Plan], job_arguments: Sequence[Sequence[str]], launcher: EngineMaker, first_number: int = 0
+    plans: Sequence[Plan],
+    job_arguments: Sequence[Sequence[str]],
+    launcher: EngineMaker,
+    first_number: int = 0,
+    distinct: Distinct | None = None,
 ) -> list[float | Exception | None]:
     """Run all jobs of a sweep that are not done yet.
 
@@ -75,6 +79,7 @@ def run(
         launcher: makes the engine that runs the jobs, and names the folder for their logs and jobs.jsonl, which has
             one line per change of state.
         first_number: number of jobs that the sweep ran before these.
+        distinct: checks of these jobs.
     Returns:
         For each job its best val/loss, None when it has none yet, or the error that ended it.
     Raises:
@@ -83,7 +88,7 @@ def run(
     """
     sweep_dir = launcher.sweep_dir
     engine = launcher.engine(plans)
-    distinct = Distinct()
+    distinct = distinct or Distinct()
     for planned in plans:
         if not planned.is_finished and not launcher.is_elsewhere:  # here, where its progress is seen, and once
             fetch(shared_datamodule(planned.cfg, value_of(planned.cfg, "data"), distinct))

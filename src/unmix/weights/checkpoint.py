@@ -15,9 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unmix import errors
 from unmix import plugins as packages
 from unmix.models import contract
 from unmix.weights import files
+from unmix.weights.fit import misfit
 from unmix.weights.migration import migrated, migrated_data
 
 KEY = "unmix"
@@ -50,6 +52,11 @@ class Checkpoint:
     stamp: Sequence[int] = ()
 
     @property
+    def family(self) -> str:
+        """Name of its model's class."""
+        return str(self.config["model"]["_target_"]).rpartition(".")[2]
+
+    @property
     def sample_rate(self) -> int:
         """Sample rate of the audio that its model was trained on, Hz."""
         return int(self.config["data"]["sample_rate"])
@@ -68,7 +75,10 @@ def read(path: Path) -> Checkpoint:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ValueError(f"ckpt: {path} is not a checkpoint (damaged, or another kind of file)") from error
+        raise ValueError(
+            f"ckpt: {path} is not a checkpoint (damaged, another kind of file, or one with objects beside its weights, "
+            "which are not loaded as they can run code)"
+        ) from error
     if not isinstance(content, dict) or KEY not in content:
         raise ValueError(
             f"ckpt: {path} was not written by unmix: it has no key {KEY!r}; weights in MSST's layout need their YAML "
@@ -107,7 +117,11 @@ def build_model(checkpoint: Checkpoint, plugins: Sequence[str] = ()) -> nn.Modul
     try:
         model.load_state_dict(checkpoint.state)
     except RuntimeError as error:
-        raise ValueError(f"ckpt: the weights in {checkpoint.path} do not fit its configuration: {error}") from error
+        wrong = misfit(model.state_dict(), checkpoint.state) or errors.one_line(error)
+        raise ValueError(
+            f"ckpt: the weights in {checkpoint.path} do not fit {checkpoint.family}, which its configuration names: "
+            f"it {wrong}"
+        ) from error
     return model.eval()
 
 

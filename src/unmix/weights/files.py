@@ -9,6 +9,8 @@ from unmix.weights.releases import RELEASES
 SAFETENSORS = ".safetensors"
 WANDB = "wandb:"  # prefix of the name of an artifact at W&B
 OPEN_UNMIX_FOLDER = "separator.json"  # marks a folder in Open-Unmix's format
+# Of MSST, and of SCNet's authors, whose `data` and `model` the files of our runs have too.
+YAML_SECTIONS = ({"audio", "training"}, {"data", "model", "augment"})
 MSST_WEIGHTS = (".ckpt", ".th", ".pth", ".pt", ".chpt", ".bin")
 
 
@@ -41,7 +43,7 @@ def is_foreign(path: Path) -> bool:
 
 
 def is_msst(path: Path) -> bool:
-    """Whether a folder, or a file of weights, is in MSST's layout: with a YAML of its sections, see `weights.msst`."""
+    """Whether a folder, or a file of weights, has a YAML in MSST's layout, or that of SCNet's authors, beside it."""
     if path.is_file():
         return path.suffix in MSST_WEIGHTS and bool(_msst_configs(path.parent))
     return bool(_msst_configs(path))
@@ -74,12 +76,13 @@ def msst_pair(path: Path) -> tuple[Path, Path]:
 
 
 def _msst_configs(folder: Path) -> list[Path]:
-    """List the YAML files of a folder that have MSST's sections `audio` and `training` at the top."""
-    return [
-        path
-        for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml")))
-        if {"audio", "training"} <= set(re.findall(r"^(\w+):", path.read_text("utf-8", errors="replace"), re.MULTILINE))
-    ]
+    """List the YAML files of a folder that have the sections of one of `YAML_SECTIONS` at the top."""
+    configs = []
+    for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))):
+        sections = set(re.findall(r"^(\w+):", path.read_text("utf-8", errors="replace"), re.MULTILINE))
+        if any(needed <= sections for needed in YAML_SECTIONS):
+            configs.append(path)
+    return configs
 
 
 def files_of(path: Path, key: str = "ckpt") -> list[Path]:

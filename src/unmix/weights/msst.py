@@ -2,11 +2,12 @@
 
 The YAML has `audio`, `model` (arguments of a network) and `training` (names of the sources). The weights are a state
 dict, or under one of `STATES`; they are read without running code. An option that changes the result is honoured or
-refused. Chunks, overlap and batches are `separator.*` here.
+refused. Chunks, overlap and batches are `separator.*` here. The files of SCNet's authors are read too, see
+`msst_families.of_authors`.
 """
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from torch import Tensor
 from unmix import checks, errors
 from unmix.weights import checkpoint, files
 from unmix.weights.checkpoint import Checkpoint
-from unmix.weights.msst_families import FAMILIES, Family
+from unmix.weights.fit import misfit
+from unmix.weights.msst_families import FAMILIES, Family, is_of_authors, of_authors
 
-STATES = ("state", "state_dict", "model_state_dict")
+# `best_state` is that of SCNet's authors, whose `state` is the last one, without averaging; their inference takes it.
+STATES = ("best_state", "state", "state_dict", "model_state_dict")
 DEFAULT_RATE = 44100  # MSST's, when a YAML names none
 
 
@@ -58,10 +61,12 @@ def _read_config(path: Path) -> dict[str, Any]:
         config = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ValueError(f"ckpt: {path} cannot be read as YAML without code: {errors.one_line(error)}") from error
+    if isinstance(config, dict) and is_of_authors(config):
+        return of_authors(config, f"ckpt: {path}")
     for section in ("audio", "model", "training"):
         if not isinstance(config, dict) or not isinstance(config.get(section), dict):
             raise ValueError(f"ckpt: {path} has no section {section!r}, which MSST's files have")
-    return dict(config)
+    return {section: config.get(section) for section in ("audio", "model", "training", "inference")}
 
 
 def _described(config: Mapping[str, Any], name: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -86,6 +91,7 @@ def _described(config: Mapping[str, Any], name: str) -> tuple[dict[str, Any], di
             f"{name}: audio.num_channels: got {audio['num_channels']}, the model takes {arguments['num_channels']}"
         )
     model = {"targets": targets, "sample_rate": rate, "chunk_seconds": chunk / rate, **arguments}
+    model.update(config.get("arguments") or {})
     return model, {"sample_rate": rate, "sources": targets, "root": None}
 
 
@@ -129,17 +135,5 @@ def _check_fit(item: Checkpoint, config_path: Path) -> None:
             expected = checkpoint.build(item.config["model"], name, ()).state_dict()
     except ValueError as error:
         raise ValueError(f"{name}: {str(error).removeprefix(f'{name}: ')}") from error
-    lacking, extra = sorted(expected.keys() - item.state.keys()), sorted(item.state.keys() - expected.keys())
-    parts = [f"{verb} {_first(names)}" for verb, names in (("lacks", lacking), ("also has", extra)) if names]
-    if parts:
-        raise ValueError(f"ckpt: {item.path} does not fit {config_path}: it {' and '.join(parts)}")
-    for weight, value in item.state.items():
-        if value.shape != expected[weight].shape:
-            got, needed = tuple(value.shape), tuple(expected[weight].shape)
-            raise ValueError(f"ckpt: {item.path} does not fit {config_path}: {weight} is {got}, {needed} is needed")
-
-
-def _first(names: Sequence[str]) -> str:
-    """List the first three names, and count the others."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{', '.join(names[:3])}{more}"
+    if wrong := misfit(expected, item.state):
+        raise ValueError(f"ckpt: {item.path} does not fit {config_path}: it {wrong}")

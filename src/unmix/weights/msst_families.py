@@ -87,8 +87,36 @@ def _scnet(options: Options, targets: Sequence[str], name: str) -> dict[str, Any
         "widths": dims[1:],
         "num_layers": options["num_dplayer"],
         "expansion": options["expand"],
-        "standardize": False,  # the authors' code does it since 2024-09, MSST's networks were trained without
+        "standardize": False,  # see `of_authors`; MSST's networks were trained without
     }
 
 
 FAMILIES = {"scnet": Family("band_SR", _SCNET, _scnet)}
+
+
+def is_of_authors(config: Mapping[str, Any]) -> bool:
+    """Whether a YAML is one of SCNet's authors: its rate is under `data`, and it has none of MSST's sections."""
+    return {"data", "model"} <= set(config) and not {"audio", "training"} & set(config)
+
+
+def of_authors(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Convert a YAML of SCNet's authors to MSST's sections, and `arguments` of ours; messages begin with `name`.
+
+    Their network brings spectrograms to mean 0 and standard deviation 1 since 2024-09. That their script does so to
+    the waveform first changes nothing but an offset.
+
+    Raises:
+        ValueError: when `data` or `model` is not as in their `conf/config.yaml`.
+    Source:
+        starrytong/SCNet, `conf/config.yaml`, `scnet/inference.py`.
+    """
+    data, model = config["data"], config["model"]
+    for section, value in (("data", data), ("model", model)):
+        if not isinstance(value, dict):
+            raise ValueError(f"{name}: {section}: got {value!r}, a section is needed, as in SCNet's conf/config.yaml")
+    rate = checks.integer(f"{name}: data.samplerate", data.get("samplerate"), least=1)
+    seconds = checks.number(f"{name}: data.segment", data.get("segment"), above=0)
+    audio = {"sample_rate": rate, "num_channels": data.get("channels"), "chunk_size": round(seconds * rate)}
+    sources = model.get("sources", data.get("sources"))
+    training = {"model_type": "scnet", "instruments": sources}
+    return {"audio": audio, "model": model, "training": training, "arguments": {"standardize": True}}
