@@ -20,7 +20,8 @@ from unmix.processes.jobs import Engine, Job
 
 SPACE = ["optimizer.lr=tag(log,interval(1e-4,1e-1))", "model.hidden_size=choice(16,32)"]
 COLUMNS = "epoch,step,val/loss,val/sdr\n"
-FAILING = 0.08  # learning rate from which on a training fails
+FAILING = 0.08  # learning rate from which on a training diverges
+TOO_LARGE = math.inf  # hidden size from which on there is no memory for the second epoch
 
 
 def loss(arguments, epoch):
@@ -54,7 +55,9 @@ class PretendedJob(Job):
         if self.steps % self.pace:
             return None
         if float(self.arguments["optimizer.lr"]) >= FAILING:
-            return self.end(1, state="failed", reason="val/loss is nan after step 1", step=1)
+            return self.end(1, state="failed", reason="val/loss is nan after step 1", diverged=True, step=1)
+        if int(self.arguments["model.hidden_size"]) >= TOO_LARGE and self.epoch == 1:
+            return self.end(1, state="failed", reason="out of memory")
         if self.epoch >= self.arguments["trainer.max_epochs"]:
             return self.end(0, state="done", length={"max_epochs": self.epoch, "max_steps": -1, "max_time": None})
         table = self.task.run / "metrics.csv"

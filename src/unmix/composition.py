@@ -107,25 +107,25 @@ class Command:
         """Yield the results of a step for jobs, given by their numbers.
 
         Raises:
-            ValueError: as the step, naming the job, unless all jobs are refused with the same message.
+            ValueError, OSError: as the step, naming the job, unless all jobs are refused with the same message.
         """
         for number in numbers:
             try:
                 result = step(number)
-            except ValueError as error:
+            except (ValueError, OSError) as error:
                 if number == numbers[0] and all(_refusal(step, other) == str(error) for other in numbers[1:]):
                     raise
-                raise ValueError(
-                    f"job {number + 1} of {len(self.jobs)} ({label(self.jobs[number], self.jobs)}): {error}"
-                ) from error
+                kind = OSError if isinstance(error, OSError) else ValueError
+                name = label(self.jobs[number], self.jobs)
+                raise kind(f"job {number + 1} of {len(self.jobs)} ({name}): {error}") from error
             yield result
 
 
 def _refusal(step: Callable[[int], Any], number: int) -> str | None:
-    """Message of the ValueError that a step raises for a job; None when it raises none."""
+    """Message of the error that a step raises for a job; None when it raises none."""
     try:
         step(number)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return str(error)
     return None
 

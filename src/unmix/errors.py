@@ -32,11 +32,11 @@ def unknown(name: str, got: object, allowed: Iterable[str], *, most: int | None 
     return f"{name}: got {str(got)!r}, allowed {', '.join(choices[:most]) or 'nothing'}{more}{hint}"
 
 
-def failed_jobs(command: str, reasons: Sequence[object], num_jobs: int) -> str:
+def failed_jobs(command: str, reasons: Sequence[object], num_jobs: int, noun: str = "job") -> str:
     """Format the closing line of a sweep: how many jobs failed, and the first few with their reasons."""
     listed = " | ".join(map(str, reasons[:MOST_REASONS]))
     more = f" | and {len(reasons) - MOST_REASONS} more" if len(reasons) > MOST_REASONS else ""
-    return f"{command}: {len(reasons)} of {counted(num_jobs, 'job')} failed; {listed}{more}"
+    return f"{command}: {len(reasons)} of {counted(num_jobs, noun)} failed; {listed}{more}"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -24,6 +24,7 @@ from unmix.search.study import StudyFile, described
 
 # Given first, so that the command line can replace them: the test tracks are for what is chosen, not for choosing.
 DEFAULTS = ("evaluation.after_training=false",)
+STATES = {"FAIL": "failed", "WAITING": "to be tried again"}  # Optuna's word for a state -> ours
 PARALLEL = "hydra.sweeper.parallel"
 
 
@@ -171,7 +172,7 @@ def trials_of(search: Search) -> list[FrozenTrial]:
 
 def summarize(search: Search, trials: Sequence[FrozenTrial]) -> None:
     """Print the states of the trials, and the best."""
-    states = Counter(trial.state.name.lower().replace("fail", "failed") for trial in trials)
+    states = Counter(STATES.get(trial.state.name, trial.state.name.lower()) for trial in trials)
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     lines = [f"study {search.name}: {counted(len(trials), 'trial')}, {counts}"]
     for trial in study_file.best(trials, search.settings.is_better_high):

@@ -1,9 +1,13 @@
 """A real Slurm for this session, and trainings that its jobs can run."""
 
+import sys
 from collections.abc import Sequence
 
 import pytest
+import stopped_jobs
 from slurm import Cluster, Unavailable
+
+from unmix.processes.jobs import Task
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +43,13 @@ def on_slurm(train_arguments):
     """Arguments of a training that Slurm runs; it writes a checkpoint after every batch."""
     kept = [argument for argument in train_arguments if not argument.startswith("hydra/")]
     return [*kept, "checkpoint.every_minutes=0", "hydra/launcher=slurm", "hydra.launcher.signal_seconds=10"]
+
+
+@pytest.fixture
+def stoppable(tmp_path):
+    """A job that waits until it is stopped."""
+    command = [sys.executable, "-c", stopped_jobs.PROGRAM]
+    return Task(command, tmp_path / "runs" / "e" / "drums-s42", tmp_path / "log", {}, lambda: True)
 
 
 PROGRAM = """#!/bin/sh

@@ -53,7 +53,21 @@ def restart_the_controller(cluster, _):
     cluster.start_controller()
 
 
-def lose_the_node(cluster, _):
+def kill_the_node_and_start_it_again(cluster, run):
+    cluster.kill_node(_node_of(cluster, run))
+    time.sleep(3)
+    cluster.start_nodes()
+
+
+def kill_the_node_for_good(cluster, run):
+    cluster.kill_node(_node_of(cluster, run))
+
+
+def _node_of(cluster, run):
+    return cluster.run("squeue", "--noheader", f"--jobs={jobs_of(run.parents[2])[run]}", "--format=%N").strip()
+
+
+def set_the_nodes_down(cluster, _):
     for node in NODES:
         cluster.run("scontrol", "update", f"nodename={node}", "state=down", "reason=power")
     while set(cluster.state().split()) != {"idle"}:  # it registers again
@@ -66,7 +80,9 @@ FAULTS = (
     requeue_by_the_administrator,
     kill_the_training,
     restart_the_controller,
-    lose_the_node,
+    set_the_nodes_down,
+    kill_the_node_and_start_it_again,
+    kill_the_node_for_good,
 )
 
 
@@ -101,7 +117,7 @@ def main(repetitions=1, seed=0, *names):
     subprocess.run(command(*options, f"paths.out={folder / 'here'}"), check=True, stdout=subprocess.DEVNULL)
     expected = results(folder / "here")
     print("| fault | in | same command, times | result |\n|---|---|---|---|", flush=True)
-    cluster = Cluster(folder / "slurm")
+    cluster = Cluster(folder / "slurm", silence_seconds=15)
     os.environ.update(cluster.environment)
     try:
         for number in range(repetitions):
@@ -110,6 +126,7 @@ def main(repetitions=1, seed=0, *names):
                 moment, count = disturb(cluster, fault, out, options, generator)
                 result = "bit-equal" if results(out) == expected else "DIFFERENT"
                 print(f"| {fault.__name__.replace('_', ' ')} | {moment} | {count} | {result} |", flush=True)
+                cluster.start_nodes()
     finally:
         cluster.stop()
 

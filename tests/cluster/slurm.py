@@ -5,6 +5,7 @@ By hand, in a shell that then may run `sinfo`, and `scancel`, until Ctrl-C here 
     python tests/cluster/slurm.py /tmp/cluster      # prints the variable to export
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -14,6 +15,8 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+
+import psutil
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "sinfo", "scontrol", "scancel")
 NODES = ("node1", "node2")
@@ -38,6 +41,7 @@ TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
+SlurmdTimeout={silence_seconds}
 SchedulerParameters=sched_interval=1,sched_min_interval=0,batch_sched_delay=0
 ReturnToService=2
 {nodes}
@@ -54,11 +58,12 @@ class Cluster:
 
     Args:
         folder: new folder for its files.
+        silence_seconds: after which a node that does not answer is down, and its jobs are requeued; Slurm's default.
     Raises:
         Unavailable: when a program is missing, this user is not root, or a daemon does not start.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, silence_seconds: int = 300) -> None:
         missing = [name for name in PROGRAMS if shutil.which(name, path=_path()) is None]
         if missing:
             raise Unavailable(f"{', '.join(missing)} not installed: apt-get install slurm-wlm munge")
@@ -73,7 +78,8 @@ class Cluster:
         nodes = "\n".join(
             f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={_free_port()} CPUs={CPUS}" for node in NODES
         )
-        text = CONF.format(folder=folder, host=host, nodes=nodes, controller_port=_free_port())
+        ports = {"controller_port": _free_port(), "silence_seconds": silence_seconds}
+        text = CONF.format(folder=folder, host=host, nodes=nodes, **ports)
         self.conf = folder / "slurm.conf"
         self.conf.write_text(text)
         try:
@@ -112,6 +118,23 @@ class Cluster:
             subprocess.run(command, env={**os.environ, **self.environment}, capture_output=True)
         self._wait(lambda: self.state() == "idle", "a node")
 
+    def kill_node(self, node: str) -> None:
+        """Kill a node's daemon and everything that runs on it, as a power failure does."""
+        namespace = _mounts_of(self.daemons[node].pid)
+        assert namespace != _mounts_of(os.getpid()), "everything on this machine would be killed"
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.NoSuchProcess, OSError):  # it has ended, or is another user's
+                if _mounts_of(process.pid) == namespace:
+                    process.kill()
+        self.daemons.pop(node).wait()
+
+    def start_nodes(self) -> None:
+        """Start the nodes that do not run, if any, and wait until all take jobs."""
+        if missing := [node for node in NODES if node not in self.daemons]:
+            for node in missing:
+                self._start_node(node)
+            self._wait(lambda: self.state() == "idle", "a node")
+
     def stop(self) -> None:
         for name in (*NODES, "slurmctld", "munged"):
             self._stop(name)
@@ -121,11 +144,12 @@ class Cluster:
         self._start("munged", "--foreground", "--force", f"--socket={self.folder}/munge.socket", *files)
         self._wait(lambda: (self.folder / "munge.socket").exists(), "munged")
         self.start_controller()
-        # in a mount namespace of its own, in which a folder is empty: a file system that the node does not share
-        for node in NODES:
-            hide = f"mount -t tmpfs none {self.folder}/{HIDDEN} && exec slurmd -D -N {node} -f {self.conf}"
-            self._start(node, "unshare", "--mount", "sh", "-c", hide)
-        self._wait(lambda: self.state() == "idle", "a node")
+        self.start_nodes()
+
+    def _start_node(self, node: str) -> None:
+        """Start a node in a mount namespace of its own, in which a folder is empty: a disk that it does not share."""
+        hide = f"mount -t tmpfs none {self.folder}/{HIDDEN} && exec slurmd -D -N {node} -f {self.conf}"
+        self._start(node, "unshare", "--mount", "sh", "-c", hide)
 
     def _start(self, name: str, *arguments: str) -> None:
         command = list(arguments) if name in NODES else [name, *arguments]
@@ -152,6 +176,11 @@ class Cluster:
                 lines = "".join(path.read_text(errors="replace") for path in self.folder.glob(f"*{name}.[ol]*"))
                 raise Unavailable(f"{what} does not start: {' '.join(lines.split())[-300:]}")
             time.sleep(0.2)
+
+
+def _mounts_of(pid: int) -> str:
+    """Mount namespace of a process."""
+    return str(Path(f"/proc/{pid}/ns/mnt").readlink())
 
 
 def _free_port() -> int:

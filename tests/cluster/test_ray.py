@@ -5,12 +5,14 @@ import json
 import signal
 
 import pytest
+from stopped_jobs import stop_when_started
 
 from command_process import wait_until
 from unmix import extras
 from unmix.composition import compose
 from unmix.experiments import status
 from unmix.plans import plan_all
+from unmix.processes import signals
 from unmix.runs import ray_cluster
 
 TARGETS = ("drums", "bass")
@@ -144,6 +146,17 @@ def test_a_node_that_does_not_see_the_files_says_so_in_one_line(
     assert "2 of 2 jobs failed" in line
     assert f"does not see /elsewhere{tmp_path}" in line
     assert "needs a file system that all nodes share" in line
+
+
+@pytest.mark.slow
+def test_a_job_that_a_search_prunes_is_told_to_stop(two_nodes, stoppable):
+    from unmix.processes.ray_tasks import Needs, RayTasks
+
+    with signals.handled():  # which connecting replaces
+        ray_cluster.connect(two_nodes.address)
+        engine = RayTasks(1, Needs())
+        (job,) = engine.add([stoppable])
+        stop_when_started(engine, job)
 
 
 def engine(monkeypatch, *overrides, nodes=(GPU_NODE, CPU_NODE), **settings):

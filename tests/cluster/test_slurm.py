@@ -8,10 +8,13 @@ import signal
 
 import pytest
 from slurm import HIDDEN
+from stopped_jobs import stop_when_started
 
 from command_process import wait_until
 from run_results import results
 from unmix.cluster import record
+from unmix.cluster.slurm import SlurmArray
+from unmix.cluster.submission import Request, Resources
 from unmix.experiments import status
 
 LONG = ["data.samples_per_track=12", "trainer.max_epochs=4"]
@@ -68,6 +71,15 @@ def test_a_sweep_whose_jobs_are_cancelled_and_requeued_in_mid_epoch_ends_as_on_t
     assert results(there) == results(here)
     log = "".join(path.read_text() for path in there.glob("sweeps/*/*.log"))
     assert log.count("continues at epoch") == 2
+
+
+@pytest.mark.slow
+def test_a_job_that_a_search_prunes_is_told_to_stop_and_not_requeued(cluster, tmp_path, stoppable):
+    request = Request(tmp_path / "slurm", minutes=60, signal_seconds=10)
+    engine = SlurmArray(1, request, {stoppable.run: Resources()}, waits=True)
+    (job,) = engine.add([stoppable])
+    stop_when_started(engine, job)
+    assert queued(cluster) == set()
 
 
 @pytest.mark.slow

@@ -11,7 +11,6 @@ from unmix.experiments import status
 from unmix.experiments.status import Status
 from unmix.processes.jobs import Task
 from unmix.processes.pool import ChildProcess
-from unmix.processes.signals import Interrupted
 from unmix.reports import progress
 from unmix.reports.progress import Line, Progress, View, look
 
@@ -110,12 +109,6 @@ def test_the_table_has_a_row_per_job(line, job, tmp_path):
         "best val/loss": ["0.5"],
         "to go": ["0:01:00"],
     }
-
-
-def test_an_interrupted_sweep_says_how_to_go_on(line, job, tmp_path, capsys):
-    with pytest.raises(Interrupted), Progress([line], [job], tmp_path / "jobs.jsonl"):
-        raise Interrupted(2)
-    assert "the same command goes on" in capsys.readouterr().out
 
 
 def test_states_are_counted_in_the_end(line, job, tmp_path, capsys):

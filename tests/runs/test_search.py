@@ -1,6 +1,8 @@
 """Searches: the same command goes on with them, killed or not, fast or slow; trainings are pretended, mostly."""
 
 import math
+import os
+import signal
 
 import pytest
 import torch
@@ -117,16 +119,57 @@ def test_a_trial_worse_than_the_median_is_stopped(search):
     assert {job.exit_code for job in engines[0].jobs} >= {0, 75}
 
 
-def test_a_trial_that_fails_is_recorded_and_the_others_go_on(search, capfd):
-    (trials, _) = search("optimizer.lr=tag(log,interval(1e-2,5e-1))")
+def test_a_trial_that_diverges_is_a_result_and_the_others_go_on(search, capfd):
+    trials, _ = search("optimizer.lr=tag(log,interval(1e-2,5e-1))")
     assert {trial[1] for trial in trials} == {"COMPLETE", "FAIL"}
     assert "failed: val/loss is nan after step 1" in capfd.readouterr().out
+    assert search("optimizer.lr=tag(log,interval(1e-2,5e-1))") == (trials, [])
+
+
+def test_a_trial_that_failed_otherwise_is_tried_again_by_the_same_command(search, capfd, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(searches, "TOO_LARGE", 32)
+        first, _ = search(NARROW, code=1)
+        printed = capfd.readouterr()
+        (line,) = printed.err.splitlines()
+        failed = [trial for trial in first if trial[1] == "WAITING"]
+        reason = f"trial {failed[0][0]}: out of memory"
+        assert line.startswith(f"train: {len(failed)} of {len(first)} trials failed; {reason}")
+        assert line.endswith("; the same command tries again")
+        assert f"{len(failed)} to be tried again" in printed.out
+        assert {trial[3]["model.hidden_size"] for trial in failed} == {32}
+        again, engines = search(NARROW, code=1)
+        assert again == first
+        assert len(started(engines)) == len(failed), "each is tried once"
+    trials, engines = search(NARROW)
+    assert [trial[3] for trial in trials] == [trial[3] for trial in first]
+    assert {trial[1] for trial in trials} == {"COMPLETE"}
+    assert [job.steps for job in engines[0].jobs] == [2] * len(failed), "one epoch was left, and the end"
+
+
+def test_a_trial_that_failed_competes_in_its_bracket_when_it_is_tried_again(search, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(searches, "TOO_LARGE", 32)
+        first, _ = search(NARROW, *HALVING, code=1)
+    trials, _ = search(NARROW, *HALVING)
+    assert {trial[1] for trial in first} == {"COMPLETE", "PRUNED", "WAITING"}
+    assert {trial[1] for trial in trials} == {"COMPLETE", "PRUNED"}
+    ended = [trial for trial in first if trial[1] != "WAITING"]
+    assert [trial for trial in trials if trial[0] in {each[0] for each in ended}] == ended
+    assert [trial[3] for trial in trials] == [trial[3] for trial in first]
+
+
+def test_new_trials_wait_for_those_that_are_tried_again(search, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(searches, "TOO_LARGE", 32)
+        search(NARROW, "hydra.sweeper.n_trials=3", code=1)
+    assert search(NARROW)[0] == search(NARROW, out="straight")[0]
 
 
 def test_a_trial_without_a_value_has_failed(search, capfd, monkeypatch):
     monkeypatch.setattr(searches, "COLUMNS", "epoch,step,val/other,val/sdr\n")
-    trials, _ = search(NARROW, "hydra.sweeper.n_trials=2")
-    assert {trial[1] for trial in trials} == {"FAIL"}
+    trials, _ = search(NARROW, "hydra.sweeper.n_trials=2", code=1)
+    assert {trial[1] for trial in trials} == {"WAITING"}
     assert "metrics.csv has no val/loss" in capfd.readouterr().out
 
 
@@ -166,6 +209,29 @@ def test_the_objective_may_be_one_that_is_better_high(search, capfd):
     trials, _ = search("hydra.sweeper.objective=val/sdr")
     best = max((trial for trial in trials if trial[2]), key=lambda trial: trial[2])
     assert f"best: trial {best[0]}, val/sdr" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ([], "0 of 6 trials of mystudy are done; the same command goes on"),
+        (["-m", "hydra/sweeper=basic", "optimizer.lr=1e-3,1e-4", "model.hidden_size=16"], "the same command goes on"),
+    ],
+)
+def test_ctrl_c_in_a_search_or_a_sweep_is_said_once(arguments, cli, capfd, monkeypatch, tmp_path, words, kept):
+    def step(engine, *, may_start):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    pretend(monkeypatch.setattr)
+    monkeypatch.setattr(searches.PretendedEngine, "step", step)
+    kept_words = without(arguments, ("hydra", *(word.partition("=")[0] for word in words if "=" in word)))
+    given = [*kept_words, *words] if words else arguments
+    with pytest.raises(SystemExit) as ended:
+        cli("train", *given, f"paths.out={tmp_path / 'out'}")
+    assert ended.value.code == 130
+    printed = capfd.readouterr()
+    assert "stopped by" not in printed.out
+    assert [line for line in printed.err.splitlines() if "stopped" in line] == [f"stopped by Ctrl-C; {kept}"]
 
 
 def test_dry_run_prints_the_space_and_writes_nothing(arguments, cli, capfd, tmp_path):

@@ -93,6 +93,7 @@ def test_what_jobs_have_in_common_is_checked_once(train_arguments, cli, capfd, t
         ("data.segment_seconds=0.5,60", "job 2 of 2 (data.segment_seconds=60): data.segment_seconds: got 60 s"),
         ("callbacks.early_stopping.monitor=val/loss,val/los", "job 2 of 2 (callbacks.early_stopping.monitor=val/los)"),
         ("optimizer.lr=0.1,x", "job 2 of 2 (optimizer.lr=x): optimizer.lr: got 'x'"),
+        ('init_from="a.ckpt","b.ckpt"', 'job 1 of 2 (init_from="a.ckpt"): init_from: a.ckpt does not exist'),
         ("+model.extra=1,2", "train: model.extra: got 'extra', allowed targets"),
     ],
 )

@@ -108,7 +108,8 @@ def _holding(held: Held) -> Iterator[Held]:
         if (stop := signals.interruption(error)) is not None:
             held.update(state="interrupted", reason=str(stop) or "Ctrl-C", activity="")
             raise stop from None
-        held.update(state="failed", reason=errors.one_line(error), activity="")
+        diverged = type(error) is ArithmeticError  # a subclass, such as ZeroDivisionError, is a defect
+        held.update(state="failed", reason=errors.one_line(error), diverged=diverged, activity="")
         raise
     finally:
         held.stop_beating()

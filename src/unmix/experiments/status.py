@@ -29,6 +29,7 @@ class Status:
         experiment: identity of the experiment that the folder belongs to.
         state: running, done, failed or interrupted; `running` with a dead process means that it was killed.
         reason: why the run failed or was interrupted, in one line.
+        diverged: whether it failed because a loss or a weight was NaN or infinite, which the same again would repeat.
         epoch: number of finished epochs.
         step: number of finished optimiser steps.
         batch: number of finished batches of an incomplete last epoch, once done; 0 when the last epoch is complete.
@@ -50,6 +51,7 @@ class Status:
     experiment: str
     state: State
     reason: str = ""
+    diverged: bool = False
     epoch: int = 0
     step: int = 0
     batch: int = 0
@@ -133,7 +135,8 @@ def read(run: Path) -> Status | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         schema = content["schema"]
-        content = {"targets": (), "batch": 0, "earlier": None, **content}  # which older versions did not write
+        defaults = {"targets": (), "batch": 0, "earlier": None, "diverged": False}  # which older versions did not write
+        content = {**defaults, **content}
         if schema <= SCHEMA:
             return Status(**{field.name: content[field.name] for field in fields(Status)})
     except (FileNotFoundError, NotADirectoryError):

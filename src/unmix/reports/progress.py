@@ -18,7 +18,6 @@ from rich.table import Table
 from unmix.experiments import status
 from unmix.experiments.status import Status
 from unmix.processes.jobs import Job
-from unmix.processes.signals import Interrupted
 
 # Exit codes of an interrupted job: ours, and those of a process that had not yet installed our signal handlers.
 INTERRUPTED = (75, 130, -signal.SIGINT, -signal.SIGTERM)
@@ -101,8 +100,6 @@ class Progress:
         self.update()
         if self.live:
             self.live.stop()
-        if isinstance(error, Interrupted):
-            self.console.print(f"stopped by {error}; the same command goes on")
 
     def update(self) -> None:
         """Read the status of running jobs again, each in its turn, and once of one that has ended; show all jobs."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 # Objective of a search -> column of the leaderboard.
 COLUMNS = {"val/loss": "val_loss", "val/sdr": "val_sdr", "parameters": "parameters"}
-FAILED, STATES = "failed", {"FAIL": "failed"}
+FAILED, STATES = "failed", {"FAIL": "failed", "WAITING": "failed"}  # WAITING: the same command tries again
 FEWEST_TRIALS = 4  # complete ones, for importances
 
 

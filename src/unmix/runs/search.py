@@ -51,7 +51,8 @@ def _run(search: Search, engine: Engine) -> int:
 
     def kept() -> str:
         ended = sum(trial.state.is_finished() for trial in trials_of(search))
-        return f"{ended} of {counted(search.settings.n_trials, 'trial')} of {search.name} are done"
+        num_trials = counted(search.settings.n_trials, "trial")
+        return f"{ended} of {num_trials} of {search.name} are done; the same command goes on"
 
     name = f"search {search.name}"
     with hold(search.launcher.sweep_dir, name, on_busy=search.cfg.on_busy, kept=kept) as held:
@@ -62,13 +63,13 @@ def _run(search: Search, engine: Engine) -> int:
         with searching.progress:
             jobs_of_sweep.run(engine, searching.jobs, fail_fast=False, tick=searching.update)
         trials = searching.study.trials
-        is_done = len(trials) == search.settings.n_trials and not searching.under_way
+        is_done = len(trials) == search.settings.n_trials and not searching.under_way and not searching.failed
         held.update(state="done" if is_done else "interrupted")
     summarize(search, trials)
-    if searching.left:
-        reasons = [f"trial {number}: {reason}" for number, reason in searching.left.items()]
-        text = errors.failed_jobs("train", reasons, len(trials))
-        print(f"{text}; the same command goes on", file=sys.stderr)  # noqa: T201
+    if unfinished := {**searching.failed, **searching.left}:
+        reasons = [f"trial {number}: {reason}" for number, reason in sorted(unfinished.items())]
+        text = errors.failed_jobs("train", reasons, len(trials), "trial")
+        print(f"{text}; the same command {'tries again' if searching.failed else 'goes on'}", file=sys.stderr)  # noqa: T201
     return 0 if is_done else 1
 
 

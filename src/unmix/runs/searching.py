@@ -51,10 +51,13 @@ class Searching:
         self.progress = Progress(self.lines, self.jobs, sweep_dir / "jobs.jsonl", total)
         self.started: dict[tuple[int, int], tuple[int, int | None]] = {}  # (trial, run) -> index of its job, epochs
         self.left: dict[int, str] = {}  # trials that are left to the next command, with the reason
+        self.failed: dict[int, str] = {}  # trials that have ended, and that the next command tries again
         self.under_way: dict[int, TrialRuns] = {}
         for trial in study.trials:
             if not trial.state.is_finished():
                 self.under_way[trial.number] = make_runs(trial.number, trial.params)
+            if trial.state == TrialState.WAITING:
+                study.begin_again(trial.number)
 
     def update(self) -> None:
         """Record results, choose trials and start their jobs, and show all of it."""
@@ -70,7 +73,7 @@ class Searching:
         trials = self.study.trials
         known = self.schedule.known(len(trials))
         has_room = len(trials) < self.settings.n_trials and not self.left
-        return has_room and all(trial.state.is_finished() for trial in trials[:known])
+        return has_room and not any(trial.number in self.under_way for trial in trials[:known])
 
     def _choose(self) -> None:
         number = len(self.study.trials)
@@ -84,10 +87,8 @@ class Searching:
         """Record what a trial has reached, then end it or train it further."""
         runs = self.under_way[number]
         if (reason := self._failure(runs)) is not None:
-            if self.fail_fast:
-                self.left[number] = reason
-            elif number not in self.left:
-                self._end(number, TrialState.FAIL, None, f"failed: {reason}")
+            if number not in self.left:
+                self._fail(number, reason)
             return
         verdict = self._report(runs)
         if verdict.kind == "train":
@@ -95,7 +96,7 @@ class Searching:
                 self._train(runs, index, verdict.epochs)
             return
         if not runs.curve:
-            self._end(number, TrialState.FAIL, None, f"failed: {runs.folders[0]}/metrics.csv has no val/loss")
+            self._fail(number, f"{runs.folders[0]}/metrics.csv has no val/loss")
             return
         values = latest(runs.curve, verdict.epochs) if verdict.epochs else latest(runs.curve)
         after = f" after {counted(verdict.epochs, 'epoch')}" if verdict.epochs else ""
@@ -120,11 +121,24 @@ class Searching:
 
     def _seen(self, trial: FrozenTrial) -> Seen:
         """What the schedule may see of a trial."""
-        if trial.state.is_finished():
-            has_failed, is_complete = trial.state == TrialState.FAIL, trial.state == TrialState.COMPLETE
+        if trial.number not in self.under_way:
+            has_failed = trial.state in (TrialState.FAIL, TrialState.WAITING)
+            is_complete = trial.state == TrialState.COMPLETE
             return Seen(trial.intermediate_values, lambda _: True, has_failed, is_complete)
         runs = self.under_way[trial.number]
         return Seen({epochs: values[0] for epochs, values in runs.curve.items()}, runs.is_trained)
+
+    def _fail(self, number: int, reason: str) -> None:
+        """End a trial that has failed: for good if it diverged, which is a result, else until the next command."""
+        runs = self.under_way[number]
+        has_diverged = any(map(runs.has_diverged, range(len(runs.plans))))
+        if self.fail_fast:
+            self.left[number] = f"{reason}{' (retry=true tries again)' if has_diverged else ''}"
+        elif has_diverged:
+            self._end(number, TrialState.FAIL, None, f"failed: {reason}")
+        else:
+            self.failed[number] = reason
+            self._end(number, TrialState.WAITING, None, f"failed: {reason}; the same command tries again")
 
     def _end(self, number: int, state: TrialState, values: Sequence[float] | None, text: str) -> None:
         self.study.end(number, state, values)
@@ -141,9 +155,9 @@ class Searching:
             if job is not None and (job.exit_code in INTERRUPTED or (job.exit_code or 0) < 0):
                 self.left[runs.number] = f"{planned.run} was interrupted"
             elif job is not None and job.has_failed:
-                reason = planned.previous.reason if planned.previous is not None and planned.has_failed else ""
-                return reason or last_line(job.task.log)
-            elif planned.state == "failed" and job is None and planned.previous is not None:
+                written = planned.previous if runs.has_failed(index) else None
+                return last_line(job.task.log) if written is None else written.reason
+            elif job is None and runs.has_failed(index) and planned.previous is not None:
                 return planned.previous.reason
         return None
 

@@ -16,6 +16,7 @@ from unmix.errors import JobFailed, failed_jobs
 from unmix.identity import value_of
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled, warn_of_no_test
 from unmix.processes import jobs as jobs_of_sweep
+from unmix.processes import signals
 from unmix.processes.jobs import SWEEP, Engine, Job, Task, last_line
 from unmix.reports.progress import INTERRUPTED, Line, Progress
 from unmix.runs.build import fetch
@@ -99,7 +100,8 @@ def run(
         for number, (planned, name) in enumerate(zip(plans, names, strict=True), start=first_number + 1)
     ]
     jobs = engine.add([task(*job, sweep_dir) for job in zip(plans, job_arguments, rows, strict=True)])
-    with Progress(rows, jobs, sweep_dir / "jobs.jsonl") as progress:
+    progress = Progress(rows, jobs, sweep_dir / "jobs.jsonl")
+    with signals.explained(lambda: "the same command goes on"), progress:
         jobs_of_sweep.run(engine, jobs, fail_fast=launcher.fail_fast, tick=progress.update)
     plans = plan_all([settled(planned.cfg) for planned in plans])
     progress.summarize([_ended_as(after, job) for after, job in zip(plans, jobs, strict=True)])

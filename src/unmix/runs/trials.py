@@ -42,6 +42,7 @@ class TrialRuns:
         bases = bases_of("train", config_dir)
         self.plans = [plan(bases.compose(overrides, with_hydra=False)) for overrides in jobs]
         self.parameters = [count_parameters(each.cfg) for each in self.plans]
+        self.before = [each.previous for each in self.plans]
         self.curve: Curve = {}
         self.refresh()
 
@@ -59,6 +60,20 @@ class TrialRuns:
         ]
         self.curve = objectives.mean(curves, [self.is_run_trained(index, None) for index in range(len(curves))])
 
+    def has_failed(self, index: int) -> bool:
+        """Whether a run has failed in this command, or has diverged before and is not to be retried.
+
+        What failed before in another way, as for lack of memory, is tried again.
+        """
+        planned = self.plans[index]
+        is_new = planned.has_failed and planned.previous != self.before[index]
+        return is_new or (self.has_diverged(index) and planned.state == "failed")
+
+    def has_diverged(self, index: int) -> bool:
+        """Whether the last attempt of a run ended with a loss or weights that were NaN or infinite."""
+        previous = self.plans[index].previous
+        return previous is not None and previous.diverged
+
     def is_trained(self, epochs: int | None) -> bool:
         """Whether all runs have been trained for a number of epochs, or for their whole length if it is None."""
         return all(self.is_run_trained(index, epochs) for index in range(len(self.plans)))
@@ -68,22 +83,23 @@ class TrialRuns:
         planned = self.plans[index]
         if planned.previous is None:
             return False
-        if epochs is not None and planned.previous.epoch >= epochs and not planned.has_failed:
+        if epochs is not None and planned.previous.epoch >= epochs and not self.has_failed(index):
             return True
         return is_done(planned.previous, requested_length(planned.cfg))
 
     def planned(self, index: int, epochs: int | None) -> Plan:
         """Plan of a run that is to be trained for a number of epochs; None is its whole length."""
         planned = self.plans[index]
-        if epochs is None:
-            return planned
         cfg: DictConfig = planned.cfg.copy()
-        cfg.trainer.max_epochs = epochs
+        cfg.retry = cfg.retry or planned.has_failed
+        if epochs is not None:
+            cfg.trainer.max_epochs = epochs
         return replace(planned, cfg=cfg)
 
     def arguments(self, index: int, epochs: int | None) -> list[str]:
-        """Arguments of the command that trains a run for a number of epochs."""
-        return [*self.jobs[index], *([] if epochs is None else [f"trainer.max_epochs={epochs}"])]
+        """Arguments of the command that trains a run for a number of epochs, also one that failed before."""
+        length = [] if epochs is None else [f"trainer.max_epochs={epochs}"]
+        return [*self.jobs[index], *length, *(["retry=true"] if self.plans[index].has_failed else [])]
 
     def described(self, values: Sequence[Any]) -> str:
         """Format values of the objectives."""

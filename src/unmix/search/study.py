@@ -90,7 +90,8 @@ class StudyFile:
     def suggest(self, settings: SearchSettings, dimensions: Sequence[Dimension], known: int) -> dict[str, Any]:
         """Choose the values of the next trial, by the results of the first `known` trials.
 
-        The other trials count as under way: their parameters are avoided, their results unknown.
+        The other trials count as under way: their parameters are avoided, their results unknown. A known trial without
+        a result has failed.
         """
         trials = self.trials
         assert self._id is not None
@@ -99,7 +100,7 @@ class StudyFile:
             directions=self.storage.get_study_directions(self._id),
             sampler=_sampler(settings, len(trials)),
         )
-        memory.add_trials([trial if trial.number < known else _under_way(trial) for trial in trials])
+        memory.add_trials([_ended(trial) if trial.number < known else _under_way(trial) for trial in trials])
         return dict(memory.ask(distributions(dimensions)).params)
 
     def add(self, values: Mapping[str, Any], dimensions: Sequence[Dimension], runs: Sequence[str]) -> None:
@@ -117,9 +118,13 @@ class StudyFile:
         """Record the value of a trial after a number of epochs."""
         self.storage.set_trial_intermediate_value(self._trial_id(number), epochs, value)
 
-    def end(self, number: int, state: TrialState, values: Sequence[float] | None) -> None:
-        """Record the end of a trial."""
+    def end(self, number: int, state: TrialState, values: Sequence[float] | None = None) -> None:
+        """Record the end of a trial; WAITING is the end of one that failed, which the next command tries again."""
         self.storage.set_trial_state_values(self._trial_id(number), state, values)
+
+    def begin_again(self, number: int) -> None:
+        """Record that a trial that failed is under way again."""
+        self.storage.set_trial_state_values(self._trial_id(number), TrialState.RUNNING)
 
     def _trial_id(self, number: int) -> int:
         assert self._id is not None
@@ -143,6 +148,13 @@ def _sampler(settings: SearchSettings, number: int) -> BaseSampler:
     """Make the sampler of one trial, with random numbers of its own."""
     seed = int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
     return RandomSampler(seed) if settings.sampler == "random" else TPESampler(seed=seed, constant_liar=True)
+
+
+def _ended(trial: FrozenTrial) -> FrozenTrial:
+    """Return a trial that has ended; as failed, if it is to be tried again."""
+    if trial.state.is_finished():
+        return trial
+    return optuna.trial.create_trial(state=TrialState.FAIL, params=trial.params, distributions=trial.distributions)
 
 
 def _under_way(trial: FrozenTrial) -> FrozenTrial:
