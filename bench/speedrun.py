@@ -112,16 +112,20 @@ def write_excerpt(root: Path) -> Path:
     return root
 
 
-def run_round(commands: dict[Path, list[str]], limit: Limit) -> None:
-    """Run commands, by their logs, at once, each with its part of the cores.
+def run_round(commands: dict[Path, list[str]], limit: Limit, processes: int = 1) -> None:
+    """Run commands at once.
 
+    Args:
+        commands: arguments of Python by log.
+        limit: of each process.
+        processes: processes of a command; all have the same number of threads.
     Raises:
         RuntimeError: with the end of the log of a command that failed.
     """
     environment = {
         **os.environ,
         **limit.environment(),
-        "OMP_NUM_THREADS": str(CORES // len(commands)),
+        "OMP_NUM_THREADS": str(max(1, CORES // (len(commands) * processes))),
         "PYTHONPATH": f"{SRC}{os.pathsep}{BENCH}",
     }
     jobs = {}
@@ -136,14 +140,14 @@ def run_round(commands: dict[Path, list[str]], limit: Limit) -> None:
 
 def train(cfg: DictConfig, overrides: Sequence[str], budget: Budget, folder: Path) -> float:
     """Run the trainings of a recipe, with nothing prepared but the files of the data set; return the seconds used."""
-    started, rounds = budget.read(), rounds_of(cfg)
-    fixed = [f"paths.out={folder}", f"paths.data={folder / 'cache'}", "+callbacks.budget._target_=speedrun.Budget"]
-    plugins = [] if "speedrun" in cfg.plugins else ["plugins=[speedrun]"]
-    command = [str(SRC / "train.py"), "--config-dir", str(CONFIG_DIR), *overrides, *plugins, *fixed]
+    started, rounds, processes = budget.read(), rounds_of(cfg), cfg.trainer.cpu_processes
+    fixed = [f"paths.out={folder}", f"paths.data={folder / 'cache'}", "trainer.gpus=0", "plugins=[speedrun]"]
+    limiter = "+callbacks.budget._target_=speedrun.Budget"
+    command = [str(SRC / "train.py"), "--config-dir", str(CONFIG_DIR), *overrides, *fixed, limiter]
     for index, jobs in enumerate(rounds):
-        seconds = budget.share(budget.read() - started, rounds[index:], cfg.trainer.cpu_processes)
+        seconds = budget.share(budget.read() - started, rounds[index:], processes)
         limit = Limit(budget.clock, seconds, time.monotonic())
-        run_round({folder / f"{job}.log": [*command, job] for job in jobs}, limit)
+        run_round({folder / f"{job}.log": [*command, job] for job in jobs}, limit, processes)
     return budget.read() - started
 
 

@@ -84,7 +84,8 @@ def fit(module, package, steps_per_epoch):
 
 def test_a_training_stops_within_an_epoch_so_that_its_last_validation_ends_at_the_limit(package, clock):
     trainer = fit(Steps(clock, step_seconds=2, validation_seconds=10), package, steps_per_epoch=8)
-    # three epochs of 26 s, then steps until 90 s, then the last validation
+    # three epochs of 26 s, then steps until 90 s, as after 88 s one more fits, then the last validation
+    assert package.ENDING_SECONDS == 1
     assert trainer.global_step == 3 * 8 + 6
     assert clock.seconds == 100
 

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 VARIABLE = "SPEEDRUN_LIMIT"
 WALL, PROCESSOR = CLOCKS = ("wall", "processor")
+ENDING_SECONDS = 1.0  # after the last validation, to save the weights and leave Python
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def children_seconds() -> float:
 
 
 class Budget(Callback):
-    """Callback that stops the training in time for a last validation, as long as the longest so far."""
+    """Callback that stops the training in time for its end and a last validation, as long as the longest so far."""
 
     def __init__(self) -> None:
         self.limit = Limit.of_this_process()
@@ -68,7 +69,7 @@ class Budget(Callback):
         self.longest_validation = max(self.longest_validation, self.limit.used() - self.validation_started)
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        is_over = self.limit.used() + self.longest_validation >= self.limit.seconds
+        is_over = self.limit.used() + self.longest_validation + ENDING_SECONDS >= self.limit.seconds
         trainer.should_stop |= trainer.strategy.reduce_boolean_decision(is_over, all=False)
 
 
