@@ -37,6 +37,7 @@ from unmix.identity import experiment_id
 
 BENCH, SRC = Path(__file__).parent, CONF.parent / "src"
 CONFIG_DIR, TABLE = BENCH / "speedrun", BENCH / "speedrun" / "RECORDS.md"
+RECIPES = sorted(path.stem for path in (CONFIG_DIR / "experiment").glob("*.yaml"))
 CORES = 2
 HELD_OUT = {"num_tracks": 64, "seconds": 20, "seed": 1}  # 16 test tracks of songs that no recipe was tuned on
 HEADER = f"| date | recipe | budget | seconds | parameters | {' | '.join(SOURCES)} | mean |\n|{'---|' * 10}\n"
@@ -205,7 +206,9 @@ def run(recipe: str, options: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run recipes one after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="+", help="names of experiments")
+    parser.add_argument(
+        "recipes", nargs="*", default=RECIPES, help="names of experiments; default: all of bench/speedrun/"
+    )
     parser.add_argument("--seconds", type=float, default=600.0, help="seconds of two cores; default 600")
     parser.add_argument("--clock", choices=CLOCKS, default=WALL)
     parser.add_argument("--data", choices=("demo", "stempeg"), default="demo")
