@@ -101,9 +101,9 @@ def _rating(place: str, values: Sequence[str | None]) -> Rating:
 def excluded(ratings: Sequence[Rating]) -> dict[str, str]:
     """Listeners whom BS.1534-3, section 4.1.2, excludes, each with the reason.
 
-    A listener is excluded who rates, in more than 15 % of the trials, the hidden reference below 90 or the middle anchor
-    above 90. Trials in which more than a quarter of all listeners rate the middle anchor above 90 do not count for the
-    latter: there the anchor is no audible degradation.
+    A listener is excluded who rates, in more than 15 % of the trials, the hidden reference below 90 or the middle
+    anchor above 90. Trials in which more than a quarter of all listeners rate the middle anchor above 90 do not count
+    for the latter: there the anchor is no audible degradation.
     """
     high = _shares((r.trial, r.score > LIMIT) for r in ratings if r.condition == MIDDLE_ANCHOR)
     doubtful = {trial for trial, share in high.items() if share > DOUBTFUL_SHARE}
