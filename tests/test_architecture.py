@@ -124,6 +124,7 @@ MAY_IMPORT = {
     "separate": {"config"},
     "check": {"config"},
     "prepare": {"config"},
+    "ratings": {"config"},
     "leaderboard": {"config"},
     "report": {"config"},
     "dashboard": {"config"},

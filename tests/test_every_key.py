@@ -49,6 +49,7 @@ CONFIGURATIONS = {
     "export": [["ckpt=x"]],
     "check": [["data=demo"]],
     "prepare": [["input=x", "out=y"]],
+    "ratings": [["results=x", "key=y"]],
     "leaderboard": [[]],
     "report": [["ckpt=x"]],
     "dashboard": [[]],

@@ -45,6 +45,7 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "licence": optional(text),
         "attribution": optional(text),
     },
+    "ratings": {"results": text, "key": text},
     "leaderboard": {"name": optional(text)},
     "report": {
         "format": one_of("latex", "markdown", "csv"),

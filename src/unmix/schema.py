@@ -153,6 +153,16 @@ class PrepareSchema:
 
 
 @dataclass
+class RatingsSchema:
+    """Top-level keys of conf/ratings.yaml."""
+
+    results: Any = MISSING
+    key: Any = MISSING
+    out: Any = None
+    paths: Paths = MISSING
+
+
+@dataclass
 class LeaderboardSchema:
     """Top-level keys of conf/leaderboard.yaml."""
 
@@ -195,6 +205,7 @@ SCHEMAS = {
     "export": ExportSchema,
     "check": CheckSchema,
     "prepare": PrepareSchema,
+    "ratings": RatingsSchema,
     "leaderboard": LeaderboardSchema,
     "report": ReportSchema,
     "dashboard": DashboardSchema,
