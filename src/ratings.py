@@ -1,6 +1,5 @@
-"""Read the results of a listening test: who is excluded, how each method was rated, which metrics agree with ears.
+"""Summarise the ratings of a listening test, and how far metrics agree with them.
 
-python src/listen.py ckpt=[A,B] format=webmushra               exports the test
 python src/ratings.py results=mushra.csv key=outputs/listening-test/key.json
 """
 

@@ -69,6 +69,8 @@ VALID = {
     "sweep_name": {"word"},
     "ckpt": {"word"},
     "input": {"word"},
+    "results": {"word"},
+    "key": {"word"},
     "out": PATH_OR_NULL,
     "paths.out": {"word"},
     "paths.data": {"word"},
