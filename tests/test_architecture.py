@@ -32,6 +32,7 @@ MAY_IMPORT = {
         "finished",
         "identity",
         "runs",
+        "settings",
         "weights",
     },
     "dsp": {"dsp"},

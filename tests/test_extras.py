@@ -14,6 +14,7 @@ NEEDED = [
     ("evaluate", ["ckpt=x", "evaluation.engine=museval"], "museval", "museval"),
     ("separate", ["ckpt=x", "input=y", "separator.wiener=norbert"], "norbert", "norbert"),
     ("train", ["logger=tensorboard"], "tensorboard", "tensorboard"),
+    ("listen", ["ckpt=x", "format=webmushra"], "pyloudnorm", "pyloudnorm"),
     ("dashboard", [], "wandb_workspaces", "dashboard"),
 ]
 

@@ -17,7 +17,10 @@ from unmix.experiments import status
 from unmix.experiments.hold import check_writable
 from unmix.identity import targets_of
 from unmix.runs import songs, stems
+from unmix.settings import WEBMUSHRA
 from unmix.weights import files
+
+LONGEST_CLIP = 12  # seconds: what BS.1534-3 asks for and webMUSHRA enforces
 
 
 def check(command: str, cfg: DictConfig) -> None:
@@ -103,11 +106,27 @@ def _report(cfg: DictConfig) -> None:
 
 
 def _page(cfg: DictConfig) -> None:
-    """Check the file that listen.py writes."""
+    """Check what listen.py writes: the file of a page, or the folder of a listening test."""
+    if cfg.format == WEBMUSHRA:
+        _listening_test(cfg)
+        return
     if cfg.out is not None and Path(cfg.out).suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"out: got {str(cfg.out)!r}, the name of a page is needed, as listening.html")
     if cfg.out is not None:
         check_writable(Path(cfg.out).expanduser().parent, "out")
+
+
+def _listening_test(cfg: DictConfig) -> None:
+    """Check the settings of a test by BS.1534-3: its clips have 12 seconds at most."""
+    if cfg.serve:
+        raise ValueError(f"serve: got true, a page is served, but format={WEBMUSHRA} writes files for webMUSHRA")
+    if cfg.seconds > LONGEST_CLIP:
+        raise ValueError(f"seconds: got {cfg.seconds}, format={WEBMUSHRA} allows {LONGEST_CLIP} or less (BS.1534-3)")
+    if cfg.out is not None:
+        out = Path(cfg.out).expanduser()
+        if out.exists():
+            raise FileExistsError(f"out: {out} exists, perhaps a test that people have taken: name another folder")
+        check_writable(out, "out")
 
 
 # What the constructors of these models check, too.

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 SETTINGS = (
     ("evaluation.engine=museval", "evaluation.engine", "museval", "museval"),
     ("separator.wiener=norbert", "separator.wiener", "norbert", "norbert"),
+    ("format=webmushra", "format", "webmushra", "pyloudnorm"),
     ("logger=tensorboard", "logger.tensorboard._target_", "unmix.training.loggers.TensorBoardRun", "tensorboard"),
 )
 COMMANDS = {"dashboard": ("wandb_workspaces", "dashboard")}

@@ -82,9 +82,10 @@ class ListenSchema:
     seed: Any = 0
     subset: Any = "test"
     tracks: Any = 3
-    seconds: Any = 15.0
+    seconds: Any = 12
     start: Any = None
     format: Any = "flac"
+    loudness: Any = -23.0
     out: Any = None
     serve: Any = False
     port: Any = 8765

@@ -39,6 +39,7 @@ ON_BUSY = ("wait", "skip", "fail")
 LAYOUTS = ("auto", "musdb", "stems", "moisesdb", "csv", "sources", "tracks", "aligned", "folders")
 PUBLISHED = ("musdb18hq", "musdb18", "musdb18_preview")  # names of `data.download.ARCHIVES`
 STORAGES = ("auto", "disk", "gpu")
+WEBMUSHRA = "webmushra"  # format of listening tests
 SUBSETS = ("train", "valid", "test")
 ENGINES = ("torch", "museval")
 MATMUL_PRECISIONS = ("highest", "high", "medium")  # torch's names

@@ -18,7 +18,7 @@ from unmix.evaluation.ratings import REFERENCE
 from unmix.experiments import folder
 
 KEY = "key.json"
-MAX_CONDITIONS, MAX_SECONDS = 12, 12.0  # BS.1534-3, section 5; webMUSHRA refuses more
+MAX_CONDITIONS = 12  # BS.1534-3; webMUSHRA refuses more
 WELCOME = (
     "<p>You will hear short clips of music. In each trial, several methods took a source (for instance vocals) out of "
     "a song. <b>Reference</b> is the source as it was recorded. Rate how close each clip is to the reference, from 0 "

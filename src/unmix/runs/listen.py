@@ -26,11 +26,12 @@ from unmix.processes import signals
 from unmix.reports import listening_page
 from unmix.reports.listening_page import Excerpt
 from unmix.reports.serving import Response, Server
-from unmix.runs import songs
+from unmix.runs import listening_test, songs
 from unmix.runs.build import fetch, make_datamodule
 from unmix.runs.candidates import Candidate, each_entry
 from unmix.runs.separate import separated
 from unmix.runs.songs import Song
+from unmix.settings import WEBMUSHRA
 
 log = logging.getLogger(__name__)
 MOST_NAMES = 20  # of tracks that a message lists
@@ -55,6 +56,9 @@ class ListenJob:
             methods = [Method(item, self.cfg, self.datamodule) for item in self.candidates]
             excerpts = [self._excerpt(track, methods) for track in tracks]
         names = [item.method for item in self.candidates]
+        if self.cfg.format == WEBMUSHRA:
+            listening_test.export(self._path([track.name for track in tracks]), names, excerpts, self.cfg.loudness)
+            return
         page = listening_page.to_html(names, excerpts, self.cfg.format)
         path = self._path([track.name for track in tracks])
         folder.write_atomically(path, page)
@@ -85,9 +89,16 @@ class ListenJob:
             return Path(self.cfg.out).expanduser()
         cfg = self.cfg
         weights = [[item.method, item.weights] for item in self.candidates]
-        settings = [OmegaConf.to_container(cfg.separator), cfg.seconds, cfg.start, cfg.format, str(cfg.data)]
-        code = hashlib.sha256(json.dumps([weights, list(tracks), settings]).encode()).hexdigest()[:6]
-        return Path(cfg.paths.out) / f"listening-{code}.html"
+        values = [
+            cfg.seconds,
+            cfg.start,
+            cfg.format,
+            cfg.loudness,
+            str(cfg.data),
+            OmegaConf.to_container(cfg.separator),
+        ]
+        code = hashlib.sha256(json.dumps([weights, list(tracks), values]).encode()).hexdigest()[:6]
+        return Path(cfg.paths.out, f"listening-test-{code}" if cfg.format == WEBMUSHRA else f"listening-{code}.html")
 
 
 class Method:
