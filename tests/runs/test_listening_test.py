@@ -22,7 +22,7 @@ def test_a_listening_test_has_a_trial_per_source_with_the_scores_of_its_clips(cl
     samples, rate = soundfile.read(tmp_path / "My Test" / trials[0]["stimuli"]["C1"])
     assert (rate, samples.shape) == (44100, (round(1.5 * 44100), 2))
     key = json.loads((tmp_path / "My Test" / "key.json").read_text())["trials"]
-    assert key["t01"]["conditions"] == {"C1": "oracle:irm1", "C2": "oracle:ibm1"}
+    assert key["t01"]["conditions"] == {"C1": "oracle-irm1", "C2": "oracle-ibm1"}
     for trial in key.values():
         assert set(trial["scores"]["C1"]) == {"SDR", "SIR", "ISR", "SAR", "uSDR", "SI-SDR", "SI-SAR"}
         assert trial["scores"]["C1"]["uSDR"] > 0
