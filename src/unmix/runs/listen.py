@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,9 +132,10 @@ class Method:
             yield from test.separate(track)
             return
         song = Song(track.path("mixture"), track.sample_rate, track.num_channels, needs_ffmpeg=False)
-        audio, samples = song.open(Path()), range(track.num_samples)
-        for _, block in separated(test.separator, len(self.targets), song, audio, samples, test.exact_seconds):
-            yield block
+        with closing(song.open(Path())) as audio:
+            samples = range(track.num_samples)
+            for _, block in separated(test.separator, len(self.targets), song, audio, samples, test.exact_seconds):
+                yield block
 
 
 def prepare(cfg: DictConfig) -> ListenJob:

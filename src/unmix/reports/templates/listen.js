@@ -111,6 +111,7 @@ function complain(text) {
 
 async function loadTrack(index) {
   player.halt();
+  complain("");
   const track = tracks[index];
   Object.assign(state, { track: index, region: null, isZoomed: false });
   Object.assign(player, { clips: [], offset: 0, region: null });
