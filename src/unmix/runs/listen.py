@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from unmix.data import pcm
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
 from unmix.data.tracks import Track
-from unmix.evaluation import passages
+from unmix.evaluation import metrics, passages
 from unmix.evaluation.estimates import Sources
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.separation import ModelsTest, SeparationTest
@@ -112,7 +113,8 @@ class Method:
 
     def __init__(self, item: Candidate, cfg: DictConfig, datamodule: SeparationDataModule) -> None:
         self.item, self.name, self.gpus = item, item.method, cfg.gpus
-        matters = finished.identifying(item.weights, datamodule.splits.fingerprint(), cfg.subset, cfg.separator)
+        saving = OmegaConf.create({"separator": cfg.separator, "metrics": metrics.DEFAULT})
+        matters = finished.identifying(item.weights, datamodule.splits.fingerprint(), cfg.subset, saving)
         self.output = EvaluationFolder(item.parent / finished.folder_name(str(datamodule.name), matters))
         self.targets = item.targets
         self._test: SeparationTest | None = None
@@ -141,9 +143,10 @@ class Method:
             yield from test.separate(track)
             return
         song = Song(track.path("mixture"), track.sample_rate, track.num_channels, needs_ffmpeg=False)
-        audio, samples = song.open(Path()), range(track.num_samples)
-        for _, block in separated(test.separator, len(self.targets), song, audio, samples, test.exact_seconds):
-            yield block
+        with closing(song.open(Path())) as audio:
+            samples = range(track.num_samples)
+            for _, block in separated(test.separator, len(self.targets), song, audio, samples, test.exact_seconds):
+                yield block
 
 
 def prepare(cfg: DictConfig) -> ListenJob:

@@ -111,6 +111,7 @@ function complain(text) {
 
 async function loadTrack(index) {
   player.halt();
+  complain("");
   const track = tracks[index];
   Object.assign(state, { track: index, region: null, isZoomed: false });
   Object.assign(player, { clips: [], offset: 0, region: null });
@@ -199,6 +200,9 @@ async function drawPicture() {
 }
 
 function drawRuler(start, end) {
+  const rate = tracks[state.track].rate, pitches = [[100, "100 Hz"], [1000, "1 kHz"], [10000, "10 kHz"]];
+  at("pitches").replaceChildren(...pitches.filter(([hertz]) => hertz < rate / 2)
+    .map(([hertz, text]) => make("span", { style: `bottom: ${100 * height(hertz, rate)}%` }, text)));
   const step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120].find((size) => (end - start) / size <= at("ruler").clientWidth / 65) ?? 300;
   const marks = [];
   for (let i = Math.ceil(start / step - 1e-9); i * step < end - step / 3; i++) {

@@ -85,6 +85,9 @@ async function spectrogram(samples, first, last, sampleRate, isWanted = () => tr
   return bands;
 }
 
+// Share of the height of a picture at which a frequency stands, from the bottom.
+const height = (hertz, sampleRate) => Math.log(hertz / LOWEST_HZ) / Math.log(Math.min(HIGHEST_HZ, sampleRate / 2) / LOWEST_HZ);
+
 // Draws bands of `spectrogram`; `loudest` dB has the brightest colour.
 function drawSpectrogram(canvas, bands, loudest) {
   const image = new ImageData(COLUMNS, ROWS);
