@@ -26,23 +26,31 @@ FORMAT = 2  # version of the files in the folder
 DATA_MODULE = "unmix.data.datamodule.SeparationDataModule"
 
 
-def identifying(weights: Mapping[str, str], fingerprint: str, subset: str, cfg: DictConfig) -> dict[str, Any]:
-    """Everything that scores depend on: digests of the weights, data, subset, separator, and other metrics than usual.
+def identifying(
+    weights: Mapping[str, str],
+    fingerprint: str,
+    subset: str,
+    separator: DictConfig,
+    chosen: DictConfig | None = None,
+) -> dict[str, Any]:
+    """Everything that scores depend on: digests of the weights, data, subset, settings of the separator, and metrics.
 
     Args:
         weights: target -> digest.
         fingerprint: identifies the data.
         subset: split that is scored.
-        cfg: has `separator` and `metrics`.
+        separator: the node `separator`.
+        chosen: the node `metrics`; None is the default.
     """
-    chosen: Any = OmegaConf.to_container(cfg.metrics)
-    others = metrics.that_count(chosen)  # the default has no key: folders of earlier versions keep their names
+    nodes: Any = None if chosen is None else OmegaConf.to_container(chosen)
+    others = None if nodes is None else metrics.that_count(nodes)
     return {
         "weights": dict(weights),
         "data": fingerprint,
         "subset": subset,
         "format": FORMAT,
-        "separator": OmegaConf.to_container(cfg.separator),
+        "separator": OmegaConf.to_container(separator),
+        # the default has no key, so that folders of earlier versions keep their names
         **({} if others is None else {"metrics": others}),
     }
 
@@ -137,7 +145,7 @@ def _holds(path: Path, read: Mapping[str, Any], method: str, cfg: DictConfig) ->
     splits = _scan(data, Path(cfg.paths.data).expanduser())
     if splits is None or from_json(summary).method != method or set(summary["weights"]) != set(read["chosen"]):
         return False
-    matters = identifying(summary["weights"], splits.fingerprint(), cfg.subset, cfg)
+    matters = identifying(summary["weights"], splits.fingerprint(), cfg.subset, cfg.separator, cfg.metrics)
     tracks = getattr(splits, cfg.subset, ())
     stores = [path / name / f"{track.name}.json" for track in tracks for name in ("tracks", "mixture")]
     is_same = bool(stores) and path.name == folder_name(data["name"], matters)

@@ -140,7 +140,7 @@ def _evaluate(
     tracks = getattr(datamodule.splits, subset)
     if not tracks:
         raise ValueError(f"subset: got {subset!r}, which has no track in {datamodule.root}")
-    matters = finished.identifying(item.weights, datamodule.splits.fingerprint(), subset, cfg)
+    matters = finished.identifying(item.weights, datamodule.splits.fingerprint(), subset, cfg.separator, cfg.metrics)
     output = EvaluationFolder(item.parent / finished.folder_name(str(datamodule.name), matters))
     facts = {**matters, "checkpoints": item.paths, **folder.environment()}
     if rank() != 0:  # rank 0 holds the folder, and started this process
