@@ -12,6 +12,7 @@ PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
 
 NEEDED = [
     ("evaluate", ["ckpt=x", "evaluation.engine=museval"], "museval", "museval"),
+    ("evaluate", ["ckpt=x", "metrics=[csdr,log_wmse]"], "torch_log_wmse", "metrics"),
     ("separate", ["ckpt=x", "input=y", "separator.wiener=norbert"], "norbert", "norbert"),
     ("train", ["logger=tensorboard"], "tensorboard", "tensorboard"),
     ("listen", ["ckpt=x", "format=webmushra"], "pyloudnorm", "pyloudnorm"),

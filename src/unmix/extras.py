@@ -5,12 +5,14 @@ from importlib.util import find_spec
 
 from omegaconf import DictConfig, OmegaConf
 
-# (setting as the user writes it, key and value that it sets, package that it needs, which is also the extra's name).
+_METRICS, _LOGGERS = "unmix.evaluation.perceptual", "unmix.training.loggers"
+# (setting as the user writes it, key and value that it sets, package that it needs, extra that installs it).
 SETTINGS = (
-    ("evaluation.engine=museval", "evaluation.engine", "museval", "museval"),
-    ("separator.wiener=norbert", "separator.wiener", "norbert", "norbert"),
-    ("format=webmushra", "format", "webmushra", "pyloudnorm"),
-    ("logger=tensorboard", "logger.tensorboard._target_", "unmix.training.loggers.TensorBoardRun", "tensorboard"),
+    ("evaluation.engine=museval", "evaluation.engine", "museval", "museval", "museval"),
+    ("separator.wiener=norbert", "separator.wiener", "norbert", "norbert", "norbert"),
+    ("format=webmushra", "format", "webmushra", "pyloudnorm", "pyloudnorm"),
+    ("metrics=log_wmse", "metrics.log_wmse._target_", f"{_METRICS}.LogWmse", "torch_log_wmse", "metrics"),
+    ("logger=tensorboard", "logger.tensorboard._target_", f"{_LOGGERS}.TensorBoardRun", "tensorboard", "tensorboard"),
 )
 COMMANDS = {"dashboard": ("wandb_workspaces", "dashboard")}
 
@@ -41,6 +43,6 @@ def _needed(command: str, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
     if command in COMMANDS:
         package, extra = COMMANDS[command]
         yield f"{command}.py", package, extra
-    for setting, key, value, package in SETTINGS:
+    for setting, key, value, package, extra in SETTINGS:
         if OmegaConf.select(cfg, key) == value:
-            yield setting, package, package
+            yield setting, package, extra

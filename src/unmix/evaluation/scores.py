@@ -21,6 +21,7 @@ from unmix.evaluation.metrics import BSS_EVAL, Definition
 
 OVER_TRACKS: dict[str, Callable[[list[float]], float]] = {"median": statistics.median, "mean": statistics.fmean}
 FORMER_KEYS = {"uSDR": "whole_track_sdr"}  # where earlier versions stored values of whole tracks
+MEANING = ("scenario", "definitions")  # columns of scores.csv that say what the others mean
 Overall = dict[str, dict[str, dict[str, float]]]  # method -> target -> metric -> value
 
 
@@ -124,7 +125,7 @@ def to_csv(scores: Sequence[TrackScore], definitions: Sequence[Definition] = BSS
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [definition.name for definition in definitions]
-    writer.writerow(["method", "track", "target", *names, "scenario", "definitions"])
+    writer.writerow(["method", "track", "target", *names, *MEANING])
     *meanings, scenario = metrics.describe(definitions, list(dict.fromkeys(score.target for score in scores)))
     meaning = [scenario.removeprefix("scenario: "), "; ".join(meanings)]
     for score in scores:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from unmix.errors import counted
+from unmix.evaluation import metrics
 from unmix.reports.methods import Method
 from unmix.reports.stored import Evaluation
 
@@ -20,9 +21,16 @@ def check_scores(methods: Sequence[Method], metric: str) -> None:
     for each in evaluations:
         if metric not in (names := list(each.rows[0].metrics)):
             raise ValueError(f"metric: got {metric!r}, but {each.path} has {', '.join(names)}")
+        if (definition := each.definition(metric)).over_tracks != "median" or definition.better != "high":
+            raise ValueError(f"metric: got {metric!r}, which is {definition}; tables are of medians of ratios, as SDR")
     for each in evaluations[1:]:
         _check_alike("on", each, evaluations[0], each.targets, evaluations[0].targets)
         _check_alike("in format", each, evaluations[0], _format(each), _format(evaluations[0]))
+        if difference := metrics.difference([each.definition(metric)], [evaluations[0].definition(metric)]):
+            raise ValueError(
+                f"ckpt: {each.path} was scored by {difference} of {evaluations[0].path}, which do not compare; "
+                "evaluate both alike"
+            )
 
 
 def _format(evaluation: Evaluation) -> list[str]:

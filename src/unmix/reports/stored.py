@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from unmix.errors import one_line
+from unmix.evaluation.metrics import Definition, from_json
 from unmix.evaluation.oracle_names import ORACLE, is_oracle
-from unmix.evaluation.scores import TrackScore
+from unmix.evaluation.scores import MEANING, TrackScore
 
 SUMMARY, SCORES = "summary.json", "scores.csv"
 
@@ -90,6 +91,11 @@ class Evaluation:
             raise ValueError(f"ckpt: {path} is damaged ({len(rows)} scores of {self.method}, not {expected}); {again}")
         return rows
 
+    def definition(self, metric: str) -> Definition:
+        """What a metric of its scores means."""
+        known = from_json(self.summary.get("definitions"))
+        return next((each for each in known if each.name == metric), Definition(metric, "unknown", over_tracks="median"))
+
     @property
     def targets(self) -> list[str]:
         """Names of the sources that were scored together."""
@@ -102,8 +108,8 @@ class Evaluation:
 
 
 def _numbers(line: Mapping[str, str]) -> dict[str, float]:
-    """Values of the columns that follow method, track and target."""
-    names = [name for name in line if name not in ("method", "track", "target")]
+    """Values of the columns of metrics."""
+    names = [name for name in line if name not in ("method", "track", "target", *MEANING)]
     return {name: float(line[name]) for name in names}
 
 
