@@ -94,7 +94,9 @@ class Evaluation:
     def definition(self, metric: str) -> Definition:
         """What a metric of its scores means."""
         known = from_json(self.summary.get("definitions"))
-        return next((each for each in known if each.name == metric), Definition(metric, "unknown", over_tracks="median"))
+        return next(
+            (each for each in known if each.name == metric), Definition(metric, "unknown", over_tracks="median")
+        )
 
     @property
     def targets(self) -> list[str]:
