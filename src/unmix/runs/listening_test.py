@@ -12,6 +12,7 @@ from torch import Tensor
 from unmix.evaluation import scores
 from unmix.evaluation.energy_ratios import SiSar, SiSdr, TrackSdr
 from unmix.evaluation.engines import BssEval
+from unmix.evaluation.metrics import Metric
 from unmix.evaluation.track_scoring import score_track
 from unmix.reports.listening_page import Excerpt
 from unmix.reports.listening_test import KEY, Export, Trial, test_id
@@ -72,7 +73,8 @@ def score(references: Mapping[str, Tensor], estimates: Mapping[str, Tensor], sam
     if not names:
         return {}
     true, estimated = (torch.stack([stems[name] for name in names]) for stems in (references, estimates))
-    chosen = [*([BssEval()] if len(names) > 1 else []), TrackSdr(), SiSdr(), SiSar()]
+    chosen: list[Metric] = [TrackSdr(), SiSdr(), SiSar()]
+    chosen += [BssEval()] if len(names) > 1 else []
     length = true.shape[-1]
     read = partial(_part, true), [partial(_part, estimated)]
     (store,) = score_track("excerpt", names, *read, length, sample_rate=sample_rate, chosen=chosen)
