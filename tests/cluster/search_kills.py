@@ -1,6 +1,6 @@
 """A search that is killed at random moments, beside one that is not; prints both tables of trials. Takes minutes.
 
-PYTHONPATH=src:tests python tests/cluster/search_kills.py --kills 20 --pruner halving
+PYTHONPATH=src:tests python tests/cluster/search_kills.py --kills 20 --trials 16 --pruner none --epochs 2 --longest 10
 """
 
 import argparse
@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 
 from command_process import CommandProcess, wait_until
-from conftest import write_tree
 from searches import pretend_slowly, table
+from trees import songs, write_musdb
 from unmix.experiments import status
 
 
-def arguments(root: Path, pruner: str, trials: int) -> list[str]:
+def arguments(root: Path, pruner: str, trials: int, epochs: int) -> list[str]:
     """Command line of a search over tiny networks."""
     return [
         f"data.root={root}",
@@ -29,7 +29,7 @@ def arguments(root: Path, pruner: str, trials: int) -> list[str]:
         "data.batch_size=2",
         "data.num_workers=0",
         "trainer.gpus=0",
-        "trainer.max_epochs=9",
+        f"trainer.max_epochs={epochs}",
         "checkpoint.every_minutes=0",
         "slots=2",
         "hydra/sweeper=optuna",
@@ -63,14 +63,17 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--trials", type=int, default=9)
     parser.add_argument("--pruner", default="halving")
+    parser.add_argument("--epochs", type=int, default=9, help="of a trial")
     parser.add_argument("--longest", type=float, default=5.0, help="seconds until the kill, at most")
     parser.add_argument("--pretended", action="store_true", help="trainings are pretended: for 20 kills in two minutes")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
-    root = write_tree(folder / "data", ("Some Band - Track", "Actions - One Minute Smile", "Other Band - Song"))
+    root = folder / "data"
+    names = ("Some Band - Track", "Actions - One Minute Smile", "Other Band - Song")
+    write_musdb(root, songs({"train": names}, seconds=2.0))
     generator, begun = random.Random(given.seed), time.monotonic()
-    command = arguments(root, given.pruner, given.trials)
+    command = arguments(root, given.pruner, given.trials, given.epochs)
     search = partial(run, is_pretended=given.pretended)
     assert search([*command, f"paths.out={folder / 'straight'}"], folder / "straight.log", None)
     print(f"uninterrupted: {time.monotonic() - begun:.0f} s", flush=True)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 
 import pytest
@@ -212,6 +213,18 @@ def test_an_address_without_a_cluster_is_refused_in_one_line_and_writes_nothing(
     assert line.startswith("train: hydra.launcher.address: got 127.0.0.1:9, where no Ray cluster answers")
     assert "null starts one on this machine" in line
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("has_token", "mode"), [(True, "token"), (False, None)])
+def test_a_token_that_ray_has_made_here_is_used_as_ray_start_does(monkeypatch, tmp_path, has_token, mode):
+    monkeypatch.setattr(ray_cluster, "TOKEN", tmp_path / "auth_token")
+    if has_token:
+        (tmp_path / "auth_token").touch()
+    monkeypatch.setenv("RAY_AUTH_MODE", "")  # restored at the end
+    monkeypatch.delenv("RAY_AUTH_MODE")
+    with pytest.raises(ValueError, match="no Ray cluster answers"):
+        ray_cluster.connect("127.0.0.1:9")
+    assert os.environ.get("RAY_AUTH_MODE") == mode
 
 
 def test_the_launcher_without_its_package_is_refused_in_one_line(arguments, cli, capfd, monkeypatch, tmp_path):

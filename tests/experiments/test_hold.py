@@ -1,5 +1,6 @@
 """One process holds a folder; others wait, skip or fail, and a dead process holds nothing."""
 
+import errno
 import json
 import os
 import subprocess
@@ -248,3 +249,34 @@ def test_a_process_that_died_on_a_machine_whose_clock_differs_loses_its_folder(e
     with hold(tmp_path, "e") as held:
         held.update(state="done")
     assert 120 < clock.now - 1e6 <= 120 + status.SILENT_SECONDS + watch.WATCH_SECONDS + 1
+
+
+class FullFile:
+    """A file on a disk without space: it can be made, but nothing can be written."""
+
+    def __init__(self, **_):
+        self.write = self.flush = self._refuse
+
+    def _refuse(self, *_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+
+def test_a_full_disk_is_named_before_anything_is_written(tmp_path, monkeypatch):
+    module.check_writable(tmp_path / "out")
+    monkeypatch.setattr(module, "TemporaryFile", FullFile)
+    with pytest.raises(OSError, match=f"paths.out: {tmp_path}/out cannot be made, as {tmp_path} is full; name"):
+        module.check_writable(tmp_path / "out")
+
+
+def test_a_disk_that_becomes_full_is_named_and_other_errors_are_left_alone(tmp_path):
+    message = r"paths.out: no space left for .* \(No space .*\); free some, and the same command goes on"
+    with pytest.raises(OSError, match=message), module.explained_when_full(tmp_path):
+        FullFile().write(b"")
+    with pytest.raises(FileNotFoundError, match="no-such-file"), module.explained_when_full(tmp_path):
+        (tmp_path / "no-such-file").read_bytes()

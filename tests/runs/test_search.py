@@ -336,7 +336,7 @@ def test_another_search_under_the_same_name_is_refused_naming_what_differs(
     assert table(tmp_path / "here" / "outputs") == before
 
 
-@pytest.mark.parametrize("content", ["notes of mine\nand more\n", '{"a": 1}\n', "[1]\n[2]\n"])
+@pytest.mark.parametrize("content", ["notes of mine\nand more\n", "my notes\n", "my notes", '{"a": 1}\n', "[1]\n[2]\n"])
 def test_a_file_that_is_not_optunas_is_refused_and_kept(arguments, cli, capfd, tmp_path, content):
     path = tmp_path / "out" / "sweeps" / "mystudy" / "study.log"
     path.parent.mkdir(parents=True)

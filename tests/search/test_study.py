@@ -48,6 +48,13 @@ def test_a_line_that_was_not_finished_is_cut_off_and_the_trial_is_chosen_again(s
     assert len(StudyFile(study.path, "mine").trials) == 2
 
 
+def test_a_first_line_that_was_not_finished_is_cut_off(study):
+    study.path.write_bytes(study_file.BEGINNING[:5])
+    study_file.repair(study.path)
+    assert study.path.read_bytes() == b""
+    assert StudyFile(study.path, "mine").record is None
+
+
 def test_the_results_of_trials_under_way_change_no_suggestion(study, tmp_path):
     other = StudyFile(tmp_path / "other.log", "mine")
     other.begin({}, SETTINGS)

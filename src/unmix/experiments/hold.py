@@ -4,6 +4,7 @@
 process therefore releases its folder without any cleanup.
 """
 
+import errno
 import logging
 import threading
 import time
@@ -24,6 +25,8 @@ from unmix.processes import signals
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 30.0
+BLOCK = 4096  # bytes that fit on a disk which is not full
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Busy(RuntimeError):
@@ -174,12 +177,27 @@ def check_writable(path: Path, key: str = "paths.out") -> None:
     kind = "" if nearest.is_dir() else "is no folder"
     if not kind:
         try:
-            with TemporaryFile(dir=nearest):  # permissions alone do not tell: root has them all, even in /proc
+            with TemporaryFile(dir=nearest) as file:  # permissions do not tell: root has them all, even in /proc
+                file.write(bytes(BLOCK))
+                file.flush()
                 return
-        except OSError:
-            kind = "cannot be written"
+        except OSError as error:
+            kind = "is full" if error.errno in FULL else "cannot be written"
     problem = kind if nearest == path else f"cannot be made, as {nearest} {kind}"
     raise OSError(f"{key}: {path} {problem}; name a folder that can be written")
+
+
+@contextmanager
+def explained_when_full(path: Path) -> Iterator[None]:
+    """Name a folder in the error of a write in the block for which there was no space; raises OSError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise OSError(
+            f"paths.out: no space left for {path} ({error.strerror}); free some, and the same command goes on"
+        ) from error
 
 
 def _take(path: Path, experiment: str, previous: Status | None) -> Held:

@@ -5,6 +5,7 @@ import os
 import socket
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PREFIX = "hydra.launcher"
 CONNECT_SECONDS = 10
+TOKEN = Path("~/.ray/auth_token")  # made by Ray when it first starts a cluster by `address=null`
 # Nothing is reported to Ray's makers, and its notices stay out of the progress of a sweep.
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -64,6 +66,8 @@ def connect(address: Any) -> list[Mapping[str, float]]:
     if address is not None:
         checks.text(f"{PREFIX}.address", address)
     os.environ.update(QUIET)
+    if TOKEN.expanduser().exists():  # as `ray start` does, and then all that connects to its cluster has to
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     import ray
     import ray._private.worker as ray_worker
 
@@ -77,7 +81,7 @@ def connect(address: Any) -> list[Mapping[str, float]]:
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"{PREFIX}.address: got {address}, where no Ray cluster answers ({one_line(error)[:200]}); "
-            "`ray start --head` starts one, HOST:PORT names another (RAY_AUTH_MODE=token if it has a token), "
+            "`ray start --head` starts one, HOST:PORT names another (if it has a token, RAY_AUTH_TOKEN is it), "
             "and null starts one on this machine for the sweep"
         ) from error
     signals.install()  # Ray has handlers of its own

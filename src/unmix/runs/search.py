@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from unmix import errors
 from unmix.errors import counted
-from unmix.experiments.hold import check_writable, hold
+from unmix.experiments.hold import check_writable, explained_when_full, hold
 from unmix.plans import plan
 from unmix.processes import jobs as jobs_of_sweep
 from unmix.processes.jobs import Engine
@@ -60,7 +60,7 @@ def _run(search: Search, engine: Engine) -> int:
             engine.close()
             return 0
         searching = _begin(search, engine)
-        with searching.progress:
+        with explained_when_full(search.launcher.sweep_dir), searching.progress:
             jobs_of_sweep.run(engine, searching.jobs, fail_fast=False, tick=searching.update)
         trials = searching.study.trials
         is_done = len(trials) == search.settings.n_trials and not searching.under_way and not searching.failed

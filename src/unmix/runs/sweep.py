@@ -13,6 +13,7 @@ from unmix.checks import NO_LIMIT
 from unmix.composition import CONF, Command, bases_of, labels
 from unmix.distinct import Distinct
 from unmix.errors import JobFailed, failed_jobs
+from unmix.experiments.hold import explained_when_full
 from unmix.identity import value_of
 from unmix.plans import EXPECTED_EXPERIMENT, Plan, plan, plan_all, print_evaluations, settled, warn_of_no_test
 from unmix.processes import jobs as jobs_of_sweep
@@ -101,7 +102,7 @@ def run(
     ]
     jobs = engine.add([task(*job, sweep_dir) for job in zip(plans, job_arguments, rows, strict=True)])
     progress = Progress(rows, jobs, sweep_dir / "jobs.jsonl")
-    with signals.explained(lambda: "the same command goes on"), progress:
+    with explained_when_full(sweep_dir), signals.explained(lambda: "the same command goes on"), progress:
         jobs_of_sweep.run(engine, jobs, fail_fast=launcher.fail_fast, tick=progress.update)
     plans = plan_all([settled(planned.cfg) for planned in plans])
     progress.summarize([_ended_as(after, job) for after, job in zip(plans, jobs, strict=True)])

@@ -44,6 +44,8 @@ class StudyFile:
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
         try:
+            if path.exists() and not _is_begun(path):
+                raise ValueError
             self.storage = JournalStorage(
                 JournalFileBackend(str(path), JournalFileSymlinkLock(str(path), grace_period=LOCK_SECONDS))
             )
@@ -162,11 +164,17 @@ def _under_way(trial: FrozenTrial) -> FrozenTrial:
     return optuna.trial.create_trial(state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions)
 
 
+def _is_begun(path: Path) -> bool:
+    """Whether a file begins as Optuna's does, as far as it goes: Optuna itself takes any line that is the last one."""
+    with path.open("rb") as file:
+        return BEGINNING.startswith(file.read(len(BEGINNING)))
+
+
 def repair(path: Path) -> None:
     """Cut off a line that a killed process did not finish; only for the process that writes the file."""
     content = path.read_bytes() if path.is_file() else b""
     complete = content[: content.rfind(b"\n") + 1]
-    if complete != content and content.startswith(BEGINNING):
+    if complete != content and _is_begun(path):
         with path.open("r+b") as file:
             file.truncate(len(complete))
 
