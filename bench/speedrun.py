@@ -206,9 +206,7 @@ def run(recipe: str, options: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run recipes one after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "recipes", nargs="*", default=RECIPES, help="names of experiments; default: all of bench/speedrun/"
-    )
+    parser.add_argument("recipes", nargs="*", default=RECIPES, help="experiments; default: all of bench/speedrun/")
     parser.add_argument("--seconds", type=float, default=600.0, help="seconds of two cores; default 600")
     parser.add_argument("--clock", choices=CLOCKS, default=WALL)
     parser.add_argument("--data", choices=("demo", "stempeg"), default="demo")
