@@ -48,7 +48,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: bench-wiener bench-separate bench-evaluate bench-loader bench-scan bench-prepare bench-doctor bench-held_out bench-duplicates bench-test_set bench-train bench-epoch bench-together bench-side_by_side bench-parity_training bench-models bench-model_seconds bench-sweeps
+bench: bench-wiener bench-separate bench-evaluate bench-csdr bench-loader bench-scan bench-prepare bench-doctor bench-held_out bench-duplicates bench-test_set bench-train bench-epoch bench-together bench-side_by_side bench-parity_training bench-models bench-model_seconds bench-sweeps
 
 bench-%: install
 	$(BIN)/python bench/$*.py

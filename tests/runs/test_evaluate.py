@@ -111,7 +111,7 @@ def test_a_silent_stem_leaves_its_track_without_a_score_and_is_said(evaluate, tr
     rewrite(root / "test" / "Test 0" / "vocals.wav", lambda samples, rate: (samples * 0, rate))
     code, said, where = evaluate(root)
     assert code == 0
-    assert "Test 0 has no score: the reference vocals silent throughout" in " ".join(said.split())
+    assert "Test 0 has no SDR, SIR, ISR, SAR: the reference vocals silent throughout" in " ".join(said.split())
     table = pd.read_csv(where / "scores.csv").set_index(["method", "track"]).SDR
     assert table["checkpoints", "Test 0"].isna().all()
     assert table["checkpoints", "Test 1"].notna().all()

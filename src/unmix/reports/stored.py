@@ -94,9 +94,8 @@ class Evaluation:
     def definition(self, metric: str) -> Definition:
         """What a metric of its scores means."""
         known = from_json(self.summary.get("definitions"))
-        return next(
-            (each for each in known if each.name == metric), Definition(metric, "unknown", over_tracks="median")
-        )
+        unknown = Definition(metric, "unknown", over_tracks="median")
+        return next((each for each in known if each.name == metric), unknown)
 
     @property
     def targets(self) -> list[str]:

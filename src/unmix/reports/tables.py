@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from unmix.errors import counted
 from unmix.evaluation.metrics import BSS_EVAL, METRICS, Definition, describe
 
 ROUNDING = 120.0  # dB; higher values are rounding errors, such as the SAR of the mixture
+WIDEST = 10_000  # characters, wider than any table
 Overall = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
@@ -40,7 +42,7 @@ def print_table(
     table = Table(title=escape(f"{method}: {counted(num_tracks, 'track')}"), title_justify="left")
     table.add_column("target")
     for each in definitions:
-        table.add_column(each.name, justify="right")
+        table.add_column(each.name, justify="right", no_wrap=True)
     for target, ours in overall[method].items():
         pairs = zip(cells(ours, definitions), cells(overall[baseline][target], definitions), strict=True)
         table.add_row(target, *(f"[bold]{own}[/bold] \\[{base}]" for own, base in pairs))
@@ -70,7 +72,8 @@ def print_methods(
 def _print(table: Table, lines: Sequence[str], console: Console | None) -> None:
     """Print a table, and below it what its columns mean."""
     console = console or Console()
-    console.print(table)
+    table.width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+    console.print(table, soft_wrap=True)
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -18,7 +18,7 @@ from unmix.data import pcm
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
 from unmix.data.tracks import Track
-from unmix.evaluation import metrics, passages
+from unmix.evaluation import passages
 from unmix.evaluation.estimates import Sources
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.separation import ModelsTest, SeparationTest
@@ -113,8 +113,7 @@ class Method:
 
     def __init__(self, item: Candidate, cfg: DictConfig, datamodule: SeparationDataModule) -> None:
         self.item, self.name, self.gpus = item, item.method, cfg.gpus
-        saving = OmegaConf.create({"separator": cfg.separator, "metrics": metrics.DEFAULT})
-        matters = finished.identifying(item.weights, datamodule.splits.fingerprint(), cfg.subset, saving)
+        matters = finished.identifying(item.weights, datamodule.splits.fingerprint(), cfg.subset, cfg.separator)
         self.output = EvaluationFolder(item.parent / finished.folder_name(str(datamodule.name), matters))
         self.targets = item.targets
         self._test: SeparationTest | None = None
