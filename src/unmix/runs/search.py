@@ -55,12 +55,13 @@ def _run(search: Search, engine: Engine) -> int:
         return f"{ended} of {num_trials} of {search.name} are done; the same command goes on"
 
     name = f"search {search.name}"
-    with hold(search.launcher.sweep_dir, name, on_busy=search.cfg.on_busy, kept=kept) as held:
+    folder = search.launcher.sweep_dir
+    with explained_when_full(folder), hold(folder, name, on_busy=search.cfg.on_busy, kept=kept) as held:
         if held is None:
             engine.close()
             return 0
         searching = _begin(search, engine)
-        with explained_when_full(search.launcher.sweep_dir), searching.progress:
+        with searching.progress:
             jobs_of_sweep.run(engine, searching.jobs, fail_fast=False, tick=searching.update)
         trials = searching.study.trials
         is_done = len(trials) == search.settings.n_trials and not searching.under_way and not searching.failed
