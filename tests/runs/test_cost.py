@@ -52,8 +52,10 @@ def test_a_job_has_its_work_memory_and_time(dry_run):
     assert note.endswith("not counted: reading data, checkpoints, the evaluation after training")
 
 
-def test_early_stopping_makes_it_a_limit_and_no_limit_makes_it_an_epoch(dry_run):
+def test_early_stopping_makes_it_a_limit_and_no_limit_makes_it_an_epoch(dry_run, monkeypatch):
+    monkeypatch.setattr(preview, "measure", lambda *_: Cost(10, 100, 1, 10.0, 0.0, "1 step is timed"))
     assert dry_run()["time"].startswith("time: at most ")
+    assert " for 1 epoch of 2 steps: " in dry_run("trainer.max_epochs=1")["time"]
     assert re.search(r"an epoch of 2 steps, without end: ", dry_run("trainer.max_epochs=-1")["time"])
 
 

@@ -82,7 +82,7 @@ def time_text(cfg: DictConfig, length: Length | None, cost: Cost) -> str:
         return f"{human_time(length.of_epoch(cost))} an epoch of {steps}, without end: {step}, {tracks}"
     stops = (cfg.callbacks or {}).get("early_stopping") is not None
     epochs = length.steps / length.steps_per_epoch if length.steps and length.steps_per_epoch else 0
-    amount = f"{epochs:.3g} epochs of {steps}"
+    amount = f"{epochs:.3g} {'epoch' if epochs == 1 else 'epochs'} of {steps}"
     return f"{'at most ' if stops else ''}{human_time(seconds)} for {amount}: {step}, {tracks}"
 
 
