@@ -75,7 +75,6 @@ def _described(config: Mapping[str, Any], name: str) -> tuple[dict[str, Any], di
     family = _family(config, name)
     if inference.get("normalize"):
         raise ValueError(f"{name}: inference.normalize: got true, allowed false: tracks are not normalised here")
-    rate = checks.integer(f"{name}: audio.sample_rate", audio.get("sample_rate", DEFAULT_RATE), least=1)
     chunk = inference.get("chunk_size", audio.get("chunk_size"))
     checks.integer(f"{name}: audio.chunk_size", chunk, least=1)
     targets = checks.texts(f"{name}: training.instruments", training.get("instruments"))
@@ -86,10 +85,11 @@ def _described(config: Mapping[str, Any], name: str) -> tuple[dict[str, Any], di
         if option not in family.defaults:
             raise ValueError(errors.unknown(f"{name}: model", option, family.defaults))
     arguments = family.arguments(options, targets, f"{name}: model")
-    if audio.get("num_channels", arguments["num_channels"]) != arguments["num_channels"]:
-        raise ValueError(
-            f"{name}: audio.num_channels: got {audio['num_channels']}, the model takes {arguments['num_channels']}"
-        )
+    rate = audio.get("sample_rate", arguments.get("sample_rate", DEFAULT_RATE))
+    checks.integer(f"{name}: audio.sample_rate", rate, least=1)
+    for key, value in (("num_channels", audio.get("num_channels")), ("sample_rate", rate)):
+        if value is not None and arguments.get(key, value) != value:
+            raise ValueError(f"{name}: audio.{key}: got {value}, the model takes {arguments[key]}")
     model = {"targets": targets, "sample_rate": rate, "chunk_seconds": chunk / rate, **arguments}
     model.update(config.get("arguments") or {})
     return model, {"sample_rate": rate, "sources": targets, "root": None}
