@@ -6,6 +6,7 @@ refused. Chunks, overlap and batches are `separator.*` here. The files of SCNet'
 `msst_families.of_authors`.
 """
 
+import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ from unmix.weights import checkpoint, files
 from unmix.weights.checkpoint import Checkpoint
 from unmix.weights.fit import misfit
 from unmix.weights.msst_families import FAMILIES, Family, is_of_authors, of_authors
+
+log = logging.getLogger(__name__)
 
 # `best_state` is that of SCNet's authors, whose `state` is the last one, without averaging; their inference takes it.
 STATES = ("best_state", "state", "state_dict", "model_state_dict")
@@ -53,7 +56,23 @@ def read(path: Path) -> list[Checkpoint]:
     state = _read_state(weights)
     item = Checkpoint(weights, tuple(model["targets"]), {"model": model, "data": data}, {}, {}, state)
     _check_fit(item, config_path)
+    if licence := _licence(weights.parent / "README.md"):
+        log.warning("%s: its weights are under %s", weights.parent, licence)
     return [item]
+
+
+def _licence(card: Path) -> str | None:
+    """Licence in the front matter of a model card, as Hugging Face's repositories have it; None when none is stated."""
+    parts = card.read_text(encoding="utf-8").split("---\n", 2) if card.is_file() else []
+    if len(parts) < 3 or parts[0]:
+        return None
+    try:
+        front = yaml.load(parts[1], _Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"ckpt: {card} cannot be read for its licence: {errors.one_line(error)}") from error
+    stated = front if isinstance(front, dict) else {}
+    licence = stated.get("license_name") or stated.get("license")
+    return None if licence is None else str(licence)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
