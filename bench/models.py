@@ -1,9 +1,10 @@
 """Speed and memory of our models beside the implementations that they are compared with: `make bench-models`.
 
-One row per family: forward pass to magnitudes, SCNet's to waveforms, and training step, with the same weights, on the
-same batch, in turns; peaks of memory in processes of their own, less model and batch. Full-size networks; no data
-loading, no optimiser. The losses of asteroid's X-UMX and of SCNet's authors are in recipes outside the packages, and
-written out here.
+One row per family: forward pass to magnitudes, of SCNet and RoFormers to waveforms, and training step, with the same
+weights, on the same batch, in turns; peaks of memory in processes of their own, less model and batch. Full-size
+networks; no data loading, no optimiser. On the CPU the RoFormers have a quarter of their transformers and a batch of
+one. The losses of asteroid's X-UMX and of SCNet's authors are in recipes outside the packages, and written out here.
+Arguments are the families to measure.
 """
 
 import platform
@@ -12,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import combinations
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import asteroid.models
 import torch
+from msst.models.bs_roformer import BSRoformer, MelBandRoformer
 from msst.models.scnet import SCNet as MsstSCNet
 from openunmix import model as openunmix
 from torch import Tensor, nn
@@ -27,13 +29,16 @@ from torch.nn.functional import mse_loss
 
 from unmix.data.memory import keep_freed_memory
 from unmix.dsp.stft import Stft
+from unmix.models.band_roformer import BandRoformer
+from unmix.models.frequency_bands import MelBands, WidthBands
 from unmix.models.open_unmix import UMX
+from unmix.models.rotary_transformer import Layers
 from unmix.models.scnet import SCNet
 from unmix.models.sparse_bands import Bands
 from unmix.models.x_umx import XUMX
 from unmix.training.module import total
 from unmix.training.multi_domain import MultiDomain
-from unmix.training.objectives import ComplexRmse, MagnitudeMse, references
+from unmix.training.objectives import ComplexRmse, MagnitudeMse, MultiResolutionStft, references
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BATCH, SECONDS = (16, 6.0) if DEVICE == "cuda" else (4, 3.0)
@@ -57,6 +62,7 @@ class Family:
     make: Callable[[], nn.Module]
     ours: Callable[[nn.Module], tuple[nn.Module, Run, Run]]
     theirs: Callable[[nn.Module], tuple[nn.Module, Run, Run]]
+    batch: int = BATCH
 
 
 def ours_with(objective: Callable[..., dict[str, Tensor]]) -> Callable[[nn.Module], tuple[nn.Module, Run, Run]]:
@@ -138,14 +144,18 @@ def cosine(first: Tensor, second: Tensor) -> Tensor:
     return (first * second).sum(-1) / (norms[0] * norms[1] + 1e-10)
 
 
-def scnet_runs(model: nn.Module) -> tuple[nn.Module, Run, Run]:
-    """SCNet's forward pass to waveforms, and its loss."""
-    objective = ComplexRmse(window="rectangular", normalized=True).to(DEVICE)
-    return (
-        model,
-        lambda mixture, _: model(mixture),
-        lambda mixture, sources: total(objective(model, mixture, sources)),
-    )
+def waveforms_with(objective: nn.Module) -> Callable[[nn.Module], tuple[nn.Module, Run, Run]]:
+    """Forward pass to waveforms, and loss, of a model of ours."""
+
+    def runs(model: nn.Module) -> tuple[nn.Module, Run, Run]:
+        loss = objective.to(DEVICE)
+        return (
+            model,
+            lambda mixture, _: model(mixture),
+            lambda mixture, sources: total(loss(model, mixture, sources)),
+        )
+
+    return runs
 
 
 def msst_runs(model: nn.Module) -> tuple[nn.Module, Run, Run]:
@@ -169,10 +179,54 @@ def scnet() -> nn.Module:
     return SCNet(TARGETS, Stft(center=True, window="rectangular", normalized=True), Bands(), standardize=False)
 
 
+WIDTHS = [*[2] * 24, *[4] * 12, *[12] * 8, *[24] * 8, *[48] * 8, 128, 129]  # BS-RoFormer's bands
+DEPTH = 8 if DEVICE == "cuda" else 2
+ROFORMER_LOSS = MultiResolutionStft(hop_size=147, min_fft_size=2048)
+
+
+def roformer(bands: WidthBands | MelBands, norm: str) -> Callable[[], nn.Module]:
+    """A RoFormer with the sizes of our recipe."""
+    layers = Layers(384, DEPTH, norm=norm)
+    stft = Stft(2048, 441, center=True)
+    return lambda: BandRoformer(TARGETS, stft, bands, layers, mask_expansion=2)
+
+
+def msst_roformer(network: Callable[..., nn.Module], **given: object) -> Callable[..., tuple[nn.Module, Run, Run]]:
+    """msst's RoFormer, which computes its own loss."""
+    options = {"stereo": True, "num_stems": len(TARGETS), "time_transformer_depth": 1, "freq_transformer_depth": 1}
+
+    def runs(model: nn.Module) -> tuple[nn.Module, Run, Run]:
+        sizes = {"depth": DEPTH, "mlp_expansion_factor": 2, "stft_hop_length": 441, **options, **given}
+        theirs = network(384, **sizes).to(DEVICE)
+        theirs.load_state_dict(model.state_dict())
+        return (
+            theirs,
+            lambda mixture, _: theirs(mixture),
+            lambda mixture, sources: theirs(mixture, references(sources, TARGETS)),
+        )
+
+    return runs
+
+
+NO_DROPOUT = {"attn_dropout": 0.0, "ff_dropout": 0.0, "match_input_audio_length": True}
 FAMILIES = {
     "Open-Unmix": Family("openunmix", lambda: UMX(TARGETS[:1], Stft()), ours_with(MagnitudeMse()), openunmix_runs),
     "X-UMX": Family("asteroid", lambda: XUMX(TARGETS, Stft()), ours_with(MultiDomain()), asteroid_runs),
-    "SCNet": Family("msst", scnet, scnet_runs, msst_runs),
+    "SCNet": Family("msst", scnet, waveforms_with(ComplexRmse(window="rectangular", normalized=True)), msst_runs),
+    "BS-RoFormer": Family(
+        "msst",
+        roformer(WidthBands(WIDTHS), "last"),
+        waveforms_with(ROFORMER_LOSS),
+        msst_roformer(BSRoformer),
+        batch=4 if DEVICE == "cuda" else 1,
+    ),
+    "Mel-band RoFormer": Family(
+        "msst",
+        roformer(MelBands(), "each"),
+        waveforms_with(ROFORMER_LOSS),
+        msst_roformer(MelBandRoformer, **NO_DROPOUT),
+        batch=4 if DEVICE == "cuda" else 1,
+    ),
 }
 
 
@@ -182,7 +236,8 @@ def contender(family: str, name: str, duration: float) -> tuple[Callable[[], Ten
     model = FAMILIES[family].make().to(DEVICE)
     KEPT.append(model)
     module, forward, loss = getattr(FAMILIES[family], name)(model)
-    stems = 0.1 * torch.randn(len(TARGETS), BATCH, 2, round(duration * 44100), device=DEVICE)
+    torch.manual_seed(0)
+    stems = 0.1 * torch.randn(len(TARGETS), FAMILIES[family].batch, 2, round(duration * 44100), device=DEVICE)
     sources, mixture = dict(zip(TARGETS, stems, strict=True)), stems.sum(0)
 
     @torch.no_grad()
@@ -251,23 +306,23 @@ def row(family: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def main() -> None:
-    """Print the table."""
+def main(families: Sequence[str]) -> None:
+    """Print the table of some families."""
     keep_freed_memory()  # as the commands do; the peers gain from it too
     print(
         f"machine: {platform.machine()}, {torch.get_num_threads()} threads, {DEVICE}, torch {torch.__version__}; ",
         end="",
     )
-    print(f"{BATCH} x {SECONDS:g} s, stereo; ours / theirs (ratio)\n")
+    print(f"{BATCH} x {SECONDS:g} s, RoFormers {FAMILIES['BS-RoFormer'].batch}, stereo; ours / theirs (ratio)\n")
     print(
         "| family | forward, s | training step, s | forward, peak MB | training step, peak MB |\n|---|---|---|---|---|"
     )
-    for family in FAMILIES:
+    for family in families:
         print(row(family), flush=True)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if len(sys.argv) == 4 and sys.argv[3] in ("forward", "step"):
         print(measure_peak(*sys.argv[1:]))
     else:
-        main()
+        main(sys.argv[1:] or list(FAMILIES))

@@ -18,6 +18,7 @@ def completed(cli, capfd, monkeypatch):
 
 
 TRAIN = "python src/train.py "
+MODELS = ("bs_roformer", "mel_band_roformer", "scnet", "scnet_large", "umx_small", "x_umx")  # beside umx
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ TRAIN = "python src/train.py "
         ("experiment=umxse data.validation_tracks=[a] target=", ["speech", "noise", "all"]),
         ("experiment=umx", ["umx", "umxhq", "umxl", "umxse"]),
         ("experiment=x", ["xumx", "xumx_demo"]),
-        ("-m model=umx,", ["umx,scnet", "umx,scnet_large", "umx,umx_small", "umx,x_umx"]),
+        ("-m model=umx,", [f"umx,{name}" for name in MODELS]),
         ("hydra/launcher=p", ["process"]),
         ("retry=", ["true", "false"]),
         ("data.random_mix=f", ["false"]),

@@ -68,7 +68,10 @@ DIFFERENT = [
 ]
 # Runs of these are on people's disks. A change here orphans them: a new option belongs in IGNORED_IF_DEFAULT.
 GOLDEN = {
+    "bs_roformer": "bs_roformer-619432c6",
+    "bs_roformer_demo": "bs_roformer_demo-9c98f60f",
     "demo": "demo-c7923f17",
+    "mel_band_roformer_demo": "mel_band_roformer_demo-013d3a29",
     "scnet": "scnet-3f3e6dfd",
     "scnet_demo": "scnet_demo-48bddaab",
     "scnet_large": "scnet_large-7d360f49",

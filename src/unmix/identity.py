@@ -62,6 +62,7 @@ IGNORED_IF_DEFAULT_OF: dict[str, dict[str, Any]] = {
     "unmix.models.open_unmix.UMX": _UMX,
     "unmix.models.x_umx.XUMX": _UMX,
     "unmix.training.objectives.ComplexRmse": {"window": "hann", "normalized": False},
+    "unmix.training.objectives.MultiResolutionStft": {"min_fft_size": 1, "spectral_weight": 1.0},
 }
 # Data set -> value of `data.prepare` that it had until it got `data.download`: it stays in the ids of its experiments.
 FORMER_PREPARE = {"musdb18_preview": {"_target_": "unmix.data.library.download_preview", "_partial_": True}}

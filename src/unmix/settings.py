@@ -213,6 +213,7 @@ STFT: dict[str, Check] = {
     "center": flag,
     "window": one_of("hann", "rectangular"),
     "normalized": flag,
+    "window_size": optional(COUNT),
 }
 
 

@@ -14,6 +14,7 @@ from msst.models.scnet import SCNet as Msst
 import unmix
 from unmix.weights.find import find_checkpoints
 
+FAMILIES = "scnet, bs_roformer, mel_band_roformer"
 SOURCES = ["drums", "bass", "other", "vocals"]
 CONFIG = {
     "audio": {"chunk_size": 22050, "num_channels": 2, "sample_rate": 44100, "min_mean_abs": 0.001},
@@ -188,7 +189,11 @@ def test_one_of_several_instruments_is_the_target(config, network, write):
         ("model", {"sources": ["vocals"]}, "model.sources: got vocals, training.instruments and target_instrument"),
         ("training", {"target_instrument": "vocals"}, "separate.py chooses among them by targets=[...]"),
         ("training", {"instruments": None}, "training.instruments: got None, a list of names is needed"),
-        ("training", {"model_type": "htdemucs"}, "training.model_type: got 'htdemucs', allowed scnet"),
+        (
+            "training",
+            {"model_type": "htdemucs"},
+            f"training.model_type: got 'htdemucs', allowed {FAMILIES}",
+        ),
         ("audio", {"num_channels": 1}, "audio.num_channels: got 1, the model takes 2"),
         ("audio", {"chunk_size": None}, "audio.chunk_size: got None, a whole number is needed"),
         ("inference", {"normalize": True}, "inference.normalize: got true, allowed false"),
@@ -202,7 +207,10 @@ def test_an_option_that_changes_the_result_is_refused(config, refused, network, 
 
 def test_another_family_is_refused_with_those_that_are_known(config, refused, network):
     config["model"] = {"dim": 384, "depth": 6}
-    assert "training.model_type: got options of another network, allowed scnet" in refused(network.state_dict())
+    assert (
+        "training.model_type: got options of another network, allowed scnet, bs_roformer, mel_band_roformer"
+        in refused(network.state_dict())
+    )
 
 
 def test_weights_that_do_not_fit_are_named(refused, network):

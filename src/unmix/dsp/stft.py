@@ -10,19 +10,20 @@ class Stft(nn.Module):
     """Short-time Fourier transform, for waveforms with any leading axes.
 
     Args:
-        fft_size: samples per window; Open-Unmix (UMX): 4096.
+        fft_size: samples per transform, and per window; Open-Unmix (UMX): 4096.
         hop_size: samples from one window to the next, at most half a window; UMX: 1024.
         center: False starts the first window at the first sample and drops the samples after the last full window, as
             UMX does for loss, statistics and validation. True pads half a window by reflection at both ends, so that
             `inverse` restores every sample.
         window: `hann`, or `rectangular`, which SCNet has.
         normalized: whether spectrograms are divided by the root of `fft_size`.
+        window_size: samples per window if it is shorter than `fft_size`, to which windows are padded with zeros.
 
     Shape:
         waveform (..., channels, samples) -> complex (..., channels, bins, frames), bins = fft_size // 2 + 1.
 
     Raises:
-        ValueError: on a hop below 1 or above half a window, or another window.
+        ValueError: on a hop below 1, above half a transform or above a window, or another window.
     """
 
     window: Tensor
@@ -35,17 +36,22 @@ class Stft(nn.Module):
         center: bool = False,
         window: str = "hann",
         normalized: bool = False,
+        window_size: int | None = None,
     ) -> None:
         super().__init__()
-        values = {"fft_size": fft_size, "hop_size": hop_size, "center": center}
+        values = {"fft_size": fft_size, "hop_size": hop_size, "center": center, "window_size": window_size}
         settings.check_arguments(settings.STFT, **values, window=window, normalized=normalized)
-        if not 0 < hop_size <= fft_size // 2:
-            raise ValueError(f"hop_size: got {hop_size}, allowed 1..{fft_size // 2} for fft_size={fft_size}")
+        size = fft_size if window_size is None else window_size
+        if size > fft_size:
+            raise ValueError(f"window_size: got {size}, allowed 1..{fft_size} for fft_size={fft_size}")
+        largest = min(size, fft_size // 2)
+        if not 0 < hop_size <= largest:
+            raise ValueError(f"hop_size: got {hop_size}, allowed 1..{largest} for fft_size={fft_size}")
         self.fft_size = fft_size
         self.hop_size = hop_size
         self.center = center
         self.normalized = normalized
-        samples = torch.hann_window(fft_size) if window == "hann" else torch.ones(fft_size)
+        samples = torch.hann_window(size) if window == "hann" else torch.ones(size)
         self.register_buffer("window", samples, persistent=False)
 
     @property
@@ -67,6 +73,7 @@ class Stft(nn.Module):
             waveform.reshape(-1, samples),  # torch.stft takes one leading axis
             self.fft_size,
             self.hop_size,
+            len(self.window),
             window=self.window.to(waveform.dtype),
             center=self.center,
             normalized=self.normalized,
@@ -107,6 +114,7 @@ class Stft(nn.Module):
             spectrogram.reshape(-1, bins, frames),
             self.fft_size,
             self.hop_size,
+            len(self.window),
             window=self.window.to(spectrogram.real.dtype),
             center=True,
             normalized=self.normalized,

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
 
+from unmix import checks, settings
 from unmix.dsp.stft import Stft
 from unmix.dsp.wiener import mixture_phase
 from unmix.models import contract
@@ -160,7 +161,13 @@ class MultiResolutionStft(nn.Module):
 
     Args:
         fft_sizes: window length of each resolution, in samples.
-        hop_size: hop of all resolutions, in samples. Band-split RoFormer uses 147, too long for a window of 256.
+        hop_size: hop of all resolutions, in samples.
+        min_fft_size: length of the shortest transform, to which shorter windows are padded with zeros. With 2048, and
+            a hop of 147, this is the loss that band-split RoFormer's code has.
+        spectral_weight: weight of the spectrograms' part.
+
+    Raises:
+        ValueError: on a value out of range.
 
     Source:
         W.-T. Lu et al., "Music source separation with band-split RoPE transformer", arXiv 2309.02612.
@@ -168,11 +175,23 @@ class MultiResolutionStft(nn.Module):
 
     needs_targets_only = True
 
-    def __init__(self, fft_sizes: Sequence[int] = (4096, 2048, 1024, 512, 256), hop_size: int = 128) -> None:
+    def __init__(
+        self,
+        fft_sizes: Sequence[int] = (4096, 2048, 1024, 512, 256),
+        hop_size: int = 128,
+        *,
+        min_fft_size: int = 1,
+        spectral_weight: float = 1.0,
+    ) -> None:
         super().__init__()
-        self.stfts = nn.ModuleList([Stft(fft_size, hop_size, center=True) for fft_size in fft_sizes])
+        checks.each("fft_sizes", fft_sizes, settings.COUNT)
+        checks.counts(min_fft_size=min_fft_size)
+        self.spectral_weight = checks.number("spectral_weight", spectral_weight, least=0)
+        self.stfts = nn.ModuleList(
+            [Stft(max(size, min_fft_size), hop_size, center=True, window_size=size) for size in fft_sizes]
+        )
 
     def forward(self, model: Any, mixture: Tensor, sources: Sources) -> Losses:
-        estimates, true = contract.estimate(model, mixture), references(sources, model.targets)
-        spectra = [(stft(estimates) - stft(true)).abs().mean() for stft in self.stfts]
-        return {"waveform_l1": l1_loss(estimates, true), "spectral_l1": torch.stack(spectra).sum()}
+        error = contract.estimate(model, mixture) - references(sources, model.targets)
+        spectra = torch.stack([stft(error).abs().mean() for stft in self.stfts])
+        return {"waveform_l1": error.abs().mean(), "spectral_l1": self.spectral_weight * spectra.sum()}

@@ -6,6 +6,7 @@ refused. Chunks, overlap and batches are `separator.*` here. The files of SCNet'
 `msst_families.of_authors`.
 """
 
+import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ from unmix.weights import checkpoint, files
 from unmix.weights.checkpoint import Checkpoint
 from unmix.weights.fit import misfit
 from unmix.weights.msst_families import FAMILIES, Family, is_of_authors, of_authors
+
+log = logging.getLogger(__name__)
 
 # `best_state` is that of SCNet's authors, whose `state` is the last one, without averaging; their inference takes it.
 STATES = ("best_state", "state", "state_dict", "model_state_dict")
@@ -53,7 +56,23 @@ def read(path: Path) -> list[Checkpoint]:
     state = _read_state(weights)
     item = Checkpoint(weights, tuple(model["targets"]), {"model": model, "data": data}, {}, {}, state)
     _check_fit(item, config_path)
+    if licence := _licence(weights.parent / "README.md"):
+        log.warning("%s: its weights are under %s", weights.parent, licence)
     return [item]
+
+
+def _licence(card: Path) -> str | None:
+    """Licence in the front matter of a model card, as Hugging Face's repositories have it; None when none is stated."""
+    parts = card.read_text(encoding="utf-8").split("---\n", 2) if card.is_file() else []
+    if len(parts) < 3 or parts[0]:
+        return None
+    try:
+        front = yaml.load(parts[1], _Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"ckpt: {card} cannot be read for its licence: {errors.one_line(error)}") from error
+    stated = front if isinstance(front, dict) else {}
+    licence = stated.get("license_name") or stated.get("license")
+    return None if licence is None else str(licence)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -75,7 +94,6 @@ def _described(config: Mapping[str, Any], name: str) -> tuple[dict[str, Any], di
     family = _family(config, name)
     if inference.get("normalize"):
         raise ValueError(f"{name}: inference.normalize: got true, allowed false: tracks are not normalised here")
-    rate = checks.integer(f"{name}: audio.sample_rate", audio.get("sample_rate", DEFAULT_RATE), least=1)
     chunk = inference.get("chunk_size", audio.get("chunk_size"))
     checks.integer(f"{name}: audio.chunk_size", chunk, least=1)
     targets = checks.texts(f"{name}: training.instruments", training.get("instruments"))
@@ -86,10 +104,11 @@ def _described(config: Mapping[str, Any], name: str) -> tuple[dict[str, Any], di
         if option not in family.defaults:
             raise ValueError(errors.unknown(f"{name}: model", option, family.defaults))
     arguments = family.arguments(options, targets, f"{name}: model")
-    if audio.get("num_channels", arguments["num_channels"]) != arguments["num_channels"]:
-        raise ValueError(
-            f"{name}: audio.num_channels: got {audio['num_channels']}, the model takes {arguments['num_channels']}"
-        )
+    rate = audio.get("sample_rate", arguments.get("sample_rate", DEFAULT_RATE))
+    checks.integer(f"{name}: audio.sample_rate", rate, least=1)
+    for key, value in (("num_channels", audio.get("num_channels")), ("sample_rate", rate)):
+        if value is not None and arguments.get(key, value) != value:
+            raise ValueError(f"{name}: audio.{key}: got {value}, the model takes {arguments[key]}")
     model = {"targets": targets, "sample_rate": rate, "chunk_seconds": chunk / rate, **arguments}
     model.update(config.get("arguments") or {})
     return model, {"sample_rate": rate, "sources": targets, "root": None}

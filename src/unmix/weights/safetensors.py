@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -26,8 +27,8 @@ def write(checkpoints: Sequence[Checkpoint], path: Path) -> None:
     Raises:
         OSError: when the file cannot be written.
     """
-    weights = {
-        f"{number}.{name}": value.contiguous()
+    weights = {  # copies, as the format has no weights that share memory
+        f"{number}.{name}": value.clone(memory_format=torch.contiguous_format)
         for number, checkpoint in enumerate(checkpoints)
         for name, value in checkpoint.state.items()
     }
