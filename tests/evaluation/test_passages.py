@@ -1,10 +1,12 @@
 import math
 from io import BytesIO
 
+import psutil
 import pytest
 import soundfile
 import torch
 
+from unmix.data.memory import keep_freed_memory
 from unmix.evaluation import passages
 from unmix.evaluation.passages import Passage
 
@@ -63,6 +65,19 @@ def test_the_busiest_passage_is_where_all_sources_sound():
     assert passages.busiest(read, 9500, 4 * RATE, RATE) == 0
     stems[2, :, 9000:] = 1
     assert passages.busiest(read, 9500, 4 * RATE, RATE) == 5500  # ends with the track
+
+
+def test_a_long_track_takes_no_more_memory_than_a_short_one():
+    keep_freed_memory()  # as commands do: large blocks come from the heap, and can be fragmented
+    process = psutil.Process()
+
+    def growth(num_seconds):
+        before = process.memory_info().rss
+        passages.busiest(lambda start, stop: torch.ones(4, 2, stop - start), num_seconds * 44100, 44100, 44100)
+        return process.memory_info().rss - before
+
+    growth(10)
+    assert growth(200) < 100e6
 
 
 def test_a_flac_has_the_samples_in_16_bits():

@@ -81,8 +81,9 @@ def busiest(read: Callable[[int, int], Tensor], num_samples: int, length: int, s
         First sample of the passage, which lies within the track if that is not shorter.
     """
     starts = range(0, num_samples, step)
-    energies = torch.stack([read(at, min(at + step, num_samples)).double().square().sum((1, 2)) for at in starts])
-    totals = torch.nn.functional.pad(energies.cumsum(0), (0, 0, 1, 0))
+    # as numbers: small tensors that stay between large ones that are freed would fragment the memory, 3 MB a second
+    energies = [read(at, min(at + step, num_samples)).square().sum((1, 2)).tolist() for at in starts]
+    totals = torch.nn.functional.pad(torch.tensor(energies, dtype=torch.float64).cumsum(0), (0, 0, 1, 0))
     width = min(max(1, length // step), len(starts))
     passages = totals[width:] - totals[:-width]
     # a source that is silent everywhere is the same in all; one that is silent here counts as -60 dB
