@@ -92,7 +92,7 @@ VALID = {
     "listen": {"true"},
     "report": PATH_OR_NULL,
     "save": {"true"},
-    "metric": {"word"},
+    "report metric": PATH_OR_NULL,
     "test_set": PATH_OR_NULL,
     "compare": PATH_OR_NULL,
     "figures": {"null"},

@@ -51,7 +51,7 @@ COMMANDS: dict[str, dict[str, Check]] = {
     "leaderboard": {"name": optional(text)},
     "report": {
         "format": one_of("latex", "markdown", "csv"),
-        "metric": text,
+        "metric": optional(text),
         "test_set": optional(text),
         "tracks": one_of("all", "common"),
         "compare": optional(either(text, texts)),

@@ -179,7 +179,7 @@ class ReportSchema:
 
     ckpt: Any = MISSING
     format: Any = "latex"
-    metric: Any = "SDR"
+    metric: Any = None
     test_set: Any = None
     tracks: Any = "all"
     compare: Any = None

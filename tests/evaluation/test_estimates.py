@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from unmix.data import pcm
 from unmix.data.tracks import AudioFile, Track
 from unmix.evaluation.estimates import RESIDUAL, Estimates, Shared, Sources
+from unmix.evaluation.scoring import EvaluationFolder
 
 NUM_SAMPLES = 500
 
@@ -60,3 +61,13 @@ def test_estimates_are_read_as_they_were_written_whatever_the_blocks(tmp_path_fa
     blocks = [written[..., first:last] for first, last in itertools.pairwise(bounds)]
     assert estimates.write(iter(blocks)) == NUM_SAMPLES
     assert torch.equal(estimates(start, NUM_SAMPLES), written[..., start:])
+
+
+def test_the_pace_is_the_mean_over_tracks_and_unknown_when_one_has_none(tmp_path):
+    output = EvaluationFolder(tmp_path)
+    output.pace("a").parent.mkdir()
+    output.pace("a").write_text("0.25\n")
+    output.pace("b").write_text("0.75\n")
+    assert output.mean_pace(["a", "b"]) == 0.5
+    assert output.mean_pace(["a", "b", "scored by an older version"]) is None
+    assert output.mean_pace([]) is None

@@ -143,7 +143,7 @@ def test_a_method_does_not_differ_from_itself():
 def test_one_track_has_neither_interval_nor_test():
     (pair,) = statistics.compare({"A": runs([5.42]), "B": runs([5.0])})
     assert (pair.interval, pair.p_value) == (None, None)
-    assert pair.in_words() == "no difference shown between A and B (A 0.42 dB higher, 1 track, no interval)"
+    assert pair.in_words() == "no difference shown between A and B (A ahead by 0.42 dB, 1 track, no interval)"
 
 
 def test_few_tracks_are_said_to_be_too_few():
@@ -204,7 +204,7 @@ def test_a_difference_that_another_seed_would_reverse_is_not_shown():
     (pair,) = statistics.compare({"A": runs(*own), "B": runs(tracks, tracks)})
     assert pair.p_value < 0.001
     assert pair.interval[0] < 0 < pair.interval[1]
-    assert pair.in_words().startswith("no difference shown between A and B (A 0.3")
+    assert pair.in_words().startswith("no difference shown between A and B (A ahead by 0.3")
 
 
 def test_a_track_that_a_seed_lacks_is_left_out():
@@ -218,6 +218,13 @@ def test_results_are_the_same_each_time_and_whatever_else_is_compared():
     again = statistics.compare({name: methods[name] for name in ("UHL1", "UHL2")})
     assert first["UHL1", "UHL2"].interval == again[0].interval
     assert list(first) == [("UHL1", "UHL2"), ("UHL1", "UHL3"), ("UHL2", "UHL3")]
+
+
+def test_of_a_metric_whose_low_values_are_better_the_lower_one_is_better():
+    scores = [1 + 0.1 * i for i in range(12)]
+    methods = {"A": runs(scores), "B": runs([score - 0.5 for score in scores])}
+    (pair,) = statistics.compare(methods, better="low", unit="")
+    assert pair.in_words() == "B is 0.50 better than A (95 % interval 0.50 to 0.50, p < 0.001, 12 tracks)"
 
 
 def test_a_method_without_runs_is_refused():

@@ -1,10 +1,12 @@
 """The table of a paper: what stands in it, what is bold, and what does not compare."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from stored_evaluations import TARGETS, TRACKS, seeds, store, store_run, values
+from unmix.evaluation.metrics import BSS_EVAL, Definition, to_json
 from unmix.reports import methods, paper, stored
 
 LOW, HIGH = (dict.fromkeys(TARGETS, values(level)) for level in (3.0, 5.0))
@@ -160,16 +162,43 @@ def test_other_audio_of_the_same_name_is_refused(tmp_path):
         built(tmp_path, "A", "B")
 
 
-def test_other_sources_and_formats_are_refused(tmp_path):
+def test_other_scenarios_definitions_and_formats_are_refused(tmp_path):
     two(tmp_path, LOW, {"vocals": values(5.0), "accompaniment": values(9.0)})
     with pytest.raises(
         ValueError,
-        match=r"hq-test-b was scored on vocals, accompaniment and .*hq-test-a on vocals, bass, which do not compare",
+        match=r"^ckpt: .*hq-test-b was scored in the scenario vocals, accompaniment, unlike .*-a in vocals, bass; ",
     ):
         built(tmp_path, "A", "B")
     store(tmp_path, "C", LOW, name="hq-test-c", format=1)
-    with pytest.raises(ValueError, match=r"hq-test-c was scored in format 1 and .*hq-test-a in format 2"):
+    with pytest.raises(
+        ValueError, match=r"hq-test-c was scored in format 1, unlike .*hq-test-a in 2; these do not compare"
+    ):
         built(tmp_path, "A", "C")
+    newer = [replace(definition, version="5") for definition in BSS_EVAL]
+    store(tmp_path, "D", LOW, name="hq-test-d", definitions=to_json(newer), means={})
+    with pytest.raises(
+        ValueError,
+        match=r"hq-test-d was scored by SDR with version '5' instead of '4', unlike .*hq-test-a; these do not",
+    ):
+        built(tmp_path, "A", "D")
+
+
+LOUD = Definition("SDR", "distance of levels", unit="", over_tracks="mean", better="low")
+
+
+def test_a_definition_says_how_scores_are_averaged_and_which_are_better(tmp_path):
+    facts = {"definitions": to_json([LOUD]), "means": {}}
+    store(tmp_path, "A", LOW, name="hq-test-a", **facts)
+    store(tmp_path, "B", HIGH | {"vocals": values(5.0) | {"Song 1": 17.0}}, name="hq-test-b", **facts)
+    table = built(tmp_path, "A", "B", metric=None)
+    assert table.metric == LOUD
+    assert table.rows[1].cells["vocals"].value == pytest.approx(10.5 + 1)
+    assert table.rows[0].cells["bass"].is_best
+    assert table.comparisons["bass"][0].in_words().startswith("A is 2.00 better than B (")
+    with pytest.raises(
+        ValueError, match=r"^compare: published scores are SDR, .* not SDR: choose metric=SDR, or leave"
+    ):
+        built(tmp_path, "A", metric=None, compare=["umxl"])
 
 
 def test_sources_in_another_order_compare(tmp_path):

@@ -45,7 +45,7 @@ def test_names_with_markup_and_dollars_stand_as_they_are(table):
 def test_titles_are_sources_and_axes_have_units(table):
     figures = paper_figures.draw(table, CURVES, "svg")
     assert {"vocals", "bass", "SDR in dB", "umx-1"} <= set(texts(figures["boxplot"]))
-    assert {"parameters, in millions", "SDR, mean over sources", "dB"} <= set(texts(figures["parameters"]))
+    assert {"parameters, in millions", "mean over sources", "SDR in dB"} <= set(texts(figures["parameters"]))
     assert "seconds of processing per second of audio" in texts(figures["seconds"])
     assert {"vocals", "epoch", "validation SDR in dB"} <= set(texts(figures["learning_curves"]))
     assert "bass" not in texts(figures["learning_curves"]), "no curve"

@@ -70,7 +70,8 @@ def test_markdown_has_the_caption_below(table):
 def test_the_caption_says_metric_aggregation_sources_seeds_and_what_bold_means(table):
     text = " ".join(paper_formats.caption(table))
     for part in (
-        "SDR in dB on hq-test: median over windows, then over 12 tracks; scored together: vocals, bass.",
+        "hq-test, 12 tracks. SDR: BSS Eval v4 (museval), dB: median over windows of 1 s, then median over tracks; "
+        "scenario: vocals, bass.",
         "Mean and standard deviation over seeds (umx-1: 1, 2).",
         "Bold: best, and better than the second best with p < 0.05 (Wilcoxon's signed-rank test over tracks, Holm's "
         "correction for 1 pair) and a 95 % bootstrap interval of the median difference without zero.",
@@ -149,7 +150,8 @@ def test_csv_has_all_digits_and_says_what_the_scores_are(table):
     assert (second["vocals"], second["vocals_std"], second["vocals_best"]) == ("10.50000", "", "true")
     assert (first["seeds"], first["parameters"], first["training_seconds"]) == ("1 2", "8900000", "18720.0")
     assert (first["metric"], first["test_set"], first["num_tracks"]) == ("SDR", "hq-test", "12")
-    assert first["scored_together"] == "vocals bass"
+    assert first["scenario"] == "vocals, bass"
+    assert first["definition"] == "BSS Eval v4 (museval), dB: median over windows of 1 s, then median over tracks"
     assert first["evaluations"].split("; ") == ["hq-test-000000", "hq-test-000001"]
 
 

@@ -119,6 +119,10 @@ def test_a_silent_stem_leaves_its_track_without_a_score_and_is_said(evaluate, tr
     assert summary["windows_that_count"] == {"Test 0": [0, 2], "Test 1": [2, 2]}
     assert math.isfinite(summary["medians"]["checkpoints"]["vocals"]["SDR"])
     assert "vocals, only: Test 1" in (where / "report.html").read_text()
+    assert summary["parameters"] > 1000
+    paces = [float((where / "pace" / f"Test {number}.txt").read_text()) for number in (0, 1)]
+    assert summary["seconds_per_second"] == pytest.approx(sum(paces) / 2, abs=1e-5)
+    assert min(paces) > 0
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ def test_figures_can_be_left_out(cli, out):
         (["format=html"], "report: format: got 'html', allowed "),
         (["figures=png"], "report: figures: got 'png', allowed "),
         (["tracks=some"], "report: tracks: got 'some', allowed "),
+        (["out=/dev/null"], "report: out: /dev/null is no folder; name a folder that can be written"),
         (["ckpt=[]"], "report: ckpt: got [], "),
     ],
 )

@@ -140,7 +140,9 @@ class Museval(Callback):
             for row in scores.of_track(method, track, store)
         ]
         windows = {track: scores.num_windows(store) for track, store in stores[self.method].items()}
-        return Summary(self.method, MIXTURE, rows, self.settings, windows, self.compare, self.definitions)
+        pace = self.output.mean_pace([track.name for track in self.tracks])
+        settings = {**self.settings, "seconds_per_second": pace}
+        return Summary(self.method, MIXTURE, rows, settings, windows, self.compare, self.definitions)
 
     def _log(self, scoring: Scoring) -> None:
         """Log a scored track's values of the first metric, and the estimated time left."""

@@ -1,5 +1,6 @@
 """Readers of true and estimated stems that load any part of a track, so that memory does not depend on its length."""
 
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -46,15 +47,17 @@ class Estimates:
     def __init__(self, path: Path, num_sources: int, num_channels: int) -> None:
         self.path = path
         self.frame = (num_sources, num_channels)  # values per sample
+        self.seconds = 0.0  # that `write` took, with the computation of the blocks
 
     def write(self, blocks: Iterable[Tensor]) -> int:
         """Write all blocks, (sources, channels, samples) each, and return the total number of samples."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        num_samples = 0
+        num_samples, started = 0, time.perf_counter()
         with self.path.open("wb") as file:
             for block in blocks:
                 block.permute(2, 0, 1).to("cpu", torch.float32).contiguous().numpy().tofile(file)
                 num_samples += block.shape[-1]
+        self.seconds = time.perf_counter() - started
         return num_samples
 
     def __call__(self, start: int, stop: int) -> Tensor:

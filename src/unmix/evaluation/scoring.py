@@ -4,6 +4,7 @@ Nothing here imports Lightning, so that a worker takes 4 s to start instead of 1
 """
 
 import signal
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,17 @@ class EvaluationFolder:
     def passage(self, track: str, target: str) -> Path:
         """WAV file with the passage of a track and target, see `passages.Passage`; only the best and worst are kept."""
         return self.path / "passages" / track / f"{target}.wav"
+
+    def pace(self, track: str) -> Path:
+        """Text file with the seconds of processing per second of audio of a track; not in its scores, which repeat."""
+        return self.path / "pace" / f"{track}.txt"
+
+    def mean_pace(self, tracks: Sequence[str]) -> float | None:
+        """Mean over tracks of the seconds of processing per second of audio; None when one has no record of it."""
+        files = [self.pace(track) for track in tracks]
+        if not files or not all(file.is_file() for file in files):
+            return None
+        return round(statistics.fmean(float(file.read_text()) for file in files), 5)
 
     def clip(self, target: str, which: str) -> Path:
         """MP3 file with the estimate of a target in its `worst` or `best` track, for web pages."""
@@ -94,6 +106,8 @@ class Scoring:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 pcm.write(path, self.estimates(0, track.num_samples)[i].numpy(), track.sample_rate)
         self.estimates.path.unlink()
+        pace = self.estimates.seconds * track.sample_rate / track.num_samples
+        folder.write_atomically(self.output.pace(track.name), f"{pace:.5f}\n")
         # last, as this file marks the track as done: if the process is killed before, the track is scored again
         folder.write_atomically(self.output.store(self.method, track.name), store)
         return self

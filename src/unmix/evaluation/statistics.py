@@ -34,14 +34,15 @@ class Comparison:
         first, second: names of the methods.
         tracks: number of tracks compared.
         left_out: names of tracks without a score (NaN, infinite or missing) in a run of either method.
-        difference: median over tracks of the score of `first` less that of `second`, dB; NaN without tracks. With
-            several runs, the score of a track is its mean over runs.
-        interval: bootstrap interval of the difference at `LEVEL`, dB; None with fewer than two tracks.
+        difference: median over tracks of the advantage of `first`, negative if `second` is better; NaN without tracks.
+            With several runs, the score of a track is its mean over runs.
+        interval: bootstrap interval of the difference at `LEVEL`; None with fewer than two tracks.
         p_value: of Wilcoxon's signed-rank test, after Holm's correction for all pairs compared together; None with
             fewer than two tracks.
         uncorrected: the same before the correction.
         runs: number of runs (seeds) of `first` and of `second`.
         pairs: number of pairs compared together.
+        unit: unit of the difference; empty for a plain number.
     """
 
     first: str
@@ -54,10 +55,11 @@ class Comparison:
     uncorrected: float | None
     runs: tuple[int, int]
     pairs: int
+    unit: str = "dB"
 
     @property
     def better(self) -> str:
-        """Name of the method with the higher scores; the first one when they are equal or unknown."""
+        """Name of the method with the better scores; the first one when they are equal or unknown."""
         return self.second if self.difference < 0 else self.first
 
     @property
@@ -84,14 +86,13 @@ class Comparison:
         better, worse, sign = (
             (self.first, self.second, 1) if self.better == self.first else (self.second, self.first, -1)
         )
-        amount = f"{abs(self.difference):.2f} dB"
+        amount = f"{abs(self.difference):.2f} {self.unit}".rstrip()
         facts = [f"{100 * LEVEL:.0f} % interval {_span(self.interval, sign)}"] if self.interval else []
         facts += [shown_p(self.p_value)] if self.p_value is not None else []
         if self.is_shown:
             return f"{better} is {amount} better than {worse} ({self._details(facts)})"
-        return (
-            f"no difference shown between {better} and {worse} ({self._details([f'{better} {amount} higher', *facts])})"
-        )
+        details = self._details([f"{better} ahead by {amount}", *facts])
+        return f"no difference shown between {better} and {worse} ({details})"
 
     def _details(self, facts: list[str]) -> str:
         """Join `facts` and the numbers of tracks and runs."""
@@ -117,7 +118,7 @@ def runs_of(rows: Iterable[TrackScore], target: str, metric: str = "SDR") -> dic
     return {method: [run] for method, run in methods.items()}
 
 
-def compare(methods: Mapping[str, Sequence[Run]]) -> list[Comparison]:
+def compare(methods: Mapping[str, Sequence[Run]], *, better: str = "high", unit: str = "dB") -> list[Comparison]:
     """Compare all pairs of methods in the scores of one target and metric.
 
     The interval is the percentile interval of the bootstrap, which draws tracks with replacement. BCa's acceleration
@@ -126,7 +127,9 @@ def compare(methods: Mapping[str, Sequence[Run]]) -> list[Comparison]:
     the interval then tells whether training again would change the order. The test takes means over runs.
 
     Args:
-        methods: name of the method -> its runs, one per seed; each has the score of every track, higher is better.
+        methods: name of the method -> its runs, one per seed; each has the score of every track.
+        better: `high` or `low`, which scores are better.
+        unit: unit of the scores, for `Comparison.in_words`.
     Returns:
         One comparison per pair, in the order of `methods`.
     Raises:
@@ -135,7 +138,10 @@ def compare(methods: Mapping[str, Sequence[Run]]) -> list[Comparison]:
     for name, runs in methods.items():
         if not runs:
             raise ValueError(f"methods.{name}: got no run, need one or more")
-    pairs = [(first, second, _Paired.of(methods[first], methods[second])) for first, second in combinations(methods, 2)]
+    sign = -1 if better == "low" else 1
+    pairs = [
+        (first, second, _Paired.of(methods[first], methods[second], sign)) for first, second in combinations(methods, 2)
+    ]
     uncorrected = [paired.p_value() for _, _, paired in pairs]
     corrected = iter(holm([p_value for p_value in uncorrected if p_value is not None]))
     return [
@@ -150,6 +156,7 @@ def compare(methods: Mapping[str, Sequence[Run]]) -> list[Comparison]:
             uncorrected=p_value,
             runs=(len(paired.first), len(paired.second)),
             pairs=len(pairs),
+            unit=unit,
         )
         for (first, second, paired), p_value in zip(pairs, uncorrected, strict=True)
     ]
@@ -180,19 +187,21 @@ def _span(interval: tuple[float, float], sign: int) -> str:
 
 @dataclass(frozen=True)
 class _Paired:
-    """Scores of two methods on the tracks that both have, each (runs, tracks), and the names of the others."""
+    """Scores of two methods, the higher the better, on the tracks that both have, each (runs, tracks); other tracks."""
 
     first: np.ndarray
     second: np.ndarray
     left_out: tuple[str, ...]
 
     @classmethod
-    def of(cls, first: Sequence[Run], second: Sequence[Run]) -> "_Paired":
+    def of(cls, first: Sequence[Run], second: Sequence[Run], sign: int) -> "_Paired":
         runs = [*first, *second]
         every = dict.fromkeys(track for run in runs for track in run)
         left_out = tuple(track for track in every if not all(math.isfinite(run.get(track, math.nan)) for run in runs))
         both = [track for track in every if track not in left_out]
-        values = np.array([[run[track] for track in both] for run in runs], dtype=float).reshape(len(runs), len(both))
+        values = sign * np.array([[run[track] for track in both] for run in runs], dtype=float).reshape(
+            len(runs), len(both)
+        )
         return cls(values[: len(first)], values[len(first) :], left_out)
 
     def differences(self) -> np.ndarray:

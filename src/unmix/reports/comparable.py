@@ -1,9 +1,10 @@
-"""Whether methods compare: the same metric, sources, format of scores and tracks."""
+"""Whether methods compare: the same definition of the metric, scenario, format of scores and tracks."""
 
 from collections.abc import Sequence
 
 from unmix.errors import counted
 from unmix.evaluation import metrics
+from unmix.evaluation.metrics import Definition
 from unmix.reports.methods import Method
 from unmix.reports.stored import Evaluation
 
@@ -11,38 +12,37 @@ ALL, COMMON = "all", "common"  # which tracks are compared
 MOST_NAMED = 3  # tracks in a message
 
 
-def check_scores(methods: Sequence[Method], metric: str) -> None:
-    """Check that all evaluations have the metric, and scored the same sources together.
+def check_scores(methods: Sequence[Method], metric: str | None) -> Definition:
+    """Check that all evaluations have the metric, by one definition, and scored the same sources together.
 
+    Args:
+        methods: what is compared.
+        metric: its name; None is the first one.
+    Returns:
+        The definition of the metric.
     Raises:
         ValueError: naming the folders that differ.
     """
-    evaluations = _evaluations(methods)
-    for each in evaluations:
-        if metric not in (names := list(each.rows[0].metrics)):
-            raise ValueError(f"metric: got {metric!r}, but {each.path} has {', '.join(names)}")
-        if (definition := each.definition(metric)).over_tracks != "median" or definition.better != "high":
-            raise ValueError(f"metric: got {metric!r}, which is {definition}; tables are of medians of ratios, as SDR")
-    for each in evaluations[1:]:
-        _check_alike("on", each, evaluations[0], each.targets, evaluations[0].targets)
-        _check_alike("in format", each, evaluations[0], _format(each), _format(evaluations[0]))
-        if difference := metrics.difference([each.definition(metric)], [evaluations[0].definition(metric)]):
-            raise ValueError(
-                f"ckpt: {each.path} was scored by {difference} of {evaluations[0].path}, which do not compare; "
-                "evaluate both alike"
-            )
+    first, *others = _evaluations(methods)
+    name = next(iter(first.rows[0].metrics)) if metric is None else metric
+    for each in (first, *others):
+        if name not in each.rows[0].metrics:
+            raise ValueError(f"metric: got {name!r}, but {each.path} has {', '.join(each.rows[0].metrics)}")
+    for each in others:
+        scenarios = [metrics.scenario(evaluation.targets) for evaluation in (each, first)]
+        if set(each.targets) != set(first.targets):
+            raise ValueError(_unlike(each, "in the scenario " + scenarios[0], first, scenarios[1]))
+        if unlike := metrics.difference([each.definitions[name]], [first.definitions[name]]):
+            raise ValueError(_unlike(each, "by " + unlike, first))
+        formats = [str(evaluation.summary.get("format", "unknown")) for evaluation in (each, first)]
+        if formats[0] != formats[1]:
+            raise ValueError(_unlike(each, f"in format {formats[0]}", first, formats[1]))
+    return first.definitions[name]
 
 
-def _format(evaluation: Evaluation) -> list[str]:
-    return [str(evaluation.summary.get("format", "unknown"))]
-
-
-def _check_alike(how: str, one: Evaluation, other: Evaluation, ours: Sequence[str], theirs: Sequence[str]) -> None:
-    if sorted(ours) != sorted(theirs):
-        raise ValueError(
-            f"ckpt: {one.path} was scored {how} {', '.join(ours)} and {other.path} {how} {', '.join(theirs)}, which do "
-            "not compare; evaluate both alike"
-        )
+def _unlike(evaluation: Evaluation, how: str, other: Evaluation, its_own: str = "") -> str:
+    theirs = f"{other.path} in {its_own}" if its_own else str(other.path)
+    return f"ckpt: {evaluation.path} was scored {how}, unlike {theirs}; these do not compare: evaluate both alike"
 
 
 def tracks(methods: Sequence[Method], rule: str) -> tuple[list[str], list[str]]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unmix.evaluation import published, statistics
+from unmix.evaluation.metrics import BSS_EVAL, METRICS, Definition
+from unmix.evaluation.scores import OVER_TRACKS
 from unmix.evaluation.statistics import Comparison, Run
 from unmix.reports import comparable, run_facts
 from unmix.reports.methods import Method
@@ -55,7 +57,7 @@ class Table:
     """A table of methods.
 
     Args:
-        metric: name of the metric.
+        metric: definition of the metric.
         test_set: name of data and subset.
         columns: names of the sources, and `mean` when there are several.
         rows: methods in the given order, then oracles, then published scores.
@@ -65,7 +67,7 @@ class Table:
         scores: method -> target -> track -> value, mean over seeds; for box plots.
     """
 
-    metric: str
+    metric: Definition
     test_set: str
     columns: list[str]
     rows: list[Row]
@@ -80,39 +82,48 @@ class Table:
         return [column for column in self.columns if column != MEAN]
 
 
-def build(methods: Sequence[Method], *, metric: str, tracks: str, compare: Sequence[str], out: Path) -> Table:
+def build(methods: Sequence[Method], *, metric: str | None, tracks: str, compare: Sequence[str], out: Path) -> Table:
     """Compute the table of several methods.
 
     Args:
         methods: at least one, all on the same test set.
-        metric: column of scores.csv.
+        metric: name of the metric; None is the first one.
         tracks: `all`: all methods must have been scored on the same tracks; `common`: only tracks that all have.
         compare: names of published scores to add, see `published.medians_of`.
         out: folder with the runs.
     Raises:
         ValueError: when the methods do not compare, or scores are damaged.
     """
-    comparable.check_scores(methods, metric)
+    definition = comparable.check_scores(methods, metric)
+    _check_published(compare, definition)
     kept, left_out = comparable.tracks(methods, tracks)
     targets = methods[0].targets
     columns = [*targets, MEAN] if len(targets) > 1 else targets
     runs = {
-        column: {method.name: _only(_runs(method, column, metric), kept) for method in methods} for column in columns
+        column: {method.name: _only(_runs(method, column, definition.name), kept) for method in methods}
+        for column in columns
     }
     competing = [method.name for method in methods if not method.is_oracle] or [method.name for method in methods]
-    comparisons = {column: statistics.compare({name: runs[column][name] for name in competing}) for column in columns}
+    comparisons = {
+        column: statistics.compare(
+            {name: runs[column][name] for name in competing}, better=definition.better, unit=definition.unit
+        )
+        for column in columns
+    }
     ordered = sorted(methods, key=lambda method: method.name not in competing)
     values = {
-        method.name: {target: [_median(run) for run in runs[target][method.name]] for target in targets}
+        method.name: {
+            target: [_over_tracks(run, definition) for run in runs[target][method.name]] for target in targets
+        }
         for method in ordered
     }
     rows = [_row(method, values[method.name], columns, out) for method in ordered]
-    rows += [_published_row(name, columns, metric) for name in compare]
+    rows += [_published_row(name, columns, definition.name) for name in compare]
     scores = {
         method.name: {target: _mean_run(runs[target][method.name], kept) for target in targets} for method in ordered
     }
     test_set = methods[0].evaluations[0].test_set
-    table = Table(metric, test_set, columns, rows, comparisons, kept, left_out, scores)
+    table = Table(definition, test_set, columns, rows, comparisons, kept, left_out, scores)
     return replace(table, rows=_marked(table))
 
 
@@ -124,9 +135,10 @@ def _only(runs: Sequence[Run], tracks: Sequence[str]) -> list[Run]:
     return [{track: run[track] for track in tracks} for run in runs]
 
 
-def _median(run: Run) -> float:
+def _over_tracks(run: Run, definition: Definition) -> float:
+    """Score over all tracks that have one, as the definition averages them."""
     values = [value for value in run.values() if not math.isnan(value)]
-    return averages.median(values) if values else math.nan
+    return OVER_TRACKS[definition.over_tracks](values) if values else math.nan
 
 
 def _mean_run(runs: Sequence[Run], tracks: Sequence[str]) -> Run:
@@ -183,10 +195,19 @@ def deciding(table: Table) -> dict[str, tuple[str, Comparison]]:
         compared = {name for pair in of_column for name in (pair.first, pair.second)}
         known = [row for row in table.rows if row.name in compared and not math.isnan(row.cells[column].value)]
         if len(known) > 1:
-            first, second, *_ = sorted(known, key=lambda row: row.cells[column].value, reverse=True)
+            ordered = sorted(known, key=lambda row: row.cells[column].value, reverse=table.metric.better == "high")
+            first, second = ordered[:2]
             names = {first.name, second.name}
             pairs[column] = first.name, next(pair for pair in of_column if {pair.first, pair.second} == names)
     return pairs
+
+
+def _check_published(compare: Sequence[str], definition: Definition) -> None:
+    if compare and definition not in BSS_EVAL:
+        raise ValueError(
+            f"compare: published scores are {', '.join(METRICS)} by {BSS_EVAL[0].measure}, not {definition.name}: "
+            "choose metric=SDR, or leave compare away"
+        )
 
 
 def _published_row(name: str, columns: Sequence[str], metric: str) -> Row:

@@ -72,7 +72,7 @@ def _box_plot(table: Table) -> Figure:
         for i, method in enumerate(methods):
             values = [value for value in table.scores[method][source].values() if math.isfinite(value)]
             _box(panel, values, -i, COLORS[i % len(COLORS)])
-        panel.set(xlabel=f"{table.metric} in dB", ylim=(-len(methods) + 0.5, 0.5))
+        panel.set(xlabel=_axis(table), ylim=(-len(methods) + 0.5, 0.5))
         labels = [names[method] if number % MOST_PANELS == 0 else "" for method in methods]
         panel.set_yticks([-i for i in range(len(methods))], labels)
         panel.grid(axis="x", alpha=0.3)
@@ -103,10 +103,10 @@ def _scatter(table: Table, fact: str, label: str, unit: float) -> Figure | None:
         return None
     what = "mean over sources" if column == MEAN else column
     names = [_labels(table)[row.name] for row in rows]
-    figure, (panel,) = _panels([f"{table.metric}, {what}"], 2.4, 0.5, width=3.0, below=names)
+    figure, (panel,) = _panels([what], 2.4, 0.5, width=3.0, below=names)
     for name, row in zip(names, rows, strict=True):
         _point(panel, row.cells[column], getattr(row, fact) / unit, table.rows.index(row), name)
-    panel.set(xscale="log", xlabel=label, ylabel="dB")
+    panel.set(xscale="log", xlabel=label, ylabel=_axis(table))
     panel.xaxis.set_major_formatter("{x:g}")
     panel.grid(alpha=0.3)
     figure.legend(loc="lower left", frameon=False, ncols=_columns(names))
@@ -186,6 +186,11 @@ def _panels(
 def _width(labels: Iterable[str]) -> float:
     """Width of the longest label, inches."""
     return 0.25 + 0.07 * max(map(len, labels), default=0)
+
+
+def _axis(table: Table) -> str:
+    """Label of an axis of scores."""
+    return f"{table.metric.name} in {table.metric.unit}" if table.metric.unit else table.metric.name
 
 
 def _columns(names: Sequence[str]) -> int:

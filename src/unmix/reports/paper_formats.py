@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from io import StringIO
 
 from unmix.errors import counted
+from unmix.evaluation import metrics
 from unmix.evaluation.statistics import ALPHA, LEVEL
 from unmix.reports.comparable import named
 from unmix.reports.paper import MEAN, Cell, Row, Table
@@ -59,11 +60,10 @@ def _duration(seconds: float | None) -> str:
 
 
 def caption(table: Table) -> list[str]:
-    """Sentences that say what the table shows: metric, aggregation, sources, seeds, bold, and what is left out."""
-    num_tracks = counted(len(table.tracks), "track")
+    """Sentences that say what the table shows: definition, scenario, seeds, bold, and what is left out."""
     sentences = [
-        f"{table.metric} in dB on {table.test_set}: median over windows, then over {num_tracks}; scored together: "
-        f"{', '.join(table.sources)}"
+        f"{table.test_set}, {counted(len(table.tracks), 'track')}",
+        "; ".join(metrics.describe([table.metric], table.sources)),
     ]
     if any(row.seeds for row in table.rows):
         seeds = "; ".join(f"{row.name}: {', '.join(row.seeds)}" for row in table.rows if row.seeds)
@@ -146,14 +146,15 @@ def to_csv(table: Table) -> str:
     facts = _facts(table)
     scores = [f"{column}{suffix}" for column in table.columns for suffix in ("", "_std", "_best")]
     heads = ["method", "kind", "seeds", *scores, *(name for _, name, *_ in facts)]
-    writer.writerow([*heads, "metric", "test_set", "num_tracks", "scored_together", "evaluations"])
+    scenario, definition = metrics.scenario(table.sources), str(table.metric)
+    writer.writerow([*heads, "metric", "test_set", "num_tracks", "scenario", "definition", "evaluations"])
     for row in table.rows:
         values: list[object] = [row.name, row.kind, " ".join(row.seeds)]
         for cell in (row.cells[column] for column in table.columns):
             values += [_number(cell.value), _number(cell.deviation), str(cell.is_best).lower()]
         values += ["" if (known := value(row)) is None else known for _, _, value, _ in facts]
         num_tracks = "" if row.kind == "published" else len(table.tracks)
-        meaning = [table.metric, table.test_set, num_tracks, " ".join(table.sources)]
+        meaning = [table.metric.name, table.test_set, num_tracks, scenario, definition]
         writer.writerow([*values, *meaning, "; ".join(row.evaluations)])
     return text.getvalue()
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from unmix.errors import one_line
-from unmix.evaluation.metrics import Definition, from_json
+from unmix.evaluation import summary as summaries
+from unmix.evaluation.metrics import Definition
 from unmix.evaluation.oracle_names import ORACLE, is_oracle
-from unmix.evaluation.scores import MEANING, TrackScore
+from unmix.evaluation.scores import TrackScore
 
 SUMMARY, SCORES = "summary.json", "scores.csv"
 
@@ -25,15 +26,14 @@ class Evaluation:
     Args:
         path: its folder, `<test set>-<6 hex>`.
         summary: content of its summary.json.
+        method: name of the evaluated method, as it was given to evaluate.py.
+        definitions: what its scores mean, by name.
     """
 
     path: Path
     summary: Mapping[str, Any] = field(repr=False)
-
-    @property
-    def method(self) -> str:
-        """Name of the evaluated method, as it was given to evaluate.py."""
-        return next(iter(self.summary["medians"]))
+    method: str
+    definitions: Mapping[str, Definition] = field(repr=False)
 
     @property
     def test_set(self) -> str:
@@ -83,7 +83,7 @@ class Evaluation:
             with path.open(encoding="utf-8", newline="") as file:
                 lines = list(csv.DictReader(file))
             own = [line for line in lines if line["method"] == self.method]
-            rows = [TrackScore(self.method, line["track"], line["target"], _numbers(line)) for line in own]
+            rows = [TrackScore(self.method, line["track"], line["target"], self._values(line)) for line in own]
         except (ValueError, KeyError, TypeError, OSError, csv.Error) as error:
             raise ValueError(f"ckpt: {path} is damaged ({one_line(error)}); {again}") from error
         expected = self.summary["num_tracks"] * len(self.summary["medians"][self.method])
@@ -91,11 +91,8 @@ class Evaluation:
             raise ValueError(f"ckpt: {path} is damaged ({len(rows)} scores of {self.method}, not {expected}); {again}")
         return rows
 
-    def definition(self, metric: str) -> Definition:
-        """What a metric of its scores means."""
-        known = from_json(self.summary.get("definitions"))
-        unknown = Definition(metric, "unknown", over_tracks="median")
-        return next((each for each in known if each.name == metric), unknown)
+    def _values(self, line: Mapping[str, str]) -> dict[str, float]:
+        return {name: float(line[name]) for name in self.definitions if name in line}
 
     @property
     def targets(self) -> list[str]:
@@ -108,12 +105,6 @@ class Evaluation:
         return list(dict.fromkeys(row.track for row in self.rows))
 
 
-def _numbers(line: Mapping[str, str]) -> dict[str, float]:
-    """Values of the columns of metrics."""
-    names = [name for name in line if name not in ("method", "track", "target", *MEANING)]
-    return {name: float(line[name]) for name in names}
-
-
 def read(path: Path) -> Evaluation:
     """Read the summary of an evaluation.
 
@@ -121,9 +112,10 @@ def read(path: Path) -> Evaluation:
         ValueError: when it is damaged.
     """
     try:
-        summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
-        evaluation = Evaluation(path, summary)
-        is_whole = bool(evaluation.method) and isinstance(summary["num_tracks"], int) and evaluation.runs is not None
+        content = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
+        known = summaries.from_json(content)
+        evaluation = Evaluation(path, content, known.method, {each.name: each for each in known.definitions})
+        is_whole = isinstance(known.num_tracks, int) and evaluation.runs is not None
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration, OSError) as error:
         raise ValueError(f"ckpt: {path / SUMMARY} is damaged ({one_line(error)}); evaluate again") from error
     assert is_whole

@@ -38,6 +38,7 @@ class Candidate:
         paths: target -> path of its checkpoint, for the report.
         test: loads the weights and makes the test module.
         parent: folder for its evaluations.
+        parameters: number of trainable parameters; None for an oracle.
     """
 
     method: str
@@ -49,6 +50,7 @@ class Candidate:
     paths: dict[str, str]
     test: MakeTest
     parent: Path
+    parameters: int | None = None
 
 
 def candidates(cfg: DictConfig) -> list[Candidate]:
@@ -131,8 +133,7 @@ def candidate(
     residual = not may_lack and bool(cfg.evaluation.residual)
     located = best_of(checkpoints) if may_lack else _complete(ckpt, checkpoints, residual)
     trusted = plugins.check(cfg.get("plugins"))
-    for item in distinct(located.values()):
-        checkpoint.check_model(item, trusted)
+    size = sum(checkpoint.check_model(item, trusted) for item in distinct(located.values()))
     settings: dict[str, Any] = OmegaConf.to_container(cfg.separator)  # type: ignore[assignment]
     exact_seconds = settings.pop("exact_seconds")
     targets = [name for name in _sources(located.values()) if name in located]
@@ -152,7 +153,7 @@ def candidate(
     if data is not None:
         _check_classes(data, "ckpt: data", trusted)
     read = finished.inputs(checkpoints, paths, data, trusted)
-    return Candidate(method, targets, data, _config(located, targets), weights, read, paths, test, parent)
+    return Candidate(method, targets, data, _config(located, targets), weights, read, paths, test, parent, size)
 
 
 def _config(located: Mapping[str, Checkpoint], targets: Sequence[str]) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def _evaluate(
         raise ValueError(f"subset: got {subset!r}, which has no track in {datamodule.root}")
     matters = finished.identifying(item.weights, datamodule.splits.fingerprint(), subset, cfg.separator, cfg.metrics)
     output = EvaluationFolder(item.parent / finished.folder_name(str(datamodule.name), matters))
-    facts = {**matters, "checkpoints": item.paths, **folder.environment()}
+    facts = {**matters, "checkpoints": item.paths, "parameters": item.parameters, **folder.environment()}
     if rank() != 0:  # rank 0 holds the folder, and started this process
         _score(item, cfg.evaluation, metrics, tracks, output, facts)
         return None

@@ -12,6 +12,7 @@ from unmix import finished
 from unmix.evaluation import published
 from unmix.experiments import folder
 from unmix.experiments.curves import epochs
+from unmix.experiments.hold import check_writable
 from unmix.reports import methods, paper, paper_formats, stored
 from unmix.reports.methods import Method
 from unmix.reports.paper import Table
@@ -65,6 +66,7 @@ def prepare(cfg: DictConfig) -> ReportJob:
 
     Raises:
         FileNotFoundError: when one does not exist.
+        OSError: when the folder to write into cannot be written.
         ValueError: when they do not compare, or a file is damaged.
     """
     out = Path(cfg.paths.out)
@@ -78,6 +80,7 @@ def prepare(cfg: DictConfig) -> ReportJob:
         " ".join(sorted(str(each.path.resolve()) for row in rows for each in row.evaluations)).encode()
     )
     path = out / "reports" / f"{table.test_set}-{code.hexdigest()[:6]}" if cfg.out is None else Path(cfg.out)
+    check_writable(path, "paths.out" if cfg.out is None else "out")
     return ReportJob(table, rows, out / "runs", path, cfg.format, cfg.figures)
 
 
