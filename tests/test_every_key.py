@@ -111,6 +111,7 @@ VALID = {
     "listen tracks": {"word"},
     "seconds": {"fraction"},
     "listen start": {"zero", "fraction", "null"},
+    "listen loudness": {"negative", "zero"},
     "serve": {"true"},
     "port": {"zero"},
     "listen data.track_weights": {"word"},

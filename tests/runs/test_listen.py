@@ -18,6 +18,7 @@ import unmix
 from unmix.composition import compose
 from unmix.data.tracks import Track
 from unmix.runs import listen
+from unmix.runs.candidates import each_entry
 
 TRACK = "Some Test - Track"
 TARGETS = ("vocals", "drums", "bass", "other")
@@ -99,6 +100,13 @@ def test_a_method_may_lack_sources(page, trained):
     (track,) = content(text)["tracks"]
     assert [value is None for value in track["sdr"][0]] == [False, True, True, True]
     assert set(re.findall(r'id="clip-0-(2-\d)"', text)) == {"2-0"}
+
+
+def test_every_match_of_a_pattern_is_a_method_and_what_has_no_checkpoint_is_none(trained):
+    (trained / "notes").mkdir(exist_ok=True)
+    methods = each_entry(compose("listen", [f"ckpt='{trained}/*'"]))
+    assert [item.targets for item in methods] == [[name] for name in sorted(TARGETS)]
+    assert [item.method.split("-")[0] for item in methods] == sorted(TARGETS)
 
 
 def test_an_mp3_page_is_smaller(page, musdb_tree):
