@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from unmix.evaluation.oracle_names import is_method_of_oracle
 from unmix.reports import charts, studies
 from unmix.reports.charts import Chart, shown
 from unmix.reports.leaderboard import FAILED, Leaderboard, Row, columns_of, is_setting
@@ -87,7 +88,7 @@ def _scores(group: Group) -> Chart | None:
         if row.get(column) is not None
         for name in [method if methods.count(method) == 1 else row["run"]]
     ]
-    oracles = [row["name"] for row in rows if row["name"].startswith("oracle:")]
+    oracles = [row["name"] for row in rows if is_method_of_oracle(row["label"].rpartition("/")[0])]
     title = f"Which method has the highest {group.what}?{' (oracles are grey)' if oracles else ''}"
     return charts.dots(title, rows, value="SDR in dB", labels="evaluation", muted=oracles)
 

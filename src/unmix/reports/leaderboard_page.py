@@ -13,6 +13,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from unmix.errors import counted
+from unmix.evaluation.oracle_names import is_method_of_oracle
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.reports import clips, leaderboard_charts, pages
 from unmix.reports.charts import shown
@@ -200,4 +201,4 @@ def _clips(rows: Sequence[Row], out: Path) -> dict[str, Any] | None:
 
 
 def _is_oracle(row: Row) -> bool:
-    return str(row["run"]).startswith("oracle:")
+    return is_method_of_oracle(row["run"].rpartition("/")[0])
