@@ -77,6 +77,7 @@ def test_evaluation_writes_scores_summary_picture_and_report(evaluation):
         "mixture",
         "estimates",
         "passages",
+        "typical",
         "clips",
     } == {path.name for path in evaluation.iterdir()}
     assert evaluation.name.startswith("musdb18hq-test-")

@@ -48,7 +48,7 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "attribution": optional(text),
     },
     "ratings": {"results": text, "key": text},
-    "leaderboard": {"name": optional(text)},
+    "leaderboard": {"name": optional(text), "serve": flag, "port": partial(integer, least=0, most=65535)},
     "report": {
         "format": one_of("latex", "markdown", "csv"),
         "metric": optional(text),

@@ -170,6 +170,8 @@ class LeaderboardSchema:
     sort: Any = None
     name: Any = None
     group: Any = None
+    serve: Any = False
+    port: Any = MISSING
     paths: Paths = MISSING
 
 

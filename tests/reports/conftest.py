@@ -1,6 +1,7 @@
 """Folders of runs and evaluations, as commands leave them."""
 
 import json
+import re
 
 import pytest
 
@@ -47,6 +48,18 @@ def make_evaluation(out, experiment, sdr, *, name="hq-test-c"):
     medians = {experiment: {"vocals": {"SDR": sdr + 1}, "bass": {"SDR": sdr - 1}}, "mixture": {}}
     (path / "summary.json").write_text(json.dumps({"num_tracks": 50, "medians": medians}))
     return path
+
+
+def charts_of(page):
+    """The charts of a page, as specifications by title, in their order."""
+    charts = [json.loads(text) for text in re.findall(r'<script type="application/json">(.*?)</script>', page)]
+    return {chart["usermeta"]["title"]: chart for chart in charts}
+
+
+@pytest.fixture(name="charts_of")
+def charts_of_fixture():
+    """The function `charts_of(page)`; returns specifications by title."""
+    return charts_of
 
 
 @pytest.fixture

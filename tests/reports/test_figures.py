@@ -3,7 +3,6 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
-from unmix.evaluation import published
 from unmix.evaluation.metrics import METRICS
 from unmix.evaluation.passages import Passage
 from unmix.evaluation.scores import TrackScore
@@ -33,17 +32,6 @@ def test_box_plot_has_a_panel_a_metric_and_no_box_for_artifacts_of_the_mixture()
     assert [len(panel.patches) for panel in figure.axes] == [8, 8, 8, 4]
 
 
-def test_ours_stands_in_colour_where_its_median_belongs_among_the_participants():
-    rows = [TrackScore("UHL2", row.track, row.target, row.metrics) for row in make_rows() if row.method == "ours"]
-    figure = figures.participants_plot(rows, "UHL2", [row for row in published.sisec18() if row.target in TARGETS])
-    for panel, target in zip(figure.axes, TARGETS, strict=True):
-        names = [label.get_text() for label in panel.get_xticklabels()]
-        colored = [i for i, box in enumerate(panel.patches) if box.get_edgecolor()[:3] != pytest.approx((0.6,) * 3)]
-        assert colored == [names.index("UHL2 ")], "theirs of the same name stays grey"
-        theirs = {name: published.medians_of(f"sisec18:{name}")[target]["SDR"] for name in names if name != "UHL2 "}
-        assert all((theirs[name] <= 7.0) == (i < colored[0]) for i, name in enumerate(names) if name in theirs)
-
-
 def test_spectrograms_show_a_tone_at_its_pitch_and_no_error_of_a_perfect_estimate():
     tone = torch.sin(2 * np.pi * 3000 * torch.arange(16000) / 16000).expand(2, -1)
     figure = figures.spectrograms(Passage(tone, tone, tone, 16000))
@@ -67,15 +55,3 @@ def test_a_row_of_a_spectrogram_is_the_mean_power_of_its_bins():
 def test_a_picture_is_a_file_and_its_figure_is_closed():
     assert figures.png(plt.figure()).startswith(b"\x89PNG")
     assert not plt.get_fignums()
-
-
-def test_a_few_methods_are_compared_in_two_columns_and_many_in_one():
-    few = figures.methods_plot(make_rows(), "mixture")
-    many = figures.methods_plot(
-        [TrackScore(f"m{i}", row.track, row.target, row.metrics) for i in range(6) for row in make_rows()], "m0"
-    )
-    for figure, num_columns in ((few, 2), (many, 1)):
-        assert [panel.get_title("left") for panel in figure.axes] == list(TARGETS)
-        assert figure.axes[0].get_gridspec().ncols == num_columns
-    three = figures.methods_plot([row for row in make_rows() if row.target != "other"], "mixture")
-    assert len(three.axes) == 3

@@ -1,5 +1,5 @@
 import csv
-import re
+import json
 from io import StringIO
 
 import pytest
@@ -15,10 +15,6 @@ def terminal(out, width):
     return text.getvalue()
 
 
-def titles(page):
-    return re.findall(r">([\w-]+: .*?)</text>", page)
-
-
 @pytest.fixture
 def sweep(tmp_path, make_run, make_evaluation):
     """Four experiments of two targets and their evaluations, the largest is the best; one run failed."""
@@ -32,16 +28,19 @@ def sweep(tmp_path, make_run, make_evaluation):
     return tmp_path
 
 
-def test_hidden_size_stands_against_the_mean_test_sdr_in_one_table_and_one_chart(sweep, cli):
+def test_hidden_size_stands_against_the_mean_test_sdr_in_one_table_and_one_chart(sweep, cli, charts_of):
     assert cli("leaderboard", f"paths.out={sweep}") == 0
     rows = [row for row in csv.DictReader((sweep / "leaderboard.csv").open()) if row["kind"] == "evaluation"]
     columns = ("model.hidden_size", "model.bidirectional", "sdr")
     expected = [("512", "False", "7.0"), ("512", "True", "6.0"), ("128", "False", "5.0"), ("128", "True", "4.0")]
     assert [tuple(row[column] for column in columns) for row in rows] == expected
-    page = (sweep / "leaderboard.html").read_text()
-    assert titles(page).count("musdb18hq-test: mean SDR in dB") == 1
-    assert "<title>unidirectional, 512: 7</title>" in page
-    assert "musdb18hq-test: mean SDR in dB, the best in orange" in page
+    charts = charts_of((sweep / "leaderboard.html").read_text())
+    sizes = charts["Which hidden size has the highest mean SDR on musdb18hq-test?"]
+    assert {"name": "unidirectional", "category": "512", "value": 7.0} in sizes["data"]["values"]
+    assert "Which settings give the highest mean SDR on musdb18hq-test? (the best in orange)" in charts
+    scores = charts["Which method has the highest mean SDR on musdb18hq-test?"]
+    assert scores["facet"]["column"]["sort"] == ["mean", "bass", "vocals"]
+    assert scores["spec"]["encoding"]["y"]["sort"] == [f"umxhq-{i}a2b3c4d" for i in (3, 2, 1, 0)]
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
@@ -83,7 +82,7 @@ def test_a_narrow_terminal_keeps_the_results_of_runs_and_names_the_columns_it_le
     assert ["epochs" in line for line in hidden] == [True] * (width < 80)
 
 
-def test_what_failed_stands_apart_with_its_reason(sweep, cli):
+def test_what_failed_stands_apart_with_its_reason(sweep, cli, charts_of):
     text = terminal(sweep, 80)
     runs, failed = text[text.index("Runs") :].split("Failed\n")
     assert "umxhq-9a2b3c4d" not in runs
@@ -92,7 +91,7 @@ def test_what_failed_stands_apart_with_its_reason(sweep, cli):
     page = (sweep / "leaderboard.html").read_text()
     section = page[page.index("<h2>Failed</h2>") :]
     assert "bass: train/loss is NaN" in section
-    assert "1024" not in page[page.index("<svg") :], "and is in no chart"
+    assert "1024" not in json.dumps(charts_of(page)), "and is in no chart"
     assert "Failed\n\n| run | reason |" in (sweep / "leaderboard.md").read_text()
 
 
@@ -110,7 +109,7 @@ def test_a_selection_has_files_of_its_own(sweep, cli, capfd):
     assert {name: (sweep / name).read_text() for name in whole} == whole
 
 
-def test_the_command_writes_tables_and_a_page(out, cli, capfd):
+def test_the_command_writes_tables_and_a_page(out, cli, capfd, charts_of):
     assert cli("leaderboard", f"paths.out={out}", "sort=sdr") == 0
     assert "umx-1/vocals-s1" in capfd.readouterr().out
     rows = list(csv.DictReader((out / "leaderboard.csv").open()))
@@ -118,37 +117,74 @@ def test_the_command_writes_tables_and_a_page(out, cli, capfd):
     assert "| umx-1/vocals-s1 | done | 0.5 | 0.5 | 3 |" in (out / "leaderboard.md").read_text()
     page = (out / "leaderboard.html").read_text()
     assert 'href="runs/umx-1/eval/hq-test-a/report.html"' in page
-    assert page.count("<svg") == 2  # the learning curves of two targets
+    assert list(charts_of(page)) == [
+        "Which method has the highest mean SDR on hq-test?",
+        "How does the validation loss of drums fall?",
+        "How does the validation loss of vocals fall?",
+    ]
     assert cli("leaderboard", f"paths.out={out}", "group=umx-7") == 2
     assert "group: got 'umx-7', allowed m, umx-1" in capfd.readouterr().err
 
 
-def test_a_sweep_has_curves_sizes_and_parallel_coordinates_and_the_best_is_heard(out, make_run):
+def test_a_sweep_has_curves_sizes_and_parallel_coordinates_and_the_best_is_heard(out, make_run, charts_of):
     for i, (size, bidirectional) in enumerate(((128, True), (128, False), (512, True), (512, False))):
         make_run(out, f"sweep-{i}", "vocals-s1", size=size, bidirectional=bidirectional, best=1 / size)
     (out / "evaluations" / "hq-test-b" / "clips").mkdir()
     (out / "evaluations" / "hq-test-b" / "clips" / "vocals-best.mp3").write_bytes(b"sound")
     found = leaderboard.collect(out)
     page = leaderboard_page.to_html(found, found.rows, out)
-    assert titles(page) == [
-        "hq-test: mean SDR in dB",
-        "drums: best validation loss",
-        "vocals: best validation loss",
-        "vocals: best validation loss, the best in orange",
-        "drums: validation loss",
-        "vocals: validation loss",
+    charts = charts_of(page)
+    assert list(charts) == [
+        "Which method has the highest mean SDR on hq-test?",
+        "Which settings give the lowest validation loss of vocals? (the best in orange)",
+        "Which hidden size has the highest mean SDR on hq-test?",
+        "Which hidden size has the lowest validation loss of drums?",
+        "Which hidden size has the lowest validation loss of vocals?",
+        "How does the validation loss of drums fall?",
+        "How does the validation loss of vocals fall?",
     ]
-    assert "hidden_size 512, bidirectional False" in page
-    assert "unidirectional, 512: 0.001953" in page
-    assert "vocals-best <audio" in page
+    curves = charts["How does the validation loss of vocals fall?"]["data"]["values"]
+    assert "hidden_size 512, bidirectional False" in {row["name"] for row in curves}
+    assert page.count('<label title="vocals-best"') == 1
 
 
-def test_a_single_hyperparameter_that_the_chart_of_sizes_shows_has_no_parallel_coordinates(make_run, tmp_path):
+def test_one_hyperparameter_that_the_chart_of_sizes_shows_has_no_parallel_coordinates(make_run, tmp_path, charts_of):
     for size in (64, 128):
         make_run(tmp_path, f"sweep-{size}", "vocals-s1", size=size, best=1 / size)
     found = leaderboard.collect(tmp_path)
     page = leaderboard_page.to_html(found, found.rows, tmp_path)
-    assert titles(page) == ["vocals: best validation loss", "vocals: validation loss"]
+    assert list(charts_of(page)) == [
+        "Which hidden size has the lowest validation loss of vocals?",
+        "How does the validation loss of vocals fall?",
+    ]
+
+
+def test_a_trained_model_is_heard_and_an_oracle_only_alone_and_named_so(tmp_path):
+    for method, sdr, expected in (
+        ("oracle-irm1", 9.0, "How does oracle-irm1/hq-test-0 sound?"),
+        ("umx", 8.0, "<p>umx/hq-test-1. Starting"),
+    ):
+        folder = tmp_path / "evaluations" / f"hq-test-{int(method == 'umx')}"
+        (folder / "clips").mkdir(parents=True)
+        (folder / "clips" / "vocals-best.mp3").write_bytes(b"sound")
+        content = {"num_tracks": 50, "medians": {method: {"vocals": {"SDR": sdr}}, "mixture": {}}}
+        (folder / "summary.json").write_text(json.dumps(content))
+        found = leaderboard.collect(tmp_path)
+        assert expected in leaderboard_page.to_html(found, found.rows, tmp_path)
+
+
+def test_a_run_of_one_epoch_has_no_curve_and_a_long_one_is_thinned(make_run, tmp_path, charts_of):
+    make_run(tmp_path, "umx-1", "vocals-s1", epochs=1)
+    found = leaderboard.collect(tmp_path)
+    assert not any("fall?" in title for title in charts_of(leaderboard_page.to_html(found, found.rows, tmp_path)))
+    make_run(tmp_path, "umx-1", "vocals-s2", epochs=500)
+    found = leaderboard.collect(tmp_path)
+    charts = charts_of(leaderboard_page.to_html(found, found.rows, tmp_path))
+    values = charts["How does the validation loss of vocals fall?"]["data"]["values"]
+    epochs = [row["x"] for row in values if row["name"] == "umx-1/vocals-s2"]
+    assert epochs[-1] == 500
+    assert len(epochs) <= leaderboard_charts.MOST_EPOCHS
+    assert [row["x"] for row in values if row["name"] == "umx-1/vocals-s1"] == [1], "beside others it is a point"
 
 
 def test_names_from_outside_are_escaped(out, make_run):
@@ -172,7 +208,6 @@ def test_the_same_settings_have_the_same_colour_for_every_target(out, make_run):
             make_run(out, f"sweep-{size}", f"{target}-s1", size=size, best=loss)
     found = leaderboard.collect(out)
     figures = list(leaderboard_charts._curves(found, [row for row in found.rows if "sweep" in row["experiment"]]))
-    colors = [{line.get_gid(): line.get_color() for line in figure.axes[0].lines} for figure in figures]
-    assert colors[0] == colors[1]
-    assert set(colors[0]) == {"hidden_size 128", "hidden_size 512"}
-    assert [list(line.get_xdata()) for line in figures[0].axes[0].lines] == [[1, 2, 3]] * 2, "epochs count from 1"
+    domains = [figure["encoding"]["color"]["scale"]["domain"] for figure in figures]
+    assert domains == [["hidden_size 128", "hidden_size 512"]] * 2
+    assert [row["x"] for row in figures[0]["data"]["values"]] == [1, 2, 3] * 2, "epochs count from 1"

@@ -1,9 +1,10 @@
+import json
 from html.parser import HTMLParser
 
 import pytest
 from jinja2 import UndefinedError
 
-from unmix.reports import pages
+from unmix.reports import charts, pages
 
 PAGES = sorted(path.name for path in pages.TEMPLATES.glob("*.html") if path.name not in ("layout.html", "macros.html"))
 
@@ -21,6 +22,7 @@ class Addresses(HTMLParser):
 
 def leaderboard(**changes):
     content = {"title": "t", "text_columns": (), "tables": [], "clips": None, "damaged": [], "charts": []}
+    content["is_served"] = False
     return pages.render("leaderboard.html", **{**content, **changes})
 
 
@@ -33,9 +35,9 @@ def test_every_string_is_escaped():
 
 def test_a_page_holds_its_style_script_and_sounds():
     parser = Addresses()
-    text = leaderboard(clips={"run": "r", "sounds": {"a": b"sound"}})
+    text = leaderboard(clips={"run": "r", "is_oracle": False, "passages": {"t": {"a": b"sound"}}})
     parser.feed(text)
-    assert parser.found == ["data:audio/mpeg;base64,c291bmQ="]
+    assert parser.found == ["data:,", "data:audio/mpeg;base64,c291bmQ="]
     assert "border-collapse" in text
     assert "addEventListener" in text
 
@@ -44,3 +46,18 @@ def test_a_page_holds_its_style_script_and_sounds():
 def test_a_template_refuses_missing_content(name):
     with pytest.raises(UndefinedError):
         pages.render(name)
+
+
+def test_a_chart_is_data_that_cannot_end_its_script():
+    chart = charts.bars("</script> & more?", {"</script><b>": 1.0}, x="share")
+    text = leaderboard(charts=[chart])
+    data = text[text.index('<script type="application/json">') :]
+    assert json.loads(data[data.index(">") + 1 : data.index("</script>")]) == chart
+    assert "<figcaption>&lt;/script&gt; &amp; more?</figcaption>" in text
+
+
+def test_no_vendored_file_can_end_its_script_or_names_a_source_map():
+    for path in (pages.TEMPLATES / "vendor").glob("*.js"):
+        text = path.read_text(encoding="utf-8")
+        assert "</script" not in text
+        assert "sourceMappingURL" not in text

@@ -42,8 +42,8 @@ def test_trials_have_a_table_of_their_own_best_first_and_charts(studied, cli, ca
     ]
     assert "mystudy/1: see umx-1/vocals-s1" in printed
     page = (studied / "leaderboard.html").read_text()
-    assert "mystudy: importance of each setting" in page
-    assert "mystudy: val_loss, the best in orange" in page
+    assert "Which settings matter in mystudy?" in page
+    assert "Which settings give the lowest val_loss in mystudy? (the best in orange)" in page
     assert "mystudy/0" in (studied / "leaderboard.csv").read_text()
 
 

@@ -26,3 +26,13 @@ def oracle_of(entry: str) -> str:
     # the bare word is equally near to all of them
     message = f"ckpt: got {entry!r}, allowed {', '.join(allowed)}"
     raise ValueError(errors.unknown("ckpt", entry, allowed) if entry.startswith(ORACLE) else message)
+
+
+def method_of(oracle: str) -> str:
+    """Name of an oracle among methods: `irm1` -> `oracle-irm1`."""
+    return f"oracle-{oracle}"
+
+
+def is_method_of_oracle(method: str) -> bool:
+    """Whether a method is an oracle."""
+    return method in map(method_of, ORACLES)

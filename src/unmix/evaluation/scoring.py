@@ -5,7 +5,7 @@ Nothing here imports Lightning, so that a worker takes 4 s to start instead of 1
 
 import signal
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,10 @@ class EvaluationFolder:
         if not files or not all(file.is_file() for file in files):
             return None
         return round(statistics.fmean(float(file.read_text()) for file in files), 5)
+
+    def typical(self, track: str, target: str) -> Path:
+        """WAV file with the passage that is the same for all methods; only that of `Summary.typical_track` is kept."""
+        return self.path / "typical" / track / f"{target}.wav"
 
     def clip(self, target: str, which: str) -> Path:
         """MP3 file with the estimate of a target in its `worst` or `best` track, for web pages."""
@@ -99,7 +103,8 @@ class Scoring:
             device=self.device,
         )
         folder.write_atomically(self.output.store(MIXTURE, track.name), baseline)
-        self._keep_passages(references, store)
+        self._keep_passages(references, store, self.output.passage)
+        self._keep_passages(references, baseline, self.output.typical)
         if self.save_estimates:
             for i, name in enumerate(self.names):
                 path = self.output.estimate(track.name, name)
@@ -112,14 +117,14 @@ class Scoring:
         folder.write_atomically(self.output.store(self.method, track.name), store)
         return self
 
-    def _keep_passages(self, references: Sources, store: str) -> None:
-        """Write a passage of the track for every target that has a score."""
+    def _keep_passages(self, references: Sources, store: str, path: Callable[[str, str], Path]) -> None:
+        """Write a passage of the track for every target that has a score in `store`, where that is typical of it."""
         track, mixture = self.track, Sources(self.track, ["mixture"])
         for i, name in enumerate(self.names):
             span = passages.span(scores.windows(store, name), track.num_samples, track.sample_rate)
             if span is not None:
                 stems = mixture(*span)[0], references(*span)[i], self.estimates(*span)[i]
-                passages.Passage(*stems, track.sample_rate).write(self.output.passage(track.name, name))
+                passages.Passage(*stems, track.sample_rate).write(path(track.name, name))
 
 
 def initialize_worker(parent: int) -> None:

@@ -75,6 +75,13 @@ class Summary:
         low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
         return {"worst": low, "best": high} if self.main.better == "high" else {"worst": high, "best": low}
 
+    def typical_track(self, target: str) -> str | None:
+        """Track of median difficulty for any method: its baseline has the median score; None when none has a score."""
+        scored = [row for row in self.rows if (row.method, row.target) == (self.baseline, target)]
+        scored = [row for row in scored if not math.isnan(row.metrics[self.main.name])]
+        ordered = sorted(scored, key=lambda row: (row.metrics[self.main.name], row.track))
+        return ordered[(len(ordered) - 1) // 2].track if ordered else None
+
     @property
     def is_among_participants(self) -> bool:
         """Whether the tracks are the 50 whole ones that SiSEC 2018 scored, not 7-second excerpts of the same names."""

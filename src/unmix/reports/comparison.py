@@ -1,25 +1,28 @@
 """Several evaluations of the same tracks side by side: one page, one table of all scores."""
 
 import json
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from unmix.errors import counted
-from unmix.evaluation import metrics, scores
+from unmix.evaluation import metrics, scores, statistics
+from unmix.evaluation.metrics import Definition
 from unmix.evaluation.scores import Overall, TrackScore
+from unmix.evaluation.scoring import EvaluationFolder
+from unmix.evaluation.statistics import Comparison
 from unmix.evaluation.summary import Summary
 from unmix.experiments import folder
-from unmix.reports import figures, pages
-from unmix.reports.tables import cells, shown
+from unmix.reports import comparison_page, pages
 
 
 def rows(summaries: Sequence[Summary]) -> list[TrackScore]:
-    """Collect the scores of all evaluations: those of the baseline once and first, then each method's own.
+    """Collect the scores of the tracks that all evaluations have: the baseline's once and first, then each method's.
 
     Raises:
-        ValueError: when the evaluations are not of the same tracks, metrics and scenario, or two methods have one name.
+        ValueError: when metrics or scenarios differ, no track is in all evaluations, or two methods have one name.
     """
     first = summaries[0]
     for i, summary in enumerate(summaries):
@@ -33,12 +36,22 @@ def rows(summaries: Sequence[Summary]) -> list[TrackScore]:
                 f"{summary.method}: scored in the scenario {metrics.scenario(summary.targets)}, {first.method} in "
                 f"{metrics.scenario(first.targets)}; only the same compare"
             )
-        if set(summary.tracks) != set(first.tracks):
-            raise ValueError(f"{summary.method}: scored on other tracks than {first.method}; only the same compare")
         if summary.method in [earlier.method for earlier in summaries[:i]]:
             raise ValueError(f"{summary.method}: two of one name; every method needs one of its own")
+        if not set(summary.tracks) & set(first.tracks):
+            raise ValueError(f"{summary.method}: scored on other tracks than {first.method}; only the same compare")
+    shared = set(first.tracks).intersection(*(summary.tracks for summary in summaries))
+    if not shared:
+        raise ValueError(f"{first.method}: no track was scored by all {len(summaries)} methods; only the same compare")
     baseline = [row for row in first.rows if row.method == first.baseline]
-    return baseline + [row for summary in summaries for row in summary.rows if row.method == summary.method]
+    own = [row for summary in summaries for row in summary.rows if row.method == summary.method]
+    return [row for row in baseline + own if row.track in shared]
+
+
+def left_out(summaries: Sequence[Summary]) -> list[str]:
+    """Names of the tracks that some evaluations lack, which are therefore not compared."""
+    every = dict.fromkeys(track for summary in summaries for track in summary.tracks)
+    return [track for track in every if not all(track in summary.tracks for summary in summaries)]
 
 
 def overall(summaries: Sequence[Summary]) -> Overall:
@@ -48,46 +61,60 @@ def overall(summaries: Sequence[Summary]) -> Overall:
     return scores.summarize(rows(summaries), summaries[0].definitions) | as_published
 
 
+def differences(all_rows: Sequence[TrackScore], baseline: str, main: Definition) -> dict[str, list[Comparison]]:
+    """Compare all pairs of methods, without the baseline, in the main metric of every target: target -> comparisons.
+
+    Of a metric that is better when it is low, the negative is compared.
+    """
+    sign = 1 if main.better == "high" else -1
+    own = [
+        TrackScore(row.method, row.track, row.target, {main.name: sign * row.metrics[main.name]})
+        for row in all_rows
+        if row.method != baseline
+    ]
+    targets = dict.fromkeys(row.target for row in own)
+    return {target: statistics.compare(statistics.runs_of(own, target, main.name)) for target in targets}
+
+
+def ranking(values: Overall, targets: Sequence[str], main: Definition) -> dict[str, float]:
+    """Mean over targets of the main metric of every method, the best first, those without one last.
+
+    A target that no method has a score for counts for none.
+    """
+    scored = [t for t in targets if any(not math.isnan(_score(own, t, main)) for own in values.values())]
+    means = {
+        method: sum(_score(own, target, main) for target in scored) / len(scored) if scored else math.nan
+        for method, own in values.items()
+    }
+    sign = -1 if main.better == "high" else 1
+    return dict(sorted(means.items(), key=lambda item: (True, 0.0) if math.isnan(item[1]) else (False, sign * item[1])))
+
+
+def _score(own: Mapping[str, Mapping[str, float]], target: str, main: Definition) -> float:
+    return own.get(target, {}).get(main.name, math.nan)
+
+
 def write(summaries: Sequence[tuple[Summary, Path]], path: Path) -> None:
-    """Write comparison.html, scores.csv and boxplot.png.
+    """Write comparison.html and scores.csv.
 
     Args:
-        summaries: evaluations, each with its folder, whose report the page links to.
+        summaries: evaluations, each with its folder, whose report the page links to and whose clips it plays.
         path: the folder to write into.
     """
-    all_rows = rows([summary for summary, _ in summaries])
-    first = summaries[0][0]
-    box_plot = figures.png(figures.methods_plot(all_rows, first.baseline, first.main))
+    own = [summary for summary, _ in summaries]
+    all_rows, first = rows(own), own[0]
     folder.write_atomically(path / "scores.csv", scores.to_csv(all_rows, first.definitions))
-    (path / "boxplot.png").write_bytes(box_plot)
+    values, num_tracks = overall(own), len({row.track for row in all_rows})
+    ranked = ranking(values, first.targets, first.main)
+    pairs = differences(all_rows, first.baseline, first.main)
+    compared = comparison_page.Compared(all_rows, values, ranked, pairs, first.baseline, first.definitions)
     text = pages.render(
         "comparison.html",
-        title=f"{len(summaries)} methods, {counted(first.num_tracks, 'track')}",
-        meanings=metrics.describe(first.definitions, first.targets),
-        heads=[definition.name for definition in first.definitions],
-        main=first.main.name,
-        overall=list(_overall_rows([summary for summary, _ in summaries])),
-        links={summary.method: quote(os.path.relpath(own / "report.html", path)) for summary, own in summaries},
-        box_plot=box_plot,
-        methods=list(dict.fromkeys(row.method for row in all_rows)),
-        tracks=list(_track_rows(all_rows, first.main.name)),
-        settings=json.dumps({summary.method: summary.settings for summary, _ in summaries}, indent=2),
+        title=f"Comparison of {counted(len(own), 'method')} on {counted(num_tracks, 'track')}",
+        left_out=left_out(own),
+        links={summary.method: quote(os.path.relpath(at / "report.html", path)) for summary, at in summaries},
+        passages=list(comparison_page.passages(first.targets, {s.method: EvaluationFolder(at) for s, at in summaries})),
+        settings=json.dumps({summary.method: summary.settings for summary in own}, indent=2),
+        **compared.content(),
     )
     folder.write_atomically(path / "comparison.html", text)
-
-
-def _overall_rows(summaries: Sequence[Summary]) -> Iterator[tuple[str, str, list[str]]]:
-    """Yield the rows of the table of scores over all tracks: target, method, one cell per metric."""
-    values = overall(summaries)
-    for target in dict.fromkeys(target for of_method in values.values() for target in of_method):
-        for method, of_method in values.items():
-            if target in of_method:
-                yield target, method, cells(of_method[target], summaries[0].definitions)
-
-
-def _track_rows(all_rows: Sequence[TrackScore], main: str) -> Iterator[tuple[str, str, list[str]]]:
-    """Yield the rows of the table of tracks: track, target, a cell with the main metric per method, or an empty one."""
-    methods = dict.fromkeys(row.method for row in all_rows)
-    shown_of = {(row.track, row.target, row.method): shown(row.metrics[main]) for row in all_rows}
-    for track, target in dict.fromkeys((row.track, row.target) for row in all_rows):
-        yield track, target, [shown_of.get((track, target, method), "") for method in methods]

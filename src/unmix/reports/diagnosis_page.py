@@ -16,7 +16,7 @@ from unmix.data.tracks import Track
 from unmix.errors import counted
 from unmix.evaluation import passages
 from unmix.files import replacing
-from unmix.reports import charts, pages, waveforms
+from unmix.reports import pages, waveforms
 
 SHOWN = 40  # findings with charts and players
 NOT_SHOWN = ("names", "tags", "erratum", "scan", "unreadable", "rate", "full_scale")  # nothing to look at
@@ -71,7 +71,7 @@ def _passages(findings: Sequence[Finding], examined: Sequence[Examined]) -> Iter
             "index": index,
             "finding": finding,
             "time": clock(start / track.sample_rate),
-            "chart": charts.svg(_chart(track, stem, finding, start)),
+            "chart": waveforms.svg(_chart(track, stem, finding, start)),
             "sounds": _sounds(track, stem, start),
         }
 

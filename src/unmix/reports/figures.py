@@ -19,7 +19,6 @@ from unmix.evaluation.scores import TrackScore
 COLORS = {"vocals": "#0072B2", "drums": "#D55E00", "bass": "#009E73", "other": "#CC79A7"}
 GREY = "#999999"
 
-MOST_SIDE_BY_SIDE = 4  # methods whose names fit below a panel of half the width
 MOST_PANELS = 5  # beside each other in a box plot
 ARTIFACTS = ("SAR", "SI-SAR")  # the mixture has no artifacts: its SAR is some 160 dB
 RANGE = 80.0  # dB from the brightest to the darkest colour
@@ -64,50 +63,10 @@ def box_plot(
     return figure
 
 
-def participants_plot(rows: Sequence[TrackScore], method: str, participants: Sequence[TrackScore]) -> Figure:
-    """Draw a box plot, one panel per target: SDR of `method` (in colour) and the participants, sorted by median."""
-    ours = [TrackScore(f"{method} ", row.track, row.target, row.metrics) for row in rows if row.method == method]
-    # the space tells the method from a participant of the same name
-    return _compared([*ours, *participants], {f"{method} "}, BSS_EVAL[0], in_order=True)
-
-
-def methods_plot(rows: Sequence[TrackScore], baseline: str, main: Definition = BSS_EVAL[0]) -> Figure:
-    """Draw a box plot, one panel per target: a metric of every method, in colour except for the baseline."""
-    return _compared(rows, {row.method for row in rows} - {baseline}, main, in_order=False)
-
-
 def _axis(definition: Definition) -> str:
     """Label of an axis: the unit, and what a track's value is."""
     of_track = "whole track" if definition.window_seconds is None else f"median over {definition.window_seconds:g} s"
     return ", ".join(filter(None, (definition.unit, of_track)))
-
-
-def _compared(rows: Sequence[TrackScore], colored: set[str], main: Definition, *, in_order: bool) -> Figure:
-    targets = list(dict.fromkeys(row.target for row in rows if row.method in colored))
-    names = list(dict.fromkeys(row.method for row in rows))
-    num_columns = 1 if len(names) > MOST_SIDE_BY_SIDE else 2
-    num_rows = math.ceil(len(targets) / num_columns)
-    size = (13, 3.1 * num_rows)
-    figure, panels = plt.subplots(num_rows, num_columns, figsize=size, layout="constrained", squeeze=False)
-    for panel in panels.flat[len(targets) :]:
-        panel.remove()
-    for panel, target in zip(panels.flat, targets, strict=False):
-        values = {name: _values(rows, name, target, main.name) for name in names}
-        order = [name for name in names if values[name]]
-        if in_order:
-            order.sort(key=lambda name: _median(values[name]))
-        for i, name in enumerate(order):
-            _box(panel, values[name], i, COLORS.get(target, "black") if name in colored else GREY)
-        panel.set_title(target, loc="left")
-        panel.set_xticks(range(len(order)), order)
-        if num_columns == 1:
-            panel.tick_params("x", labelrotation=45)
-            plt.setp(panel.get_xticklabels(), ha="right")
-        panel.set_ylabel(f"{main.name}, {_axis(main)}")
-        for name, label in zip(order, panel.get_xticklabels(), strict=True):
-            label.set_fontweight("bold" if name in colored else "normal")
-        _clean(panel)
-    return figure
 
 
 def spectrograms(passage: Passage) -> Figure:
@@ -184,7 +143,3 @@ def _clean(panel: Any) -> None:
 def _values(rows: Sequence[TrackScore], method: str, target: str, metric: str) -> list[float]:
     values = [row.metrics[metric] for row in rows if (row.method, row.target) == (method, target)]
     return [value for value in values if value == value]  # without NaN, which matplotlib would show as no box
-
-
-def _median(values: Sequence[float]) -> float:
-    return float(torch.tensor(values, dtype=torch.float64).quantile(0.5))

@@ -1,59 +1,96 @@
-"""Charts of the leaderboard: scores by model size, parallel coordinates, learning curves."""
+"""Charts of the leaderboard: test scores, values by model size, parallel coordinates, learning curves."""
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from matplotlib.figure import Figure
-
+from unmix.evaluation.oracle_names import is_method_of_oracle
 from unmix.reports import charts, studies
-from unmix.reports.charts import shown
+from unmix.reports.charts import Chart, shown
 from unmix.reports.leaderboard import FAILED, Leaderboard, Row, columns_of, is_setting
+from unmix.reports.parallel_coordinates import parallel
 from unmix.reports.ranking import comparable, is_better_high
 
 MOST_CURVES = 40
-MOST_AXES = 6
+MOST_EPOCHS = 200  # of a curve; of more, every second, third, ... is drawn
+MOST_EVALUATIONS = 30
+MOST_SETTINGS = 7  # axes of parallel coordinates, without that of the result
 SIZE, DIRECTION = "model.hidden_size", "model.bidirectional"
 DIRECTIONS = {True: "bidirectional", False: "unidirectional", None: "all"}
 
 
-def figures(leaderboard: Leaderboard, rows: Sequence[Row]) -> list[Figure]:
-    """Draw all charts that have something to show, those of test scores first; failed runs are left out."""
+@dataclass(frozen=True)
+class Group:
+    """Rows whose results compare: what the result is, in words, for a title; the rows; the column of the result."""
+
+    what: str
+    rows: list[Row]
+    column: str
+
+    @property
+    def extreme(self) -> str:
+        """Which values are the best."""
+        return "highest" if is_better_high(self.column) else "lowest"
+
+
+def all_charts(leaderboard: Leaderboard, rows: Sequence[Row]) -> list[Chart]:
+    """Make all charts that have something to show, those of test scores first; failed runs are left out."""
     rows = [row for row in rows if row["state"] != FAILED]
-    groups = [*_evaluations(rows), *_runs(rows)]
+    evaluations, groups = list(_evaluations(rows)), [*_evaluations(rows), *_runs(rows)]
     drawn = [
-        *(_sizes(title, own, column) for title, own, column in groups),
-        *(_parallel(title, own, column) for title, own, column in [*groups, *_trials(rows)]),
+        *(_scores(group) for group in evaluations),
+        *(_sizes(group) for group in groups),
+        *(_parallel(group) for group in [*groups, *_trials(rows)]),
         *(
-            charts.shares(f"{study}: importance of each setting", values, x="share of the differences")
+            charts.bars(f"Which settings matter in {study}?", values, x="share of the differences explained")
             for study, values in leaderboard.importances.items()
         ),
         *_curves(leaderboard, rows),
     ]
-    return [figure for figure in drawn if figure is not None]
+    return [chart for chart in drawn if chart is not None]
 
 
-def _evaluations(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], str]]:
-    """Yield title, rows and column of the scores on each test set, as only scores of the same tracks compare."""
+def _evaluations(rows: Sequence[Row]) -> Iterator[Group]:
+    """Yield the scores on each test set, as only scores of the same tracks compare."""
     evaluations = [row for row in rows if row["kind"] == "evaluation" and "sdr" in row]
     for test_set in sorted(dict.fromkeys(row["test_set"] for row in evaluations)):
-        yield f"{test_set}: mean SDR in dB", [row for row in evaluations if row["test_set"] == test_set], "sdr"
+        yield Group(f"mean SDR on {test_set}", [row for row in evaluations if row["test_set"] == test_set], "sdr")
 
 
-def _runs(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], str]]:
-    """Yield title, rows and column of the losses of each target and objective, as they differ in scale."""
+def _runs(rows: Sequence[Row]) -> Iterator[Group]:
+    """Yield the losses of each target and objective, as they differ in scale."""
     runs = [row for row in rows if row["kind"] == "run" and row["val_loss"] is not None]
     for (target, note), own in _by_target(runs).items():
-        yield f"{target}: best validation loss{note}", own, "val_loss"
+        yield Group(f"validation loss of {target}{note}", own, "val_loss")
 
 
-def _trials(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], str]]:
-    """Yield title, rows and column of each objective of the complete trials of each study."""
+def _trials(rows: Sequence[Row]) -> Iterator[Group]:
+    """Yield each objective of the complete trials of each study."""
     trials = [row for row in rows if row["kind"] == "trial" and row["rank"] is not None]
     for study in dict.fromkeys(row["study"] for row in trials):
         own = [row for row in trials if row["study"] == study]
         for column in studies.COLUMNS.values():
             if column in own[0]:
-                yield f"{study}: {column}", own, column
+                yield Group(f"{column} in {study}", own, column)
+
+
+def _scores(group: Group) -> Chart | None:
+    """Chart of the SDR of the best evaluations: the mean over sources, and each source; None for fewer than two."""
+    best = sorted((row for row in group.rows if math.isfinite(row["sdr"])), key=lambda row: -row["sdr"])
+    methods = [row["run"].rpartition("/")[0] for row in best]
+    if len(best) < 2:
+        return None
+    columns = [name for name in columns_of(best) if name.partition(".")[0] == group.column]
+    rows = [
+        {"panel": column.partition(".")[2] or "mean", "name": name, "label": row["run"], "value": row[column]}
+        for column in sorted(columns)
+        for row, method in zip(best[:MOST_EVALUATIONS], methods, strict=False)
+        if row.get(column) is not None
+        for name in [method if methods.count(method) == 1 else row["run"]]
+    ]
+    oracles = [row["name"] for row in rows if is_method_of_oracle(row["label"].rpartition("/")[0])]
+    title = f"Which method has the highest {group.what}?{' (oracles are grey)' if oracles else ''}"
+    return charts.dots(title, rows, value="SDR in dB", labels="evaluation", muted=oracles)
 
 
 def _by_target(runs: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
@@ -65,10 +102,10 @@ def _by_target(runs: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
     }
 
 
-def _sizes(title: str, rows: Sequence[Row], column: str) -> Figure | None:
-    """Draw the best value by hidden size, uni- or bidirectional; None if no row has these columns."""
-    best = max if is_better_high(column) else min
-    rows = [row for row in rows if math.isfinite(row[column]) and not row.keys().isdisjoint((SIZE, DIRECTION))]
+def _sizes(group: Group) -> Chart | None:
+    """Chart of the best value by hidden size, uni- or bidirectional; None if no row has these columns."""
+    column, best = group.column, max if is_better_high(group.column) else min
+    rows = [row for row in group.rows if math.isfinite(row[column]) and not row.keys().isdisjoint((SIZE, DIRECTION))]
     rows = sorted(rows, key=lambda row: row.get(SIZE) or 0)
     sizes = list(dict.fromkeys(shown(row.get(SIZE)) or "all" for row in rows))
     series: dict[str, dict[str, float]] = {}
@@ -79,18 +116,24 @@ def _sizes(title: str, rows: Sequence[Row], column: str) -> Figure | None:
                 values[shown(row.get(SIZE)) or "all"].append(row[column])
         if any(values.values()):
             series[name] = {size: best(own, default=math.nan) for size, own in values.items()}
-    return charts.groups(title, series, x="hidden size")
+    title = f"Which hidden size has the {group.extreme} {group.what}?"
+    return charts.groups(title, series, x="hidden size", y=_label_of(column))
 
 
-def _parallel(title: str, rows: Sequence[Row], column: str) -> Figure | None:
-    """Draw the hyperparameters and the result of each row in parallel coordinates; None if they add nothing."""
-    rows = [row for row in rows if math.isfinite(row[column]) and any(is_setting(name) for name in row)]
+def _label_of(column: str) -> str:
+    return {"sdr": "mean SDR in dB", "val_loss": "validation loss"}.get(column, column)
+
+
+def _parallel(group: Group) -> Chart | None:
+    """Chart of the hyperparameters and the result of each row in parallel coordinates; None if they add nothing."""
+    column = group.column
+    rows = [row for row in group.rows if math.isfinite(row[column]) and any(is_setting(name) for name in row)]
     names = _hyperparameters(rows)
     plain = [name for name in names if all(isinstance(row.get(name), int | float | str) for row in rows)]
     if plain in ([SIZE], [DIRECTION]):
         return None  # the chart of sizes shows it
-    columns = [*plain[:MOST_AXES], column]
-    return charts.parallel(f"{title}, the best in orange", rows, columns, is_better_high=is_better_high(column))
+    title = f"Which settings give the {group.extreme} {group.what}? (the best in orange)"
+    return parallel(title, rows, [*plain[:MOST_SETTINGS], column], is_better_high=is_better_high(column))
 
 
 def _hyperparameters(rows: Sequence[Row]) -> list[str]:
@@ -99,7 +142,7 @@ def _hyperparameters(rows: Sequence[Row]) -> list[str]:
     return [name for name in names if len({repr(row.get(name)) for row in rows}) > 1]
 
 
-def _curves(leaderboard: Leaderboard, rows: Sequence[Row]) -> Iterator[Figure | None]:
+def _curves(leaderboard: Leaderboard, rows: Sequence[Row]) -> Iterator[Chart | None]:
     """Yield a chart of the best runs' learning curves per target; equal settings share a colour where possible."""
     runs = [row for row in rows if row["kind"] == "run" and leaderboard.curves.get(row["run"])]
     runs = sorted(runs, key=lambda row: math.inf if row["val_loss"] is None else row["val_loss"])
@@ -109,8 +152,15 @@ def _curves(leaderboard: Leaderboard, rows: Sequence[Row]) -> Iterator[Figure | 
         own = {_label(row, settings, best): leaderboard.curves[row["run"]] for row in best}
         names = list(own)
         names = sorted(names[: len(charts.COLORS)]) + names[len(charts.COLORS) :]
-        curves = {name: [(epoch + 1, loss) for epoch, loss in own[name]] for name in names}
-        yield charts.lines(f"{target}: validation loss{note}", curves, x="epoch")
+        curves = {name: [(epoch + 1, loss) for epoch, loss in _thinned(own[name])] for name in names}
+        title = f"How does the validation loss of {target}{note} fall?"
+        yield charts.lines(title, curves, x="epoch", y="validation loss")
+
+
+def _thinned(curve: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """At most `MOST_EPOCHS` epochs of a curve, with the last one."""
+    step = -(-len(curve) // MOST_EPOCHS) or 1
+    return list(curve[::-1][::step][::-1])
 
 
 def _label(row: Row, settings: Sequence[str], runs: Sequence[Row]) -> str:

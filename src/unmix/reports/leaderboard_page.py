@@ -13,7 +13,9 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from unmix.errors import counted
-from unmix.reports import charts, leaderboard_charts, pages
+from unmix.evaluation.oracle_names import is_method_of_oracle
+from unmix.evaluation.scoring import EvaluationFolder
+from unmix.reports import clips, leaderboard_charts, pages
 from unmix.reports.charts import shown
 from unmix.reports.leaderboard import FAILED, TEXT, Leaderboard, Row, columns_of, is_score, is_setting
 from unmix.reports.ranking import comparable
@@ -146,10 +148,12 @@ def to_markdown(rows: Sequence[Row]) -> str:
     return "".join(parts)
 
 
-def to_html(leaderboard: Leaderboard, rows: Sequence[Row], out: Path) -> str:
-    """Render the leaderboard as one HTML page with everything embedded; its links lead to the reports below `out`."""
+def to_html(leaderboard: Leaderboard, rows: Sequence[Row], out: Path, *, is_served: bool = False) -> str:
+    """Render the leaderboard as one HTML page with everything embedded; its links lead to the reports below `out`.
+
+    A page that `is_served` replaces what has changed every few seconds.
+    """
     counts = {kind: sum(row["kind"] == kind for row in rows) for kind in ("run", "evaluation")}
-    figures = leaderboard_charts.figures(leaderboard, rows)
     return pages.render(
         "leaderboard.html",
         title=", ".join(counted(count, name) for name, count in counts.items() if count),
@@ -165,7 +169,8 @@ def to_html(leaderboard: Leaderboard, rows: Sequence[Row], out: Path) -> str:
         ],
         clips=_clips(rows, out),
         damaged=leaderboard.damaged,
-        charts=[charts.svg(figure) for figure in figures],
+        charts=leaderboard_charts.all_charts(leaderboard, rows),
+        is_served=is_served,
     )
 
 
@@ -176,14 +181,24 @@ def _html_row(row: Row, columns: Sequence[str]) -> dict[str, Any]:
 
 
 def _clips(rows: Sequence[Row], out: Path) -> dict[str, Any] | None:
-    """Read the MP3 clips of the evaluation with the highest SDR on the test tracks that are listed first.
+    """Read the clips of the trained model with the highest SDR on the test tracks that are listed first.
 
     Returns:
-        `run`, the name of the evaluation, and `sounds`, the content of each file by its name; None without clips.
+        `run`, the name of the evaluation, `is_oracle`, and `passages`, title -> name -> MP3 file; None without clips.
+        An oracle, which knows the true sources, is only played when no trained model was evaluated.
     """
     evaluations = [row for row in rows if not math.isnan(row.get("sdr", math.nan))]
     if not evaluations:
         return None
-    best = max(next(iter(comparable(evaluations).values())), key=lambda row: row["sdr"])
-    files = sorted((out / best["report"]).parent.glob("clips/*.mp3"))
-    return {"run": best["run"], "sounds": {file.stem: file.read_bytes() for file in files}} if files else None
+    group = next(iter(comparable(evaluations).values()))
+    best = max(group, key=lambda row: (not _is_oracle(row), row["sdr"]))
+    folder = EvaluationFolder((out / best["report"]).parent)
+    passages = {f"{target}: {own.title}": own.sounds for target, own in clips.read(folder).items()}
+    if not passages:  # of an earlier version
+        files = sorted(folder.path.glob("clips/*.mp3"))
+        passages = {"estimates": {file.stem: file.read_bytes() for file in files}} if files else {}
+    return {"run": best["run"], "is_oracle": _is_oracle(best), "passages": passages} if passages else None
+
+
+def _is_oracle(row: Row) -> bool:
+    return is_method_of_oracle(row["run"].rpartition("/")[0])

@@ -25,8 +25,14 @@ def render(template: str, **content: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["data_url"] = data_url
+    environment.filters.update(data_url=data_url, asset=asset)
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     return environment.get_template(template).render(content)
+
+
+def asset(name: str) -> Markup:
+    """Read a file of the folder `templates` that is embedded as it is."""
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def data_url(content: bytes, kind: str) -> Markup:

@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unmix.reports.charts import COLORS, MARKERS
+from unmix.reports.charts import COLORS
 from unmix.reports.paper import MEAN, Cell, Table
 from unmix.reports.paper_formats import short_names
 
@@ -18,6 +18,7 @@ MOST_PANELS = 4  # side by side
 LINE = 0.17  # height of a line of a legend, inches
 LONGEST_BESIDE = 24  # characters of names in two columns of a legend
 LINES = ("-", "--", ":")
+MARKERS = "osD^v*"
 STYLE: Any = {
     "font.size": 8,
     "axes.spines.top": False,

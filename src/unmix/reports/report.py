@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from unmix.errors import counted
 from unmix.evaluation import metrics, passages, published, scores
 from unmix.evaluation.metrics import BSS_EVAL
-from unmix.evaluation.scoring import EvaluationFolder
+from unmix.evaluation.scoring import MIXTURE, EvaluationFolder
 from unmix.evaluation.summary import Summary
 from unmix.experiments import folder
-from unmix.reports import figures, pages
+from unmix.reports import charts, clips, figures, pages
+from unmix.reports.charts import Chart
+from unmix.reports.clips import TYPICAL, Clips
+from unmix.reports.figures import ARTIFACTS
 from unmix.reports.tables import cells, shown
 
 
@@ -26,17 +30,18 @@ def write(summary: Summary, where: EvaluationFolder) -> None:
     folder.write_atomically(where.path / "scores.csv", scores.to_csv(summary.rows, summary.definitions))
     box_plot = figures.png(figures.box_plot(summary.rows, summary.method, summary.baseline, summary.definitions))
     (where.path / "boxplot.png").write_bytes(box_plot)
-    folder.write_atomically(where.path / "report.html", render(summary, box_plot, where))
-    played = {where.passage(track, target) for target in summary.targets for track in summary.extremes(target).values()}
-    for file in set((where.path / "passages").glob("*/*.wav")) - played:
+    folder.write_atomically(where.path / "report.html", render(summary, where))
+    played = {path for _, _, _, path in _chosen(summary, where)}
+    for file in {*where.path.glob("passages/*/*.wav"), *where.path.glob("typical/*/*.wav")} - played:
         file.unlink()
         if not any(file.parent.iterdir()):
             file.parent.rmdir()
     folder.write_atomically(path, text)  # last, as it marks the report as complete
 
 
-def render(summary: Summary, box_plot: bytes, where: EvaluationFolder) -> str:
+def render(summary: Summary, where: EvaluationFolder) -> str:
     """Render the HTML page: medians, box plots, passages, scores of every track with its saved stems, settings."""
+    tracks = [_track(summary, track, where) for track in summary.tracks]
     return pages.render(
         "report.html",
         title=f"{summary.method}: {counted(summary.num_tracks, 'track')}",
@@ -45,11 +50,12 @@ def render(summary: Summary, box_plot: bytes, where: EvaluationFolder) -> str:
         main=summary.main.name,
         unit=summary.main.unit,
         overall=list(_overall(summary)),
-        box_plot=box_plot,
+        boxes=_boxes(summary),
         participants=_participants(summary),
-        extremes=list(_extremes(summary, where)),
+        passages=list(_passages(summary, where)),
         targets=summary.targets,
-        tracks=[_track(summary, track, where) for track in summary.tracks],
+        tracks=tracks,
+        has_stems=any(target["address"] for track in tracks for target in track["targets"]),
         settings=json.dumps(summary.settings, indent=2),
     )
 
@@ -63,39 +69,95 @@ def _overall(summary: Summary) -> Iterator[tuple[str, list[str]]]:
                 yield f"{target}, {method}", cells(values[target], summary.definitions)
 
 
-def _participants(summary: Summary) -> bytes | None:
-    """Draw the method among the participants of SiSEC 2018, as a PNG; None when other tracks or metrics were scored."""
+def _boxes(summary: Summary) -> Chart | None:
+    """Chart of the scores of every track: a panel per metric, a row per source of the method and of the baseline."""
+    muted = {target: f"{target}, {summary.baseline}" for target in summary.targets}
+    rows = [
+        {
+            "panel": each.name,
+            "name": row.target if row.method == summary.method else muted[row.target],
+            "label": row.track,
+            "value": row.metrics[each.name],
+        }
+        for each in summary.definitions
+        for target in summary.targets
+        for row in summary.rows
+        # the mixture has no artifacts: its SAR is some 160 dB
+        if row.target == target and not (row.method == summary.baseline and each.name in ARTIFACTS)
+    ]
+    title = "How well is each source separated, and how much do tracks differ?"
+    return charts.boxes(title, rows, value=summary.main.unit, muted=list(muted.values()), is_shared=False)
+
+
+def _participants(summary: Summary) -> Chart | None:
+    """Chart of the method among the participants of SiSEC 2018; None when other tracks or metrics were scored."""
     if not summary.is_among_participants or BSS_EVAL[0] not in summary.definitions:
         return None
-    participants = [row for row in published.sisec18() if row.target in summary.targets]
-    return figures.png(figures.participants_plot(summary.rows, summary.method, participants))
+    theirs = [row for row in published.sisec18() if row.target in summary.targets]
+    # the space tells the method from a participant of the same name
+    own = [(f"{summary.method} ", row) for row in summary.rows if row.method == summary.method]
+    every = [*own, *((row.method, row) for row in theirs)]
+    medians = {name: scores.summarize([row for other, row in every if other == name]) for name, _ in every}
+    means = {name: _mean_sdr(values) for name, values in medians.items()}
+    rows = [
+        {"panel": row.target, "name": name, "label": row.track, "value": row.metrics["SDR"]}
+        for name, row in sorted(every, key=lambda item: (-means[item[0]], summary.targets.index(item[1].target)))
+    ]
+    title = f"Where does {summary.method} stand among SiSEC 2018's participants?"
+    return charts.boxes(title, rows, value="SDR in dB", muted=[name for name in means if name != own[0][0]])
 
 
-def _extremes(summary: Summary, where: EvaluationFolder) -> Iterator[dict[str, Any]]:
-    """Yield a passage of the worst and best track of every target, for the template; also write its estimate as MP3."""
+def _mean_sdr(medians: dict[str, dict[str, dict[str, float]]]) -> float:
+    (of_method,) = medians.values()
+    known = [metrics["SDR"] for metrics in of_method.values() if metrics["SDR"] == metrics["SDR"]]
+    return sum(known) / len(known) if known else -float("inf")
+
+
+def _chosen(summary: Summary, where: EvaluationFolder) -> Iterator[tuple[str, str, str, Path]]:
+    """Yield target, which, track and file of the passages: of the worst, the typical and the best track."""
     for target in summary.targets:
-        for which, track in summary.extremes(target).items():
-            path = where.passage(track, target)
-            second = passages.typical_second(scores.windows(where.store(summary.method, track).read_text(), target))
-            if not path.is_file() or second is None:
-                continue
-            passage = passages.read(path)
-            sounds = {name: passages.mp3(stem, passage.sample_rate) for name, stem in passage.stems.items()}
+        extremes, typical = summary.extremes(target), summary.typical_track(target)
+        chosen = {which: (track, where.passage(track, target)) for which, track in extremes.items()}
+        if typical is not None:
+            chosen[TYPICAL] = typical, where.typical(typical, target)
+        for which in ("only", "worst", TYPICAL, "best"):
+            if which in chosen:
+                yield target, which, *chosen[which]
+
+
+def _passages(summary: Summary, where: EvaluationFolder) -> Iterator[dict[str, Any]]:
+    """Yield the passages for the template; also write their clips as MP3, for other pages."""
+    typical = {}
+    for target, which, track, path in _chosen(summary, where):
+        method = MIXTURE if which == TYPICAL else summary.method
+        second = _typical_second(where.store(method, track), target)
+        if not path.is_file() or second is None:
+            continue
+        passage, time = passages.read(path), f"{int(second) // 60}:{int(second) % 60:02d}"
+        sounds = {name: passages.mp3(stem, passage.sample_rate) for name, stem in passage.stems.items()}
+        if which == TYPICAL:
+            typical[target] = Clips(f"{track}, around {time}", sounds)
+        else:
             where.clip(target, which).parent.mkdir(exist_ok=True)
             where.clip(target, which).write_bytes(sounds["estimate"])
-            yield {
-                "target": target,
-                "which": which,
-                "track": track,
-                "score": shown(summary.score(track, target)),
-                "time": f"{int(second) // 60}:{int(second) % 60:02d}",
-                "sounds": sounds,
-                "spectrograms": figures.png(figures.spectrograms(passage), dpi=80),
-            }
+        yield {
+            "target": target,
+            "which": which,
+            "track": track,
+            "score": shown(summary.score(track, target)),
+            "time": time,
+            "sounds": sounds,
+            "spectrograms": figures.png(figures.spectrograms(passage), dpi=80),
+        }
+    clips.write(where, typical)
+
+
+def _typical_second(store: Path, target: str) -> float | None:
+    return passages.typical_second(scores.windows(store.read_text(), target)) if store.is_file() else None
 
 
 def _track(summary: Summary, track: str, where: EvaluationFolder) -> dict[str, Any]:
-    """Row of a track, for the template: windows, and for every target its score and the URL of the saved stem."""
+    """Row of a track, for the template: windows, and for every target the SDR and the URL of the saved stem."""
     counting, windows = summary.windows.get(track, (0, 0))
     scored = []
     for target in summary.targets:

@@ -1,17 +1,21 @@
 """Charts of a passage: the whole file, a few milliseconds of it, and its spectrum."""
 
+import re
 from collections.abc import Iterable, Mapping
+from io import StringIO
+from typing import Any
 
 import matplotlib
 import numpy as np
 import scipy.signal
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from unmix.data.doctor.excerpt import Samples
 from unmix.data.doctor.finding import clock
 from unmix.data.pcm import INT16_FULL_SCALE
-from unmix.reports.charts import COLORS, GREY, STYLE
+from unmix.reports.charts import COLORS, GREY
 
 COLUMNS = 600  # of the envelope of a whole file
 ZOOM_SECONDS = 0.02
@@ -19,6 +23,26 @@ WIDTH, HEIGHT = 11.0, 2.4  # inches
 LOWEST_HZ = 30.0
 POINTS = 200  # of a spectrum, at equal distances on the logarithmic axis
 _FFT_SIZE = 4096
+STYLE: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.titley": 1.02,
+    "svg.fonttype": "none",  # keep text as text, not as outlines
+    "svg.hashsalt": "unmix",  # fixed ids, so that equal charts give equal files
+}
+
+
+def svg(figure: Figure) -> Markup:
+    """Convert a figure to an SVG element for a page."""
+    text = StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    # Without ids on groups, which would clash between the charts of a page.
+    element = re.sub(r'<g id="[^"]*">', "<g>", text.getvalue())
+    return Markup(element[element.index("<svg") :])
 
 
 def figure(

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from unmix import finished, plugins
 from unmix.data.tracks import SOURCES, Track
 from unmix.evaluation.estimates import RESIDUAL
-from unmix.evaluation.oracle_names import is_oracle, oracle_of
+from unmix.evaluation.oracle_names import is_oracle, method_of, oracle_of
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.separation import MakeTest, ModelsTest, OracleTest, SeparationTest
 from unmix.identity import target_name
@@ -175,7 +175,7 @@ def _oracle(cfg: DictConfig, ckpt: str, parent: Path) -> Candidate:
     name = oracle_of(ckpt)
     targets = list(cfg.data.get("sources", SOURCES)) if cfg.data else list(SOURCES)
     return Candidate(
-        f"oracle-{name}",
+        method_of(name),
         targets,
         data=None,
         config={},

@@ -9,21 +9,30 @@ from omegaconf import DictConfig
 
 from unmix import errors
 from unmix.experiments import folder
-from unmix.reports import leaderboard, leaderboard_page, ranking
+from unmix.reports import leaderboard, leaderboard_page, live, ranking
 from unmix.reports.leaderboard import Leaderboard, Row
+from unmix.reports.serving import Server
 
 
 @dataclass(frozen=True)
 class LeaderboardJob:
-    """A leaderboard that was read, its sorted rows, its files `<path>.csv`, `.md` and `.html`, and the key."""
+    """A leaderboard that was read.
+
+    Args:
+        leaderboard, rows: what was read, and its sorted rows.
+        path: of the files `<path>.csv`, `.md` and `.html`.
+        sorted_by: the column that rows are sorted by; None is the result of each kind of row.
+        server: serves the page; None if that is not wanted.
+    """
 
     leaderboard: Leaderboard
     rows: list[Row]
     path: Path
     sorted_by: str | None
+    server: Server | None = None
 
     def run(self) -> None:
-        """Write the files and print the tables."""
+        """Write the files and print the tables; then serve the page, if that is wanted, until a signal."""
         texts = {
             "csv": leaderboard.to_csv(self.rows),
             "md": leaderboard_page.to_markdown(self.rows),
@@ -34,6 +43,8 @@ class LeaderboardJob:
         # last, because `| head` ends the command
         leaderboard_page.print_tables(self.leaderboard, self.rows, sorted_by=self.sorted_by)
         print(f"page: {self.path}.html; all columns: {self.path}.csv")  # noqa: T201
+        if self.server is not None:
+            self.server.run()
 
 
 def prepare(cfg: DictConfig) -> LeaderboardJob:
@@ -43,7 +54,7 @@ def prepare(cfg: DictConfig) -> LeaderboardJob:
 
     Raises:
         FileNotFoundError: when there are none.
-        ValueError: when none matches `name` and `group`, or no row has the column `sort`.
+        ValueError: when none matches `name` and `group`, no row has the column `sort`, or the port is taken.
     """
     out = Path(cfg.paths.out)
     chosen = {key: cfg[key] for key in ("name", "group") if cfg[key] is not None}
@@ -52,7 +63,14 @@ def prepare(cfg: DictConfig) -> LeaderboardJob:
         _explain_nothing(cfg, out)
     words = [re.sub(r"[^\w.+-]", "_", value) for value in chosen.values()]
     path = out / "-".join(["leaderboard", *words])
-    return LeaderboardJob(read, ranking.sort_rows(read.rows, cfg.sort), path, cfg.sort)
+    rows = ranking.sort_rows(read.rows, cfg.sort)
+
+    def page() -> str:
+        now = leaderboard.collect(out, **chosen)
+        return leaderboard_page.to_html(now, ranking.sort_rows(now.rows, cfg.sort), out, is_served=True)
+
+    server = Server(live.routes(page, out), cfg.port) if cfg.serve else None
+    return LeaderboardJob(read, rows, path, cfg.sort, server)
 
 
 def _explain_nothing(cfg: DictConfig, out: Path) -> NoReturn:
