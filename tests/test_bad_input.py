@@ -127,7 +127,7 @@ def test_truncated_wav_is_named(train, tree):
         ("~model.hiden_size", "did you mean 'hidden_size'?"),
         ("hydra.job.nam=x", "did you mean 'name'?"),
         ("hydra/launcher=proces", "did you mean 'process'?"),
-        ("experiment=dmo", "experiment: got 'dmo', allowed demo"),
+        ("experiment=dmo", "did you mean 'demo'?"),
         ("sweep=targtes", "did you mean 'targets'?"),
         ("debug=overfitt", "did you mean 'overfit'?"),
         ("on_busy=wiat", "did you mean 'wait'?"),

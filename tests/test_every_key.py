@@ -46,7 +46,11 @@ CONFIGURATIONS = {
         ["data.augmentations=[{shift:{max_seconds:1}}]", "data.track_weights={A Track:2}"],
         ["data=musdb18_preview", "debug=one_batch"],
     ],
-    "evaluate": [["ckpt=x"], ["ckpt=x", "data=demo"]],
+    "evaluate": [
+        ["ckpt=x"],
+        ["ckpt=x", "data=demo"],
+        ["ckpt=x", "metrics=[museval,usdr,csdr,si_sdr,si_sar,log_wmse,log_magnitude_l1,window_share]"],
+    ],
     "listen": [["ckpt=x"], ["ckpt=x", "data=demo"]],
     "separate": [["ckpt=x", "input=y"]],
     "export": [["ckpt=x"]],
@@ -72,6 +76,8 @@ VALID = {
     "sweep_name": {"word"},
     "ckpt": {"word"},
     "input": {"word"},
+    "window_seconds": {"fraction"},
+    "floor_db": {"fraction", "negative", "zero"},
     "results": {"word"},
     "key": {"word"},
     "out": PATH_OR_NULL,
@@ -262,5 +268,7 @@ def test_the_configurations_use_every_file_of_conf():
     used += [*defaults, "data=demo"]
     for path in CONF.glob("*/*.yaml"):
         group = path.parent.name
-        if group not in ("hydra", "sweep", "search", "wandb"):
+        if group == "metrics":
+            assert path.stem in CONFIGURATIONS["evaluate"][-1][-1]
+        elif group not in ("hydra", "sweep", "search", "wandb"):
             assert f"{group}={path.stem}" in used

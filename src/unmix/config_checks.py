@@ -7,6 +7,7 @@ from typing import Any
 from unmix.checks import Check, either, flag, hidden_size, integer, number, optional, text, texts, word
 from unmix.settings import (
     COUNT,
+    ENGINES,
     FROM_ZERO,
     OPEN_UNMIX,
     POSITIVE,
@@ -91,6 +92,13 @@ CLASSES: dict[str, dict[str, Check]] = {
     "unmix.models.open_unmix.UMX": OPEN_UNMIX,
     "unmix.models.x_umx.XUMX": OPEN_UNMIX,
     "unmix.dsp.stft.Stft": STFT,
+    "unmix.evaluation.engines.BssEval": {"engine": one_of(*ENGINES)},
+    "unmix.evaluation.energy_ratios.ChunkSdr": {"window_seconds": POSITIVE},
+    "unmix.evaluation.energy_ratios.WindowShare": {"window_seconds": POSITIVE},
+    "unmix.evaluation.perceptual.LogMagnitudeL1": {
+        **{key: STFT[key] for key in ("fft_size", "hop_size")},
+        "floor_db": number,
+    },
     "unmix.demo.tree.write_tree": {"num_tracks": COUNT, "seconds": partial(number, least=1), "seed": SEED},
 }
 

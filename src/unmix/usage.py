@@ -60,13 +60,17 @@ def help_text(config_name: str, overrides: Sequence[str], config_dir: str | None
         config_dir: see `composition.compose`.
     """
     cfg = compose(config_name, overrides, with_hydra=True, config_dir=config_dir)
-    choices = {str(group): name for group, name in cfg.hydra.runtime.choices.items()}
-    notes: dict[str, str] = {}
-    for group, name in choices.items():
-        notes |= _comments_of_group(group, name, config_dir)
-    notes |= _read(CONF / f"{config_name}.yaml").comments
     composed: Any = OmegaConf.to_container(cfg, resolve=False)
     del composed["hydra"]
+    file = _read(CONF / f"{config_name}.yaml")
+    # Hydra records no choice where several files of a group are chosen, which are named after their keys
+    choices: dict[str, Any] = {entry.group: list(composed[entry.group]) for entry in file.defaults if entry.is_list}
+    choices |= {str(group): name for group, name in cfg.hydra.runtime.choices.items()}
+    notes: dict[str, str] = {}
+    for group, names in choices.items():
+        for name in names if isinstance(names, list) else [names]:
+            notes |= _comments_of_group(group, name, config_dir)
+    notes |= file.comments
     keys = [(_shown(key, value), notes.get(key, "")) for key, value in settings(composed) if key not in choices]
     groups = list(_groups(config_name, choices, config_dir))
     sections = [
@@ -96,7 +100,9 @@ def _groups(config_name: str, choices: dict[str, Any], config_dir: str | None) -
         group = entry.group.removeprefix("override ")
         names = options(group, config_dir) if group else []
         if len(names) > 1:
-            yield f"{group}={choices.get(group) or 'null'}", "; ".join(filter(None, [", ".join(names), entry.comment]))
+            choice = choices.get(group) or "null"
+            given = f"[{','.join(choice)}]" if isinstance(choice, list) else choice
+            yield f"{group}={given}", "; ".join(filter(None, [", ".join(names), entry.comment]))
 
 
 def _comments_of_group(group: str, name: Any, config_dir: str | None) -> dict[str, str]:
@@ -115,11 +121,15 @@ def _comments_of_group(group: str, name: Any, config_dir: str | None) -> dict[st
 
 @dataclass(frozen=True)
 class _Default:
-    """Entry of a defaults list: a group with the comment on it, or another file of the same group."""
+    """Entry of a defaults list: a group with the comment on it, or another file of the same group.
+
+    `is_list` is true where several files of the group are chosen.
+    """
 
     group: str = ""
     file: str = ""
     comment: str = ""
+    is_list: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,7 +149,9 @@ def _read(path: Path) -> _File:
     defaults = []
     for item in next((value.value for key, value in root.value if key.value == "defaults"), []):
         if isinstance(item, yaml.MappingNode):
-            defaults.append(_Default(item.value[0][0].value, comment=notes.get(item.start_mark.line, "")))
+            ((group, choice),) = item.value
+            is_list = isinstance(choice, yaml.SequenceNode)
+            defaults.append(_Default(group.value, comment=notes.get(item.start_mark.line, ""), is_list=is_list))
         else:
             defaults.append(_Default(file=item.value.partition("@")[0]))
     lines = {key: line for key, line in settings(_lines(root)) if isinstance(line, int)}

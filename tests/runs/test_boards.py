@@ -26,7 +26,13 @@ def summary():
     return Summary("ours", "mixture", rows, {"subset": "test"})
 
 
-MEDIANS = {"test/bass/sdr": 2.0, "test/bass/sir": 2.0, "test/bass/isr": 3.0, "test/bass/sar": 4.0, "test/sdr": 2.0}
+MEDIANS = {"test/bass/sdr": 2.0, "test/bass/sir": 2.0, "test/bass/isr": 3.0, "test/bass/sar": 4.0}
+MEDIANS |= {"test/sdr": 2.0, "test/sir": 2.0, "test/isr": 3.0, "test/sar": 4.0}  # means over targets
+MEANING = [
+    "SDR, SIR, ISR, SAR: BSS Eval v4 (museval), dB: median over windows of 1 s, then median over tracks",
+    "scenario: bass",
+]
+CONFIGURATION = {"model": {"hidden_size": 16}, "test": {"subset": "test", "meaning": MEANING}}
 EXTREMES = {
     "test/bass/worst/track": "Track 0",
     "test/bass/worst/sdr": 1.0,
@@ -40,7 +46,7 @@ def test_any_logger_of_lightning_gets_settings_and_medians(summary, tmp_path):
     board = Recorder("log_hyperparams", "log_metrics", "finalize")
     show_scores(board, summary, EvaluationFolder(tmp_path), TRAINED)
     assert board.calls == {
-        "log_hyperparams": [({**TRAINED, "test": {"subset": "test"}},)],
+        "log_hyperparams": [(CONFIGURATION,)],
         "log_metrics": [(MEDIANS,)],
         "finalize": [("success",)],
     }
@@ -51,7 +57,7 @@ def test_our_boards_also_get_every_score_and_the_picture(summary, tmp_path):
     methods = ("log_configuration", "log_summary", "log_table", "log_picture", "log_clip", "finalize")
     board = Recorder(*methods)
     show_scores(board, summary, EvaluationFolder(tmp_path), TRAINED)
-    assert board.calls["log_configuration"] == [({**TRAINED, "test": {"subset": "test"}},)]
+    assert board.calls["log_configuration"] == [(CONFIGURATION,)]
     assert board.calls["log_summary"] == [({**MEDIANS, **EXTREMES},)]
     ((name, columns, rows),) = board.calls["log_table"]
     assert (name, columns[:3], len(rows)) == ("test/scores", ["method", "track", "target"], 6)
