@@ -76,6 +76,7 @@ def test_evaluation_writes_scores_summary_picture_and_report(evaluation):
         "tracks",
         "mixture",
         "estimates",
+        "pace",
         "passages",
         "typical",
         "clips",
@@ -85,7 +86,8 @@ def test_evaluation_writes_scores_summary_picture_and_report(evaluation):
 
 def test_scores_csv_has_sisec_s_columns_and_two_methods(evaluation, trained):
     scores = pd.read_csv(evaluation / "scores.csv")
-    assert list(scores.columns) == ["method", "track", "target", "SDR", "SIR", "ISR", "SAR"]
+    assert list(scores.columns)[:7] == ["method", "track", "target", "SDR", "SIR", "ISR", "SAR"]
+    assert list(scores.columns)[7:] == ["uSDR", "scenario", "definitions"]
     assert set(scores.method) == {trained.name, "mixture"}
     assert len(scores) == 2 * 1 * 4
     assert np.isfinite(scores.SDR).all()

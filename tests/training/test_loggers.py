@@ -44,6 +44,8 @@ class OfflineRun:
 
     def __init__(self, folder):
         (path,) = folder.glob("*.wandb")
+        # a process of W&B writes the file, and on a busy machine ends it after the command
+        wait_until(lambda: any(record.HasField("exit") for record in records(path)))
         self.files = {str(file.relative_to(folder / "files")) for file in folder.glob("files/**/*") if file.is_file()}
         self.history, self.summary, self.config, self.exit_code, self.run, self.metrics = [], {}, {}, None, None, {}
         self.artifacts = []
