@@ -12,8 +12,8 @@ UGLY = '<img src=x onerror=alert(1)> "quoted" & </script><b>bold'
 # Method and stem of the clips that are heard, from the gains of the running sources once they have settled.
 HEARD = """() => {
   const voices = player.graph?.voices ?? [];
-  const on = voices.filter(({ gain }) => gain.value > 0.99), off = voices.filter(({ gain }) => gain.value < 0.01);
-  if (on.length + off.length < player.clips.length) return null;
+  const on = voices.filter(({ clip }) => player.level(clip) > 0);
+  if (!voices.every(({ clip, gain }) => Math.abs(gain.value - player.level(clip)) < 0.01)) return null;
   const names = on.map(({ clip }) => `${methods[clip.method]} ${clip.method ? sources[clip.stem] : ""}`.trim());
   return names.sort().join(", ");
 }"""
