@@ -149,9 +149,7 @@ def test_the_pictures_follow_what_is_heard(opened: Callable[..., Page]) -> None:
     page = opened()
 
     def picture() -> list[str]:
-        listening.wait_for(
-            page, "picture.done === picture.drawn && picture.done?.startsWith([state.track, state.method].join())"
-        )
+        listening.wait_for(page, "picture.done === pictureKey()")
         return [page.evaluate(f"document.getElementById('{name}').toDataURL()") for name in ("wave", "spectrum")]
 
     pictures = []

@@ -139,7 +139,7 @@ class DroppedSongs:
         try:
             minutes = audio.num_samples / song.rate / 60
             if minutes > MOST_MINUTES:
-                raise ValueError(f"got {minutes:.0f} min, at most {MOST_MINUTES} min: cut it, or use separate.py")
+                raise ValueError(f"got {minutes:.3g} min, at most {MOST_MINUTES} min: cut it, or use separate.py")
             songs.part(path, audio.num_samples, song.rate, start or 0, None)
             listening_page.encode(torch.zeros(song.channels, 1), song.rate, self.audio_format)
         except ValueError:
@@ -187,7 +187,10 @@ class DroppedSongs:
         """Samples that are separated: from the start that is asked for, or else the loudest."""
         length, start = min(audio.num_samples, round(self.uploads.seconds * song.rate)), drop.start
         if start is None:
-            start = passages.busiest(lambda *span: _as_source(audio(*span)), audio.num_samples, length, song.rate) / song.rate
+            start = (
+                passages.busiest(lambda *span: _as_source(audio(*span)), audio.num_samples, length, song.rate)
+                / song.rate
+            )
         return songs.part(Path(drop.name), audio.num_samples, song.rate, start, self.uploads.seconds)
 
     def _next(self, blocks: Iterator[Tensor]) -> Tensor | None:
