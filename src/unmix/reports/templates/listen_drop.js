@@ -43,6 +43,7 @@ function refusal(files) {
   if (blind) return "End the blind test first.";
   if (sending) return "Busy: a song is being separated; wait for it, or cancel it.";
   if (files.length !== 1) return files.length ? "One song at a time: drop a single file." : "That is no file.";
+  if (!files[0].size) return `${files[0].name}: the file is empty.`;
   const size = files[0].size / 1e6, most = content.max_upload_mb;
   if (size > most) return `${files[0].name}: got ${size.toFixed(1)} MB, at most ${most} MB: start listen.py with a larger max_upload_mb.`;
   return at("song-start").validity.valid ? "" : "From second: a number from 0 on is needed, or nothing for the loudest part.";
