@@ -70,6 +70,7 @@ async function drop(files) {
 }
 
 function tell(text) {
+  at("drop").scrollIntoView({ block: "nearest" });
   at("drop-status").textContent = text;
   at("song").value = ""; // the same file can be chosen again
 }
