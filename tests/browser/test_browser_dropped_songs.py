@@ -126,6 +126,25 @@ def test_progress_is_shown_a_second_song_waits_and_a_song_can_be_cancelled(open_
         assert page.evaluate("tracks.length") == 1
 
 
+def test_a_song_can_be_dropped_anywhere_and_two_are_refused(open_page: OpenPage) -> None:
+    make = """(names) => names.reduce((data, name) => {
+        data.items.add(new File(["no audio"], name));
+        return data;
+    }, new DataTransfer())"""
+    with served(Half()) as address:
+        page = open_page(address)
+        page.evaluate("ready")
+        for names, text in ((["a", "b"], "One song at a time: drop a single file."), (["a.wav"], "a.wav: ")):
+            data = page.evaluate_handle(make, names)
+            page.dispatch_event("#wave", "dragover", {"dataTransfer": data})
+            assert page.evaluate("document.body.className") == "over"
+            page.dispatch_event("#wave", "drop", {"dataTransfer": data})
+            assert page.evaluate("document.body.className") == ""
+            expect(page.locator("#drop-status")).to_contain_text(text)
+        listening.wait_for(page, "!sending")
+        expect(page.locator("#drop-status")).to_contain_text("a.wav: not a readable audio file")
+
+
 def test_a_page_that_is_a_file_takes_no_song(open_page: OpenPage, tmp_path: Any) -> None:
     path = tmp_path / "page.html"
     path.write_text(to_html(["umx"], [listening.excerpt(methods=[["vocals"]], seconds=0.2)], "flac", Uploads(1, 1)))
