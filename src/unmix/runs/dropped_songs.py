@@ -33,10 +33,6 @@ BUSY = "busy: another song is being separated; drop yours again when it is done"
 _PIECE = 1 << 20  # bytes of an upload that are read at a time
 
 
-class Ended(Exception):
-    """The command ends while a song is being separated."""
-
-
 @dataclass(frozen=True)
 class Drop:
     """What a request asks for: the name of the song, and the start of the part in seconds; None is the loudest."""
@@ -69,7 +65,7 @@ class DroppedSongs:
 
     def __exit__(self, *_: object) -> None:
         self._is_ended = True
-        with self._computing:  # a thread inside torch would crash the interpreter as it ends
+        with self._computing:  # a thread that is in torch, or frees its tensors, would crash the interpreter at its end
             self._files.close()
 
     def answer(self, request: Request) -> Response:
@@ -98,7 +94,7 @@ class DroppedSongs:
                 raise ValueError(songs.reason(error, path)) from error
             finally:
                 path.unlink(missing_ok=True)
-            with closing(audio):
+            with closing(audio), self._computing:
                 yield b""
                 yield from self._explained(self._separate(drop, song, audio), path)
         finally:
@@ -151,11 +147,12 @@ class DroppedSongs:
         """Encode the lines; an error is the last one, as the status is sent already."""
         try:
             for line in lines:
+                if self._is_ended:
+                    yield _encoded({"error": "listen.py was ended"})
+                    return
                 yield _encoded(line)
         except (ValueError, OSError) as error:
             yield _encoded({"error": songs.reason(error, path)})
-        except Ended:
-            yield _encoded({"error": "listen.py was ended"})
         except Exception as error:  # other songs go on
             log.exception("a dropped song")
             yield _encoded({"error": errors.one_line(error)})
@@ -168,14 +165,11 @@ class DroppedSongs:
         for method in self.methods:
             blocks: list[Tensor] = []
             stream = method.separate(song, audio, samples) if method.can_separate_songs else iter(())
-            while True:
-                yield {"share": num_done / (active * len(samples)), "method": method.name}
-                with self._computing:
-                    block = self._next(stream)
-                if block is None:
-                    break
-                blocks.append(block)
+            yield {"share": num_done / (active * len(samples)), "method": method.name}
+            for block in stream:
+                blocks.append(block.cpu().clone())
                 num_done += block.shape[-1]
+                yield {"share": num_done / (active * len(samples)), "method": method.name}
             stems.append(dict(zip(method.targets, torch.cat(blocks, -1), strict=True)) if blocks else {})
         mixture = torch.from_numpy(audio(samples.start, samples.stop))
         excerpt = Excerpt(drop.name, samples.start, song.rate, mixture, stems)
@@ -185,19 +179,12 @@ class DroppedSongs:
 
     def _part(self, drop: Drop, song: Song, audio: Audio) -> range:
         """Samples that are separated: from the start that is asked for, or else the loudest."""
-        length, start = min(audio.num_samples, round(self.uploads.seconds * song.rate)), drop.start
+        start = drop.start
         if start is None:
-            start = (
-                passages.busiest(lambda *span: _as_source(audio(*span)), audio.num_samples, length, song.rate)
-                / song.rate
-            )
+            length = min(audio.num_samples, round(self.uploads.seconds * song.rate))
+            first = passages.busiest(lambda *span: _as_source(audio(*span)), audio.num_samples, length, song.rate)
+            start = first / song.rate
         return songs.part(Path(drop.name), audio.num_samples, song.rate, start, self.uploads.seconds)
-
-    def _next(self, blocks: Iterator[Tensor]) -> Tensor | None:
-        if self._is_ended:
-            raise Ended
-        block = next(blocks, None)
-        return None if block is None else block.cpu().clone()
 
 
 def _as_source(samples: npt.NDArray[np.float32]) -> Tensor:
