@@ -120,6 +120,7 @@ VALID = {
     "listen loudness": {"negative", "zero"},
     "serve": {"true"},
     "port": {"zero"},
+    "max_upload_mb": {"fraction"},
     "listen data.track_weights": {"word"},
     "listen out": {"null", "word"},  # its ending is checked with the files
     "data.root": PATH_OR_NULL,  # null is refused when the data are needed

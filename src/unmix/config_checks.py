@@ -38,6 +38,7 @@ COMMANDS: dict[str, dict[str, Check]] = {
         "loudness": partial(number, least=-70, most=0),
         "serve": flag,
         "port": partial(integer, least=0, most=65535),
+        "max_upload_mb": partial(number, above=0, most=10_000),
     },
     "export": {"format": one_of("umx", "safetensors")},
     "prepare": {

@@ -89,6 +89,7 @@ class ListenSchema:
     out: Any = None
     serve: Any = False
     port: Any = 8765
+    max_upload_mb: Any = 200
     gpus: Any = None
     separator: Any = MISSING
     paths: Paths = MISSING

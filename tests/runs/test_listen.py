@@ -17,6 +17,7 @@ import torch
 import unmix
 from unmix.composition import compose
 from unmix.data.tracks import Track
+from unmix.evaluation.scoring import EvaluationFolder
 from unmix.runs import listen
 from unmix.runs.candidates import each_entry
 
@@ -176,12 +177,44 @@ def test_the_page_is_served_to_its_own_address_only(musdb_tree, tmp_path):
         status, text = get("/", own)
         assert status == 200
         assert content(text)["methods"][2] == "oracle-ibm2"
+        assert "id=drop" not in text  # an oracle cannot separate a song without references
         assert get("/", "evil.example")[0] == 403
         for path in ("/listening.html", "/../secret", "/%2e%2e/secret"):
             assert get(path, own)[0] == 404
     finally:
         job.server.shutdown()
         thread.join()
+
+
+def test_a_song_dropped_on_the_served_page_has_the_stems_that_separate_py_writes(cli, trained, musdb_tree, tmp_path):
+    song = musdb_tree / "test" / TRACK / "mixture.wav"
+    job = listen.prepare(
+        compose(
+            "listen",
+            [f"ckpt=[{trained},oracle:irm1]", "serve=true", "port=0", "seconds=1", "gpus=0", f"paths.out={tmp_path}"],
+        )
+    )
+    thread = threading.Thread(target=job.run)
+    thread.start()
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", job.server.server_port, timeout=60)
+        connection.request("GET", "/")
+        assert "At most 200 MB, one song" in connection.getresponse().read().decode()
+        connection.request("POST", "/songs?name=my%20song.wav&start=0.5", song.read_bytes())
+        lines = [json.loads(line) for line in connection.getresponse().read().splitlines()]
+    finally:
+        job.server.shutdown()
+        thread.join()
+    assert lines[-1]["track"]["name"] == "my song.wav"
+    clips = {line["clip"]: line["audio"] for line in lines if "clip" in line}
+    assert sorted(clips) == ["0-0", "2-0", "2-1", "2-2", "2-3"]
+    assert (
+        cli("separate", f"ckpt={trained}", f"input='{song}'", f"out={tmp_path}", "start=0.5", "duration=1", "gpus=0")
+        == 0
+    )
+    for number, name in enumerate(TARGETS):
+        heard = soundfile.read(io.BytesIO(base64.b64decode(clips[f"2-{number}"])))[0]
+        assert np.abs(heard - soundfile.read(tmp_path / f"mixture.{name}.wav")[0]).max() < 1e-4
 
 
 def test_only_the_excerpt_is_kept_and_what_follows_is_not_separated(tmp_path):
@@ -198,7 +231,7 @@ def test_only_the_excerpt_is_kept_and_what_follows_is_not_separated(tmp_path):
 
     method = object.__new__(listen.Method)
     method.name, method.targets, method.gpus = "test", ["vocals"], 0
-    method.output = listen.EvaluationFolder(tmp_path)
+    method.output = EvaluationFolder(tmp_path)
     method._test = Test()
     track = Track("a", {})
     estimates = method.estimates(track, range(2500, 4500))

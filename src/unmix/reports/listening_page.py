@@ -39,32 +39,54 @@ class Excerpt:
     stems: Sequence[Mapping[str, Tensor]]
 
 
-def to_html(methods: Sequence[str], excerpts: Sequence[Excerpt], audio_format: str = "flac") -> str:
+@dataclass(frozen=True)
+class Uploads:
+    """What may be dropped on a served page.
+
+    Args:
+        max_upload_mb: size of a file, MB.
+        seconds: length of the part that is separated.
+    """
+
+    max_upload_mb: float
+    seconds: float
+
+
+def to_html(
+    methods: Sequence[str], excerpts: Sequence[Excerpt], audio_format: str = "flac", uploads: Uploads | None = None
+) -> str:
     """Write the page, a single file that needs nothing else.
 
     Args:
         methods: names of the methods, in the order of `Excerpt.stems`.
         excerpts: at least one.
         audio_format: `flac` or `mp3`.
+        uploads: what may be dropped on it, if a server takes that; None for a page that is a file.
     Raises:
         ValueError: when the format has no such sample rate or number of channels.
     """
-    sources = list(dict.fromkeys(name for excerpt in excerpts for stems in excerpt.stems for name in stems))
+    sources = sources_of(excerpts)
     clips = {
-        f"{index}-{key}": clip
+        f"{index}-{key}": Markup(clip)
         for index, excerpt in enumerate(excerpts)
-        for key, clip in _clips(excerpt, sources, audio_format)
+        for key, clip in encoded_clips(excerpt, sources, audio_format)
     }
     content = {
         "methods": [MIXTURE, REFERENCE, *methods],
         "sources": sources,
-        "tracks": [_facts(excerpt, sources) for excerpt in excerpts],
+        "tracks": [facts(excerpt, sources) for excerpt in excerpts],
         "format": audio_format.upper(),
+        "max_upload_mb": uploads.max_upload_mb if uploads else 0,
     }
-    return pages.render("listen.html", methods=methods, content=content, clips=clips)
+    return pages.render("listen.html", methods=methods, content=content, clips=clips, uploads=uploads)
 
 
-def _clips(excerpt: Excerpt, sources: Sequence[str], audio_format: str) -> Iterator[tuple[str, Markup]]:
+def sources_of(excerpts: Sequence[Excerpt]) -> list[str]:
+    """List the sources of all stems: the columns of the page."""
+    return list(dict.fromkeys(name for excerpt in excerpts for stems in excerpt.stems for name in stems))
+
+
+def encoded_clips(excerpt: Excerpt, sources: Sequence[str], audio_format: str) -> Iterator[tuple[str, str]]:
     """Yield every clip as `<method>-<source>` and Base64; method 0 is the mixture, 1 the reference.
 
     A factor keeps all of them below full scale, the same for all, so that their levels stay comparable.
@@ -74,7 +96,7 @@ def _clips(excerpt: Excerpt, sources: Sequence[str], audio_format: str) -> Itera
         waveforms |= {f"{method}-{sources.index(name)}": waveform for name, waveform in stems.items()}
     scale = min(1.0, FULL / max(FULL, *(float(waveform.abs().max()) for waveform in waveforms.values())))
     for key, waveform in waveforms.items():
-        yield key, Markup(b64encode(encode(waveform * scale, excerpt.sample_rate, audio_format)).decode())
+        yield key, b64encode(encode(waveform * scale, excerpt.sample_rate, audio_format)).decode()
 
 
 def encode(waveform: Tensor, sample_rate: int, audio_format: str) -> bytes:
@@ -94,7 +116,7 @@ def encode(waveform: Tensor, sample_rate: int, audio_format: str) -> bytes:
         raise ValueError(f"format: got {audio_format}, which has no audio of {kind}: {error.error_string}") from error
 
 
-def _facts(excerpt: Excerpt, sources: Sequence[str]) -> dict[str, Any]:
+def facts(excerpt: Excerpt, sources: Sequence[str]) -> dict[str, Any]:
     """Describe an excerpt; `sdr` has a row per method, null where it has no such stem or there is no reference."""
     references, *estimates = excerpt.stems
     channels, num_samples = excerpt.mixture.shape

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import mimetypes
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from http import HTTPStatus
@@ -179,9 +179,12 @@ class _Connection(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
-        if self.command != "HEAD":
-            for piece in pieces:
+        try:
+            for piece in pieces if self.command != "HEAD" else ():
                 self.wfile.write(piece)
+        finally:  # a browser that leaves ends the work for it
+            if isinstance(pieces, Generator):
+                pieces.close()
 
 
 def _range_of(path: Path, wanted: str | None) -> tuple[int, Iterable[bytes], dict[str, str]]:

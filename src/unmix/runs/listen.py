@@ -3,25 +3,20 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor
 
-from unmix import checks, errors, finished
-from unmix.data import pcm
+from unmix import checks, errors
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
 from unmix.data.tracks import Track
 from unmix.evaluation import passages
 from unmix.evaluation.estimates import Sources
-from unmix.evaluation.scoring import EvaluationFolder
-from unmix.evaluation.separation import ModelsTest, SeparationTest
 from unmix.experiments import folder
 from unmix.processes import signals
 from unmix.reports import listening_page
@@ -30,8 +25,8 @@ from unmix.reports.serving import Response, Server
 from unmix.runs import listening_test, songs
 from unmix.runs.build import fetch, make_datamodule
 from unmix.runs.candidates import Candidate, each_entry
-from unmix.runs.separate import separated
-from unmix.runs.songs import Song
+from unmix.runs.dropped_songs import DroppedSongs
+from unmix.runs.listening_methods import Method
 from unmix.settings import WEBMUSHRA
 
 log = logging.getLogger(__name__)
@@ -60,15 +55,19 @@ class ListenJob:
         if self.cfg.format == WEBMUSHRA:
             listening_test.export(self._path([track.name for track in tracks]), names, excerpts, self.cfg.loudness)
             return
-        page = listening_page.to_html(names, excerpts, self.cfg.format)
+        limits = listening_page.Uploads(self.cfg.max_upload_mb, self.cfg.seconds)
+        has_uploads = self.server is not None and any(method.can_separate_songs for method in methods)
+        page = listening_page.to_html(names, excerpts, self.cfg.format, limits if has_uploads else None)
         path = self._path([track.name for track in tracks])
         folder.write_atomically(path, page)
         log.info("page: %s (%s)", path, errors.human_size(path.stat().st_size))
         if self.server is not None:
-            self.server.routes = {"GET /": lambda _: Response(page.encode())}
-            self.server.run()
+            with DroppedSongs(methods, listening_page.sources_of(excerpts), limits, self.cfg.format) as dropped:
+                routes = {"POST /songs": dropped.answer} if has_uploads else {}
+                self.server.routes = {"GET /": lambda _: Response(page.encode()), **routes}
+                self.server.run()
 
-    def _excerpt(self, track: Track, methods: Sequence["Method"]) -> Excerpt:
+    def _excerpt(self, track: Track, methods: Sequence[Method]) -> Excerpt:
         """Read the excerpt of a track: mixture and references, and separate it by every method."""
         cfg, names = self.cfg, [name for name in self.datamodule.sources if name in track.files]
         references, mixture = Sources(track, names), Sources(track, ["mixture"])
@@ -100,52 +99,6 @@ class ListenJob:
         ]
         code = hashlib.sha256(json.dumps([weights, list(tracks), values]).encode()).hexdigest()[:6]
         return Path(cfg.paths.out, f"listening-test-{code}" if cfg.format == WEBMUSHRA else f"listening-{code}.html")
-
-
-class Method:
-    """A method that is heard; its models are loaded when a track is separated that no evaluation has saved.
-
-    Args:
-        item: the candidate.
-        cfg: configuration of the command.
-        datamodule: the data of the tracks.
-    """
-
-    def __init__(self, item: Candidate, cfg: DictConfig, datamodule: SeparationDataModule) -> None:
-        self.item, self.name, self.gpus = item, item.method, cfg.gpus
-        matters = finished.identifying(item.weights, datamodule.splits.fingerprint(), cfg.subset, cfg.separator)
-        self.output = EvaluationFolder(item.parent / finished.folder_name(str(datamodule.name), matters))
-        self.targets = item.targets
-        self._test: SeparationTest | None = None
-
-    def estimates(self, track: Track, samples: range) -> Tensor:
-        """Estimates of an excerpt, (targets, channels, samples): those of separating the whole track."""
-        saved = [self.output.estimate(track.name, target) for target in self.targets]
-        if all(path.is_file() for path in saved):
-            stems = [pcm.FloatReader(path)(samples.start, samples.stop) for path in saved]
-            return torch.stack([torch.from_numpy(stem) for stem in stems])
-        kept, position = [], 0
-        for block in self._blocks(track):
-            first, position = position, position + block.shape[-1]
-            kept.append(block[..., max(0, samples.start - first) : max(0, samples.stop - first)].cpu().clone())
-            if position >= samples.stop:
-                break  # the blocks after it do not change it
-        return torch.cat(kept, dim=-1)
-
-    def _blocks(self, track: Track) -> Iterator[Tensor]:
-        """Separate a track, converted to the sample rate and channels of the models, block by block."""
-        if self._test is None:
-            self._test = self.item.test((), self.output)
-            self._test.to("cpu" if self.gpus == 0 or not torch.cuda.is_available() else "cuda")
-        test = self._test
-        if not isinstance(test, ModelsTest):
-            yield from test.separate(track)
-            return
-        song = Song(track.path("mixture"), track.sample_rate, track.num_channels, needs_ffmpeg=False)
-        with closing(song.open(Path())) as audio:
-            samples = range(track.num_samples)
-            for _, block in separated(test.separator, len(self.targets), song, audio, samples, test.exact_seconds):
-                yield block
 
 
 def prepare(cfg: DictConfig) -> ListenJob:

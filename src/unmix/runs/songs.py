@@ -56,7 +56,7 @@ def find(items: Sequence[str], sample_rate: int, start: float) -> tuple[list[Son
     songs, unreadable = [], {}
     for path in paths:
         try:
-            song = _song(path, start)
+            song = probe(path, start)
             ratio(song.rate, sample_rate)
             songs.append(song)
         except (ValueError, OSError) as error:
@@ -74,7 +74,7 @@ def check(items: Sequence[str], start: float) -> None:
         paths = _named(item)
         if len(items) == 1 and paths[0].is_file() and len(paths) == 1:
             try:
-                _song(paths[0], start)
+                probe(paths[0], start)
             except (ValueError, OSError) as error:
                 raise _refusal(error, paths[0]) from error
 
@@ -108,8 +108,8 @@ def by_reason(reasons: Mapping[Path, str]) -> list[str]:
     ]
 
 
-def _song(path: Path, start: float) -> Song:
-    """Read the header of a song; raises ValueError or OSError when it cannot be read."""
+def probe(path: Path, start: float) -> Song:
+    """Read the header of a song; raises ValueError or OSError when it cannot be read or ends before `start` seconds."""
     return _decoded_song(path) if path.suffix.lower() in ffmpeg.ENDINGS else _readable_song(path, start)
 
 

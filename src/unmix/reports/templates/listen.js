@@ -29,7 +29,7 @@ const decibels = (level) => (level > 1e-6 ? `${(20 * Math.log10(level)).toFixed(
 const has = (method, stem) => player.clips.some((clip) => clip.method === method && clip.stem === stem);
 const isOn = (stem) => (state.solo === null ? !state.muted.has(stem) : state.solo === stem);
 const current = () => (blind ? blind.method() : state.method);
-const levelOf = (method) => (clip) => (clip.method === method && (method === MIXTURE || isOn(clip.stem)) ? 1 : 0);
+const levelOf = (method, gain = 1) => (clip) => (clip.method === method && (method === MIXTURE || isOn(clip.stem)) ? gain : 0);
 
 // A letter for each stem: the first of its name that is free, and does not stand for a control.
 const letters = sources.reduce((taken, name) => {
@@ -39,7 +39,7 @@ const letters = sources.reduce((taken, name) => {
 
 // Puts the state into the audio at once, then into the page.
 function apply() {
-  player.setLevels(levelOf(current()));
+  player.setLevels(levelOf(current(), blind?.gain()));
   show();
 }
 
@@ -80,6 +80,7 @@ function setRegion(region) {
   if (!state.region) state.isZoomed = false;
   if (state.region) state.loop = true;
   setLoop(state.loop);
+  if (blind) matchLevels();
 }
 
 function setLoop(isOn) {
@@ -177,16 +178,19 @@ function show() {
   for (const element of document.querySelectorAll("[data-cell]")) press(element, element.dataset.cell === `${state.method}-${state.solo}`);
   for (const element of document.querySelectorAll("[data-solo]")) press(element, Number(element.dataset.solo) === state.solo);
   for (const element of document.querySelectorAll("[data-mute]")) press(element, state.muted.has(Number(element.dataset.mute)));
-  for (const id of ["choice", "setup"]) at(id).hidden = blind !== null;
+  for (const id of ["choice", "setup", "level"]) at(id).hidden = blind !== null;
   at("track").disabled = blind !== null;
   if (player.clips.length) setTimeout(drawPicture);
   tick();
 }
 
-// Draws what is heard; during a blind test the mixture, as the picture would tell which method X is.
+// What is drawn: what is heard; during a blind test the mixture, as the picture would tell which method X is.
+const drawnMethod = () => (blind ? MIXTURE : state.method);
+const pictureKey = () => [state.track, drawnMethod(), drawnMethod() === MIXTURE ? "" : sources.map((_, stem) => isOn(stem)), view(),
+  at("wave").clientWidth, isDark.matches].join();
+
 async function drawPicture() {
-  const method = blind ? MIXTURE : state.method, [start, end] = view();
-  const key = [state.track, method, method === MIXTURE ? "" : sources.map((_, stem) => isOn(stem)), start, end, at("wave").clientWidth, isDark.matches].join();
+  const method = drawnMethod(), [start, end] = view(), key = pictureKey();
   if (picture.drawn === key) return;
   picture.drawn = key;
   const rate = player.clips[0].buffer.sampleRate, samples = heard(player.clips, levelOf(method)), canvas = at("wave");

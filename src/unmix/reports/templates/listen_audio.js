@@ -4,24 +4,27 @@
 // The gains of what leaves and what comes add up to 1: methods are much alike, so that equal powers would swell.
 const SWITCH = 0.0025;
 
+// Length of the cross-fade from the end of a loop to its start, in seconds: a jump of the waveform would tick.
+const SEAM = 0.01;
+
 // One source and one gain per clip {buffer, method, stem}; `level(clip)` is 0 or 1. The context may be an offline one.
 function buildGraph(context, clips, level) {
   const out = new GainNode(context);
   const voices = clips.map((clip) => {
     const source = new AudioBufferSourceNode(context, { buffer: clip.buffer });
-    const gain = new GainNode(context, { gain: level(clip) });
-    source.connect(gain).connect(out);
-    return { clip, source, gain: gain.gain };
+    const node = new GainNode(context, { gain: level(clip) });
+    node.connect(out);
+    return { clip, source, node, gain: node.gain };
   });
+  let sources = [];
   return {
     out,
     voices,
     // All sources start at the same time of the context, with the same loop: they stay together to the sample.
-    start(when, offset, region) {
-      for (const { source } of voices) {
-        if (region) [source.loop, source.loopStart, source.loopEnd] = [true, ...region];
-        source.start(when, offset);
-      }
+    start(when, offset, loop) {
+      if (!loop) for (const { source, node } of voices) source.connect(node);
+      sources = loop ? looped(context, voices, loop) : voices.map(({ source }) => source);
+      for (const source of sources) source.start(when, offset);
     },
     set(newLevel, when) {
       for (const { clip, gain } of voices) gain.setTargetAtTime(newLevel(clip), when, SWITCH);
@@ -29,9 +32,31 @@ function buildGraph(context, clips, level) {
     // Fades out before the sources end, which would click.
     stop(when) {
       out.gain.setTargetAtTime(0, when, SWITCH);
-      for (const { source } of voices) source.stop(when + 10 * SWITCH);
+      for (const source of sources) source.stop(when + 10 * SWITCH);
     },
   };
+}
+
+// Loops voices over [start, end] with a cross-fade; returns all sources. A second source of each clip loops SEAM earlier, so
+// that it plays what precedes the start while the first one plays the end, and else the same as the first. A control signal
+// with the loop of the first, 1 and then falling to 0 at the end, is the gain of the first; 1 minus it, that of the second.
+function looped(context, voices, [start, end]) {
+  const { sampleRate } = voices[0].clip.buffer, length = Math.round(end * sampleRate), fade = Math.round(SEAM * sampleRate);
+  const buffer = new AudioBuffer({ length, sampleRate });
+  buffer.copyToChannel(Float32Array.from({ length }, (_, i) => Math.min(1, (length - i) / fade)), 0);
+  const control = new AudioBufferSourceNode(context, { buffer }), inverse = new GainNode(context, { gain: -1 });
+  control.connect(inverse);
+  const loop = (source, shift) => Object.assign(source, { loop: true, loopStart: start - shift, loopEnd: end - shift });
+  const pairs = voices.map(({ clip, source, node }) => {
+    const second = new AudioBufferSourceNode(context, { buffer: clip.buffer });
+    const [falling, rising] = [new GainNode(context, { gain: 0 }), new GainNode(context, { gain: 1 })];
+    control.connect(falling.gain);
+    inverse.connect(rising.gain);
+    source.connect(falling).connect(node);
+    second.connect(rising).connect(node);
+    return [loop(source, 0), loop(second, fade / sampleRate)];
+  });
+  return [loop(control, 0), ...pairs.flat()];
 }
 
 // Plays the clips of one track. A change of position or loop starts new sources: if the loop points of running ones were
@@ -54,9 +79,16 @@ class Player {
   get position() {
     if (!this.isPlaying) return this.offset;
     const now = this.offset + Math.max(0, this.context.currentTime - this.startedAt);
-    if (!this.region || now < this.region[1]) return Math.min(now, this.duration);
-    const [start, end] = this.region;
+    const [start, end] = this.loop ?? [0, Infinity];
+    if (now < end) return Math.min(now, this.duration);
     return start + ((now - start) % (end - start));
+  }
+
+  // What is looped: whole samples, and a start that enough precedes for the cross-fade.
+  get loop() {
+    if (!this.region) return null;
+    const [start, end] = this.region.map((seconds) => this.snap(seconds));
+    return [Math.max(start, this.snap(SEAM)), end];
   }
 
   // The nearest whole sample: between two, the browser would interpolate.
@@ -94,7 +126,7 @@ class Player {
     graph.out.gain.setValueAtTime(0, this.context.currentTime);
     graph.out.gain.setTargetAtTime(1, this.startedAt, SWITCH);
     graph.out.connect(this.master);
-    graph.start(this.startedAt, this.offset, this.region?.map((end) => this.snap(end)));
+    graph.start(this.startedAt, this.offset, this.loop);
     graph.voices[0].source.onended = () => {
       if (this.graph !== graph) return;
       [this.graph, this.offset] = [null, 0];

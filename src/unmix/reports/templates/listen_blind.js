@@ -12,7 +12,7 @@ function pValue(right, trials) {
 
 class BlindTest {
   constructor(a, b) {
-    Object.assign(this, { a, b, right: 0, trials: 0 });
+    Object.assign(this, { a, b, right: 0, trials: 0, gains: { a: 1, b: 1 } });
     this.draw();
   }
 
@@ -21,7 +21,11 @@ class BlindTest {
     this.hears = "x";
   }
 
-  method() { return this[this.hears === "x" ? this.x : this.hears]; }
+  get which() { return this.hears === "x" ? this.x : this.hears; }
+
+  method() { return this[this.which]; }
+
+  gain() { return this.gains[this.which]; }
 
   answer(choice) {
     const isRight = choice === this.x;
@@ -41,10 +45,32 @@ function startBlind() {
   const [a, b] = ["blind-a", "blind-b"].map((id) => Number(at(id).value));
   at("score").textContent = a === b ? "A and B are the same method: choose two." : "";
   if (a === b) return;
+  player.open(player.clips[0].buffer.sampleRate); // by this click
+  player.pause(); // until the levels are known
   blind = new BlindTest(a, b);
-  if (!state.loop) setLoop(true);
-  if (!player.isPlaying) togglePlay();
   showTrial();
+  matchLevels().then(() => {
+    if (!blind) return;
+    if (!state.loop) setLoop(true);
+    if (!player.isPlaying) togglePlay();
+  });
+}
+
+// Lowers the louder of A and B, as loud as they are in the loop, or in the excerpt if the loop is too short to measure.
+async function matchLevels() {
+  const test = blind, spans = [...(state.region ? [state.region] : []), [0, player.duration]];
+  let levels = [null, null];
+  for (const span of spans) {
+    levels = await Promise.all([test.a, test.b].map((method) => loudness(player.clips, levelOf(method), span)));
+    if (!levels.includes(null)) break;
+  }
+  if (blind !== test) return;
+  const lowest = Math.min(...levels), isKnown = !levels.includes(null);
+  [test.gains.a, test.gains.b] = levels.map((level) => (isKnown ? 10 ** ((lowest - level) / 20) : 1));
+  const by = Math.abs(levels[0] - levels[1]).toFixed(1);
+  at("matched").textContent = isKnown ? `The louder of A and B is lowered by ${by} dB.`
+    : "A and B play as they are: one is silent, or this is shorter than the 0.4 s in which loudness is measured.";
+  apply();
 }
 
 function hear(which) {
