@@ -67,7 +67,7 @@ class EvaluateSchema:
     subset: Any = "test"
     separator: Any = MISSING
     evaluation: Any = MISSING
-    metrics: Any = MISSING
+    metrics: Any = None  # what metrics=[] gives
     logger: Any = None
     paths: Paths = MISSING
 
