@@ -187,6 +187,10 @@ class ReportSchema:
     compare: Any = None
     figures: Any = "pdf"
     out: Any = None
+    entity: Any = None
+    project: Any = MISSING
+    title: Any = None
+    save: Any = False
     paths: Paths = MISSING
 
 
