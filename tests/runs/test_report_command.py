@@ -67,8 +67,10 @@ def test_a_report_of_wandb_is_printed_without_a_login_and_writes_nothing(cli, ca
     assert json.loads(runs)["value"] == ["hq-test-000000", "hq-test-000001", "hq-test-a", "hq-test-b"]
     for key in ("test/vocals/sdr", "test/bass/sdr", "test/sdr", "test/bass/worst/estimate"):
         assert f'"{key}"' in text, key
-    places = [tuple(panel["layout"].values()) for grid in grids for panel in _panels(grid)]
-    assert len(places) == 3 + 4
+    bars, clips = map(_panels, grids)
+    assert {panel["config"]["groupBy"] for panel in bars} == {"group"}, "of the run, not of its configuration"
+    assert (len(bars), len(clips)) == (3, 4)
+    assert len({(panel["layout"]["x"], panel["layout"]["y"]) for panel in clips}) == 4, "side by side"
     assert not (out / "reports").exists()
 
 

@@ -63,7 +63,7 @@ def _bars(table: Table, column: str) -> wandb.BarPlot:
     """One bar per method, the mean over its seeds."""
     key = f"test/{table.metric.key}" if column == MEAN else f"test/{column}/{table.metric.key}"
     note = " (low is better)" if table.metric.better == "low" else ""
-    return wandb.BarPlot(title=f"{column}: {table.metric.label}{note}", metrics=[key], groupby="group")
+    return wandb.BarPlot(title=f"{column}: {table.metric.label}{note}", metrics=[key], groupby="Group")
 
 
 def _clips(source: str, which: str) -> wandb.MediaBrowser:
