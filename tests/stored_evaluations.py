@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from unmix.evaluation import scores
+from unmix.evaluation.metrics import BSS_EVAL, to_json
 from unmix.evaluation.scores import TrackScore
 
 TARGETS = ("vocals", "bass")
@@ -15,7 +16,7 @@ def values(level, alternating=0.0, tracks=TRACKS):
     return {track: level + i + alternating * (-1) ** i for i, track in enumerate(tracks)}
 
 
-def store(out, method, by_target, *, place=None, name="hq-test-0a1b2c", runs=(), **facts):
+def store(out, method, by_target, *, place=None, name="hq-test-0a1b2c", runs=(), further=None, **facts):
     """Write the folder of an evaluation; returns it.
 
     Args:
@@ -25,6 +26,7 @@ def store(out, method, by_target, *, place=None, name="hq-test-0a1b2c", runs=(),
         place: folder below `out` to write it to; None is that of the experiment of `runs`, or `evaluations`.
         name: name of the folder.
         runs: `<experiment>/<run>` of every target.
+        further: definition of a metric beside BSS Eval's -> function from the SDR of a track to its value.
         facts: further content of summary.json.
     """
     if place is None:
@@ -32,7 +34,13 @@ def store(out, method, by_target, *, place=None, name="hq-test-0a1b2c", runs=(),
     path = Path(out) / place / name
     path.mkdir(parents=True)
     rows = [
-        TrackScore(each, track, target, {"SDR": sdr, "SIR": sdr + 5, "ISR": sdr + 5, "SAR": sdr + 1})
+        TrackScore(
+            each,
+            track,
+            target,
+            {"SDR": sdr, "SIR": sdr + 5, "ISR": sdr + 5, "SAR": sdr + 1}
+            | {metric.name: value_of(sdr) for metric, value_of in (further or {}).items()},
+        )
         for each in (method, "mixture")
         for target, of_target in by_target.items()
         for track, sdr in of_target.items()
@@ -49,7 +57,10 @@ def store(out, method, by_target, *, place=None, name="hq-test-0a1b2c", runs=(),
             target: f"/elsewhere/{run}/checkpoints/best.ckpt" for target, run in zip(by_target, runs, strict=False)
         },
     }
-    (path / "scores.csv").write_text(scores.to_csv(rows))
+    definitions = (*BSS_EVAL, *(further or ()))
+    if further:
+        summary |= {"definitions": to_json(definitions), "means": scores.summarize(rows, list(further))}
+    (path / "scores.csv").write_text(scores.to_csv(rows, definitions))
     (path / "summary.json").write_text(json.dumps(summary | facts))
     return path
 

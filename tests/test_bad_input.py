@@ -161,6 +161,7 @@ def test_truncated_wav_is_named(train, tree):
         ("callbacks.mine={a:1}", "callbacks.mine"),
         ("+callbacks.mine={a:1}", "callbacks.mine: got {'a': 1}, keys with the _target_ of a callback are needed"),
         ("separator.niter=-1", "separator.niter: got -1, allowed 0 or more"),
+        ("metrics=[]", "metrics: got none, name at least one, as metrics=[museval,usdr]"),
         ("name=a/b", "name: got 'a/b', a name without / is needed"),
     ],
 )

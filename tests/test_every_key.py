@@ -99,6 +99,7 @@ VALID = {
     "report": PATH_OR_NULL,
     "save": {"true"},
     "report metric": PATH_OR_NULL,
+    "report title": PATH_OR_NULL,
     "test_set": PATH_OR_NULL,
     "compare": PATH_OR_NULL,
     "figures": {"null"},

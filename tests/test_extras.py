@@ -16,6 +16,7 @@ NEEDED = [
     ("separate", ["ckpt=x", "input=y", "separator.wiener=norbert"], "norbert", "norbert"),
     ("train", ["logger=tensorboard"], "tensorboard", "tensorboard"),
     ("listen", ["ckpt=x", "format=webmushra"], "pyloudnorm", "pyloudnorm"),
+    ("report", ["ckpt=x", "format=wandb"], "wandb_workspaces", "dashboard"),
     ("dashboard", [], "wandb_workspaces", "dashboard"),
 ]
 

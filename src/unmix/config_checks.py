@@ -26,6 +26,13 @@ def _bits(name: str, value: Any) -> str:
     return word(name, str(value), ("16", "24", "float"))
 
 
+def _title(name: str, value: Any) -> str:
+    """A title of a W&B report, which may have 128 characters."""
+    if len(text(name, value)) > 128:
+        raise ValueError(f"{name}: got {len(value)} characters, W&B allows 128 or fewer")
+    return value
+
+
 # Keys of the top level that mean something else, or are optional, in one command.
 COMMANDS: dict[str, dict[str, Check]] = {
     "check": {"format": one_of("text", "json")},
@@ -52,7 +59,8 @@ COMMANDS: dict[str, dict[str, Check]] = {
     "ratings": {"results": text, "key": text},
     "leaderboard": {"name": optional(text), "serve": flag, "port": partial(integer, least=0, most=65535)},
     "report": {
-        "format": one_of("latex", "markdown", "csv"),
+        "format": one_of("latex", "markdown", "csv", "wandb"),
+        "title": optional(_title),
         "metric": optional(text),
         "test_set": optional(text),
         "tracks": one_of("all", "common"),

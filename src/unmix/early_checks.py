@@ -11,7 +11,7 @@ from unmix.augmentation_settings import unknown_tracks
 from unmix.data import library
 from unmix.data.cache import default_folder
 from unmix.data.layouts.listing import Listing
-from unmix.evaluation import published
+from unmix.evaluation import metrics, published
 from unmix.evaluation.oracle_names import is_oracle, oracle_of
 from unmix.experiments import status
 from unmix.experiments.hold import check_writable
@@ -49,6 +49,11 @@ def _separators(cfg: DictConfig) -> None:
             oracle_of(item)
         else:
             _check_weights(item, "ckpt")
+
+
+def _metrics(cfg: DictConfig) -> None:
+    if cfg.metrics is None or not any(cfg.metrics.values()):
+        raise ValueError(metrics.NO_METRICS)
 
 
 def _compare(cfg: DictConfig) -> None:
@@ -132,9 +137,9 @@ def _listening_test(cfg: DictConfig) -> None:
 # What the constructors of these models check, too.
 TARGETS = {"unmix.models.open_unmix.UMX": checks.one_target, "unmix.models.x_umx.XUMX": checks.several_targets}
 CHECKS: dict[str, tuple[Callable[[DictConfig], object], ...]] = {
-    "train": (_targets, _training_data, _init_from, _compare),
-    "train elsewhere": (_targets, _data_settings, _init_from, _compare),
-    "evaluate": (_separators, _compare, _listing),
+    "train": (_targets, _training_data, _init_from, _metrics, _compare),
+    "train elsewhere": (_targets, _data_settings, _init_from, _metrics, _compare),
+    "evaluate": (_separators, _metrics, _compare, _listing),
     "listen": (_separators, _page, _listing),
     "separate": (_ckpt, _input),
     "export": (_ckpt,),

@@ -11,6 +11,7 @@ SETTINGS = (
     ("evaluation.engine=museval", "evaluation.engine", "museval", "museval", "museval"),
     ("separator.wiener=norbert", "separator.wiener", "norbert", "norbert", "norbert"),
     ("format=webmushra", "format", "webmushra", "pyloudnorm", "pyloudnorm"),
+    ("format=wandb", "format", "wandb", "wandb_workspaces", "dashboard"),
     ("metrics=log_wmse", "metrics.log_wmse._target_", f"{_METRICS}.LogWmse", "torch_log_wmse", "metrics"),
     ("logger=tensorboard", "logger.tensorboard._target_", f"{_LOGGERS}.TensorBoardRun", "tensorboard", "tensorboard"),
 )

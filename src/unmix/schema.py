@@ -67,7 +67,7 @@ class EvaluateSchema:
     subset: Any = "test"
     separator: Any = MISSING
     evaluation: Any = MISSING
-    metrics: Any = MISSING
+    metrics: Any = None  # what metrics=[] gives
     logger: Any = None
     paths: Paths = MISSING
 
@@ -188,6 +188,10 @@ class ReportSchema:
     compare: Any = None
     figures: Any = "pdf"
     out: Any = None
+    entity: Any = None
+    project: Any = MISSING
+    title: Any = None
+    save: Any = False
     paths: Paths = MISSING
 
 

@@ -1,6 +1,7 @@
 """Differences between methods: how large, how sure, and in which words."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 from scipy import stats
 
 from unmix.evaluation import published, statistics
+from unmix.evaluation.metrics import BSS_EVAL, USDR, Definition
 from unmix.evaluation.scores import TrackScore
 
+PEAK = Definition("peak", "largest error", unit="", better="low")
 TARGETS = ("vocals", "accompaniment", "drums", "bass", "other")
 # Friedman's chi-squared as printed in SiSEC 2018's notebook; our scores have three decimals, so that some are equal
 FRIEDMAN = {
@@ -223,8 +226,47 @@ def test_results_are_the_same_each_time_and_whatever_else_is_compared():
 def test_of_a_metric_whose_low_values_are_better_the_lower_one_is_better():
     scores = [1 + 0.1 * i for i in range(12)]
     methods = {"A": runs(scores), "B": runs([score - 0.5 for score in scores])}
-    (pair,) = statistics.compare(methods, better="low", unit="")
-    assert pair.in_words() == "B is 0.50 better than A (95 % interval 0.50 to 0.50, p < 0.001, 12 tracks)"
+    (pair,) = statistics.compare(methods, PEAK)
+    assert pair.in_words() == "B is 0.50 lower (better) than A (95 % interval 0.50 to 0.50, p < 0.001, 12 tracks)"
+    (pair,) = statistics.compare({name: runs(list(own[0].values())[:1]) for name, own in methods.items()}, PEAK)
+    assert pair.in_words() == "no difference shown between B and A (B lower by 0.50, 1 track, no interval)"
+
+
+def test_a_small_number_without_a_unit_has_the_decimals_that_it_needs():
+    scores = [0.01 + 0.001 * i for i in range(12)]
+    methods = {"A": runs(scores), "B": runs([0.97 * score - 0.002 for score in scores])}
+    in_words = [statistics.compare(methods, each)[0].in_words() for each in (PEAK, replace(PEAK, unit="dB"))]
+    assert in_words[0].startswith("B is 0.0025 lower (better) than A (95 % interval 0.0024 to 0.0025, p < 0.001")
+    assert in_words[1].startswith("B is 0.00 dB lower (better) than A (95 % interval 0.00 to 0.00, p < 0.001")
+
+
+def test_a_metric_that_is_averaged_over_tracks_has_the_mean_difference_with_its_interval():
+    scores = scores_of("vocals")
+    first, second = np.array(scores["UHL2"]), np.array(scores["TAK1"])
+    (pair,) = statistics.compare(vocals_of("UHL2", "TAK1"), USDR)
+    expected = stats.bootstrap(
+        (first - second,), np.mean, n_resamples=1999, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    assert pair.difference == pytest.approx(np.mean(first - second))
+    assert pair.difference != pytest.approx(np.median(first - second))
+    assert pair.interval == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize("definition", [BSS_EVAL[0], USDR], ids=["median", "mean"])
+def test_with_seeds_the_interval_is_that_of_scipys_bootstrap_of_tracks_and_seeds(definition):
+    rng = np.random.default_rng(4)
+    first, second = rng.normal(5, 1, (3, 15)), rng.normal(4, 1, (1, 15))
+    average = {"median": np.median, "mean": np.mean}[definition.over_tracks]
+
+    def statistic(tracks, seeds):
+        return average((first[seeds].mean(axis=0) - second[0])[tracks])
+
+    levels = (np.arange(15), np.arange(3))
+    expected = stats.bootstrap(
+        levels, statistic, vectorized=False, n_resamples=1999, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    (pair,) = statistics.compare({"A": runs(*first), "B": runs(*second)}, definition)
+    assert pair.interval == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_a_method_without_runs_is_refused():

@@ -193,3 +193,9 @@ def test_of_an_error_the_lowest_is_the_best(tmp_path, charts_of):
     assert "<b>vocals</b>: one has the best L1; better than two." in page
     (differences,) = [chart for title, chart in charts_of(page).items() if title.startswith("By how much")]
     assert {row["value"] for row in differences["data"]["values"]} == {1.0}
+    assert "one is 1.00 dB lower (better) than two (95 % interval 1.00 to 1.00, p < 0.001, 12 tracks)" in html.unescape(
+        page
+    )
+    assert "the interval of its mean leaves out" in page
+    assert "Thick lines are the means with" in page
+    assert '"title": "mean", "format": "+.2f"' in json.dumps(differences)

@@ -5,6 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from unmix.evaluation.metrics import Definition, to_json
 from unmix.reports import leaderboard, leaderboard_charts, leaderboard_page, ranking
 
 
@@ -171,6 +172,28 @@ def test_a_trained_model_is_heard_and_an_oracle_only_alone_and_named_so(tmp_path
         (folder / "summary.json").write_text(json.dumps(content))
         found = leaderboard.collect(tmp_path)
         assert expected in leaderboard_page.to_html(found, found.rows, tmp_path)
+
+
+def test_evaluations_by_an_error_are_ranked_charted_and_heard_with_the_lowest_first(tmp_path, charts_of):
+    definitions = to_json([Definition("peak error", "largest error", unit="", better="low")])
+    for number, (method, error) in enumerate((("worse", 0.5), ("better", 0.1), ("middle", 0.3))):
+        folder = tmp_path / "evaluations" / f"hq-test-{number}"
+        (folder / "clips").mkdir(parents=True)
+        (folder / "clips" / "vocals-best.mp3").write_bytes(b"sound")
+        own = {"vocals": error - 0.05, "bass": error + 0.05}
+        scores = {average: {method: {target: {} for target in own}} for average in ("medians", "means")}
+        scores["means"][method] = {target: {"peak error": value} for target, value in own.items()}
+        (folder / "summary.json").write_text(json.dumps({"num_tracks": 50, "definitions": definitions, **scores}))
+    found = leaderboard.collect(tmp_path)
+    rows = ranking.sort_rows(found.rows)
+    assert [row["run"] for row in rows] == ["better/hq-test-1", "middle/hq-test-2", "worse/hq-test-0"]
+    page = leaderboard_page.to_html(found, rows, tmp_path)
+    assert "<p>better/hq-test-1. Starting" in page
+    (chart,) = charts_of(page).values()
+    assert chart["usermeta"]["title"] == "Which method has the lowest mean peak error on hq-test?"
+    assert [row["name"] for row in chart["data"]["values"] if row["panel"] == "mean"] == ["better", "middle", "worse"]
+    assert {row["panel"] for row in chart["data"]["values"]} == {"mean", "vocals", "bass"}
+    assert '"peak error"' in json.dumps(chart["spec"]["encoding"]["x"])
 
 
 def test_a_run_of_one_epoch_has_no_curve_and_a_long_one_is_thinned(make_run, tmp_path, charts_of):

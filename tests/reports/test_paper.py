@@ -1,13 +1,14 @@
 """The table of a paper: what stands in it, what is bold, and what does not compare."""
 
+import csv
 import math
 from dataclasses import replace
 
 import pytest
 
 from stored_evaluations import TARGETS, TRACKS, seeds, store, store_run, values
-from unmix.evaluation.metrics import BSS_EVAL, Definition, to_json
-from unmix.reports import methods, paper, stored
+from unmix.evaluation.metrics import BSS_EVAL, USDR, Definition, to_json
+from unmix.reports import methods, paper, paper_formats, stored
 
 LOW, HIGH = (dict.fromkeys(TARGETS, values(level)) for level in (3.0, 5.0))
 
@@ -194,11 +195,35 @@ def test_a_definition_says_how_scores_are_averaged_and_which_are_better(tmp_path
     assert table.metric == LOUD
     assert table.rows[1].cells["vocals"].value == pytest.approx(10.5 + 1)
     assert table.rows[0].cells["bass"].is_best
-    assert table.comparisons["bass"][0].in_words().startswith("A is 2.00 better than B (")
+    assert table.comparisons["bass"][0].in_words().startswith("A is 2.00 lower (better) than B (")
     with pytest.raises(
         ValueError, match=r"^compare: published scores are SDR, .* not SDR: choose metric=SDR, or leave"
     ):
         built(tmp_path, "A", metric=None, compare=["umxl"])
+
+
+@pytest.mark.parametrize(
+    ("metric", "words", "number"),
+    [
+        ("uSDR", "B is 2.50 dB better than A (95 % interval ", "13.00"),
+        ("peak error", "B is 0.0050 lower (better) than A (95 % interval ", "0.013"),
+    ],
+)
+def test_any_metric_of_an_evaluation_can_be_shown(metric, words, number, tmp_path):
+    for name, level, error in (("A", 3.0, 0.018), ("B", 5.0, 0.013)):
+        # one track apart moves a mean, and no median
+        of_tracks = values(level) | {"Song 1": level + 6 * (name == "B")}
+        further = {USDR: lambda sdr: sdr + 2, replace(LOUD, name="peak error"): lambda sdr, error=error: error}
+        store(tmp_path, name, dict.fromkeys(TARGETS, of_tracks), name=f"hq-test-{name}", further=further)
+    table = built(tmp_path, "A", "B", metric=metric)
+    assert table.rows[1].cells["mean"].is_best
+    assert table.comparisons["mean"][0].in_words().startswith(words)
+    text = paper_formats.to_markdown(table)
+    assert f"| B | **{number}** |" in text
+    assert "interval of the mean difference without zero" in text
+    assert ("Lower is better." in text) == (metric == "peak error")
+    (row, *_) = csv.DictReader(paper_formats.comparisons_to_csv(table).splitlines())
+    assert (row["metric"], row["better"], row["over_tracks"]) == (metric, table.metric.better, "mean")
 
 
 def test_sources_in_another_order_compare(tmp_path):

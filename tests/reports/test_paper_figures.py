@@ -1,10 +1,12 @@
 """Figures of a paper: the same bytes each time, and only those that there are data for."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from stored_evaluations import TARGETS, seeds, store, values
+from unmix.evaluation.metrics import Definition
 from unmix.reports import methods, paper, paper_figures, stored
 
 
@@ -49,6 +51,15 @@ def test_titles_are_sources_and_axes_have_units(table):
     assert "seconds of processing per second of audio" in texts(figures["seconds"])
     assert {"vocals", "epoch", "validation SDR in dB"} <= set(texts(figures["learning_curves"]))
     assert "bass" not in texts(figures["learning_curves"]), "no curve"
+
+
+def test_an_error_without_a_unit_has_an_arrow_down_and_boxes_with_means(table):
+    error = Definition("L1", "error of magnitudes", unit="", better="low")
+    with_means = paper_figures.draw(replace(table, metric=error), CURVES, "svg")
+    assert "L1 \u2193" in texts(with_means["boxplot"])
+    assert "L1 \u2193" in texts(with_means["parameters"])
+    of_medians = paper_figures.draw(replace(table, metric=replace(error, over_tracks="median")), CURVES, "svg")
+    assert with_means["boxplot"].count(b"<use ") > of_medians["boxplot"].count(b"<use ")
 
 
 def test_figures_without_data_are_left_out(tmp_path):

@@ -10,6 +10,8 @@ def test_every_metric_of_every_target_has_a_panel():
     text = json.dumps(wandb_workspace.build("me", "mine", "Open-Unmix")._spec)
     for metric in METRICS:
         assert f'"test/vocals/{metric.lower()}"' in text
+    assert '"groupBy": "group"' in text
+    assert '"groupBy": "group.value"' not in text, "a key of the configuration"
 
 
 def test_hyperparameters_stand_against_the_mean_test_sdr():

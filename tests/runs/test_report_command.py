@@ -5,6 +5,9 @@ import subprocess
 import sys
 
 import pytest
+import wandb
+from wandb.errors import CommError
+from wandb_workspaces.reports.v2 import Report
 
 from stored_evaluations import TARGETS, seeds, store, store_run, values
 from unmix import finished
@@ -48,6 +51,51 @@ def test_the_same_command_again_writes_the_same_bytes(cli, out):
     assert "boxplot.svg" in contents[0]
 
 
+def test_a_report_of_wandb_is_printed_without_a_login_and_writes_nothing(cli, capfd, out):
+    assert cli("report", *arguments(out, "format=wandb")) == 0
+    specification = json.loads(capfd.readouterr().out)
+    assert specification["displayName"] == "Comparison of 3 methods on hq-test"
+    blocks = specification["spec"]["blocks"]
+    (table,) = [block["content"] for block in blocks if block["type"] == "markdown-block"]
+    assert "| method | vocals | bass | mean |" in table
+    assert "SDR: BSS Eval v4 (museval), dB: median over windows" in table
+    text = json.dumps(blocks)
+    assert "vocals: umxhq is 1.90 dB better than umx (95 % interval " in text
+    grids = [block["metadata"] for block in blocks if block["type"] == "panel-grid"]
+    (runs,) = {json.dumps(grid["runSets"][0]["filters"]["filters"][0]) for grid in grids}
+    assert json.loads(runs)["key"] == {"section": "run", "name": "displayName"}
+    assert json.loads(runs)["value"] == ["hq-test-000000", "hq-test-000001", "hq-test-a", "hq-test-b"]
+    for key in ("test/vocals/sdr", "test/bass/sdr", "test/sdr", "test/bass/worst/estimate"):
+        assert f'"{key}"' in text, key
+    bars, clips = map(_panels, grids)
+    assert {panel["config"]["groupBy"] for panel in bars} == {"group"}, "of the run, not of its configuration"
+    assert (len(bars), len(clips)) == (3, 4)
+    assert len({(panel["layout"]["x"], panel["layout"]["y"]) for panel in clips}) == 4, "side by side"
+    assert not (out / "reports").exists()
+
+
+def _panels(grid):
+    return grid["panelBankSectionConfig"]["panels"]
+
+
+def test_a_report_of_wandb_is_saved_and_its_address_printed(cli, capfd, monkeypatch, out):
+    monkeypatch.setattr(wandb, "login", lambda prompt: True)
+    saved = []
+    monkeypatch.setattr(Report, "save", lambda report: saved.append(report))
+    monkeypatch.setattr(Report, "url", property(lambda report: f"address of {report.project}"))
+    options = ("format=wandb", "save=true", "entity=me", "project=mine", "title=Mine")
+    assert cli("report", *arguments(out, *options)) == 0
+    assert capfd.readouterr().out == "address of mine\n"
+    assert [(report.entity, report.title) for report in saved] == [("me", "Mine")]
+
+    def refuse(report):
+        raise CommError("404 entity not found")
+
+    monkeypatch.setattr(Report, "save", refuse)
+    assert cli("report", *arguments(out, *options)) == 2
+    assert "W&B does not take it (404 entity not found); is entity=me right?" in capfd.readouterr().err
+
+
 def test_figures_can_be_left_out(cli, out):
     assert cli("report", *arguments(out, "figures=null", f"out={out / 'table'}")) == 0
     assert sorted(path.name for path in (out / "table").iterdir()) == ["comparisons.csv", "table.tex"]
@@ -61,6 +109,9 @@ def test_figures_can_be_left_out(cli, out):
         (["test_set=demo-test"], "report: test_set: got 'demo-test', but "),
         (["compare=umxx"], "report: compare: got 'umxx', allowed "),
         (["format=html"], "report: format: got 'html', allowed "),
+        (["save=true"], "report: save: got true, but format=latex writes files: only format=wandb saves to W&B"),
+        (["format=wandb", "save=true"], "report: entity: not given; save=true needs your W&B user or team: entity=me"),
+        (["format=wandb", f"title={'x' * 129}"], "report: title: got 129 characters, W&B allows 128 or fewer"),
         (["figures=png"], "report: figures: got 'png', allowed "),
         (["tracks=some"], "report: tracks: got 'some', allowed "),
         (["out=/dev/null"], "report: out: /dev/null is no folder; name a folder that can be written"),

@@ -52,6 +52,7 @@ def test_other_metrics_are_another_evaluation_and_the_default_has_no_name_in_its
         (["metrics=peak"], "metrics: got 'peak', allowed csdr,"),
         (["metrics=peak_error"], "metrics: got 'peak_error', allowed csdr,"),
         ([*OWN[:2], "metrics=peak_error"], "metrics.peak_error._target_: got the class 'my_package.metric.PeakError'"),
+        (["metrics=[]"], "metrics: got none, name at least one, as metrics=[museval,usdr]"),
         (["metrics=usdr", "metrics.usdr=null"], "metrics: got none, name at least one, as metrics=[museval,usdr]"),
         (["metrics=csdr", "metrics.csdr.window_seconds=-1"], "window_seconds: got -1, allowed above 0"),
         (

@@ -4,6 +4,7 @@ A metric is a class with `definitions` and `__call__`, and one file in conf/metr
 Importing this module needs neither torch nor museval, so that a command that only shows scores starts quickly.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import groupby
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from unmix.evaluation.stems import Stems
 
+NO_METRICS = "metrics: got none, name at least one, as metrics=[museval,usdr]"
 Scores = Mapping[str, Mapping[str, float]]  # target -> metric -> value
 
 
@@ -64,6 +66,17 @@ class Definition:
         if self.window_seconds is None:
             return f"whole track, {self.over_tracks} over tracks"
         return f"median over windows of {self.window_seconds:g} s, then {self.over_tracks} over tracks"
+
+    @property
+    def label(self) -> str:
+        """Name and unit, for axes and headings: `SDR in dB`."""
+        return f"{self.name} in {self.unit}" if self.unit else self.name
+
+    def decimals(self, size: float) -> int:
+        """Number of decimals that a value of this size is shown with: two, or more for small values without a unit."""
+        if self.unit or not 0 < abs(size) < 0.1:
+            return 2
+        return min(6, 1 - math.floor(math.log10(abs(size))))
 
     def __str__(self) -> str:
         unit = f", {self.unit}" if self.unit else ""
@@ -139,7 +152,7 @@ def definitions_of(metrics: Iterable[Metric]) -> list[Definition]:
             owners[definition.key] = owner
             definitions.append(definition)
     if not definitions:
-        raise ValueError("metrics: got none, name at least one, as metrics=[museval,usdr]")
+        raise ValueError(NO_METRICS)
     return definitions
 
 

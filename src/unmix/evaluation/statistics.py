@@ -9,20 +9,19 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from unmix.errors import counted
+from unmix.evaluation import bootstrap
+from unmix.evaluation.bootstrap import AVERAGES, LEVEL
+from unmix.evaluation.metrics import BSS_EVAL, Definition
 from unmix.evaluation.scores import TrackScore
 
-LEVEL = 0.95  # of confidence, of intervals
 ALPHA = 1 - LEVEL
-RESAMPLES = 1999  # the ends of an interval are then order statistics, the 50th from either side
-SEED = 0
 
-# Score of each track in one run of a method: track -> dB.
+# Score of each track in one run of a method: track -> value.
 Run = Mapping[str, float]
 
 
@@ -34,15 +33,16 @@ class Comparison:
         first, second: names of the methods.
         tracks: number of tracks compared.
         left_out: names of tracks without a score (NaN, infinite or missing) in a run of either method.
-        difference: median over tracks of the advantage of `first`, negative if `second` is better; NaN without tracks.
-            With several runs, the score of a track is its mean over runs.
+        difference: advantage of `first`, negative if `second` is better: the median or mean of the differences track by
+            track, as the definition averages tracks; NaN without tracks. With several runs, the score of a track is
+            its mean over runs.
         interval: bootstrap interval of the difference at `LEVEL`; None with fewer than two tracks.
         p_value: of Wilcoxon's signed-rank test, after Holm's correction for all pairs compared together; None with
             fewer than two tracks.
         uncorrected: the same before the correction.
         runs: number of runs (seeds) of `first` and of `second`.
         pairs: number of pairs compared together.
-        unit: unit of the difference; empty for a plain number.
+        definition: what the scores mean.
     """
 
     first: str
@@ -55,7 +55,7 @@ class Comparison:
     uncorrected: float | None
     runs: tuple[int, int]
     pairs: int
-    unit: str = "dB"
+    definition: Definition
 
     @property
     def better(self) -> str:
@@ -80,19 +80,30 @@ class Comparison:
 
         Example:
             A is 0.42 dB better than B (95 % interval 0.21 to 0.63, p = 0.003, 50 tracks)
+            A is 0.10 lower (better) than B (95 % interval 0.08 to 0.12, p = 0.003, 50 tracks)
         """
         if not self.tracks:
             return f"no difference shown between {self.first} and {self.second} ({self._details([])})"
         better, worse, sign = (
             (self.first, self.second, 1) if self.better == self.first else (self.second, self.first, -1)
         )
-        amount = f"{abs(self.difference):.2f} {self.unit}".rstrip()
-        facts = [f"{100 * LEVEL:.0f} % interval {_span(self.interval, sign)}"] if self.interval else []
+        is_high = self.definition.better == "high"
+        amount = f"{self._shown(abs(self.difference))} {self.definition.unit}".rstrip()
+        facts = [f"{100 * LEVEL:.0f} % interval {self._span(self.interval, sign)}"] if self.interval else []
         facts += [shown_p(self.p_value)] if self.p_value is not None else []
         if self.is_shown:
-            return f"{better} is {amount} better than {worse} ({self._details(facts)})"
-        details = self._details([f"{better} ahead by {amount}", *facts])
+            direction = "better" if is_high else "lower (better)"
+            return f"{better} is {amount} {direction} than {worse} ({self._details(facts)})"
+        details = self._details([f"{better} {'ahead' if is_high else 'lower'} by {amount}", *facts])
         return f"no difference shown between {better} and {worse} ({details})"
+
+    def _shown(self, value: float) -> str:
+        """Format with as many decimals as the difference needs."""
+        return f"{value:.{self.definition.decimals(self.difference)}f}"
+
+    def _span(self, interval: tuple[float, float], sign: int) -> str:
+        low, high = sorted(sign * end for end in interval)
+        return f"{self._shown(low)} to {self._shown(high)}"
 
     def _details(self, facts: list[str]) -> str:
         """Join `facts` and the numbers of tracks and runs."""
@@ -118,18 +129,16 @@ def runs_of(rows: Iterable[TrackScore], target: str, metric: str = "SDR") -> dic
     return {method: [run] for method, run in methods.items()}
 
 
-def compare(methods: Mapping[str, Sequence[Run]], *, better: str = "high", unit: str = "dB") -> list[Comparison]:
+def compare(methods: Mapping[str, Sequence[Run]], definition: Definition = BSS_EVAL[0]) -> list[Comparison]:
     """Compare all pairs of methods in the scores of one target and metric.
 
-    The interval is the percentile interval of the bootstrap, which draws tracks with replacement. BCa's acceleration
-    comes from a jackknife, which is inconsistent for medians. When a method has several runs, its runs are
-    drawn as well, independently of the tracks and of the other method's runs, because every run scores every track:
-    the interval then tells whether training again would change the order. The test takes means over runs.
+    The bootstrap draws tracks with replacement. When a method has several runs, its runs are drawn as well,
+    independently of the tracks and of the other method's runs, because every run scores every track: the interval then
+    tells whether training again would change the order. The test takes means over runs.
 
     Args:
         methods: name of the method -> its runs, one per seed; each has the score of every track.
-        better: `high` or `low`, which scores are better.
-        unit: unit of the scores, for `Comparison.in_words`.
+        definition: what the scores mean: which are better, and how tracks are averaged.
     Returns:
         One comparison per pair, in the order of `methods`.
     Raises:
@@ -138,9 +147,9 @@ def compare(methods: Mapping[str, Sequence[Run]], *, better: str = "high", unit:
     for name, runs in methods.items():
         if not runs:
             raise ValueError(f"methods.{name}: got no run, need one or more")
-    sign = -1 if better == "low" else 1
     pairs = [
-        (first, second, _Paired.of(methods[first], methods[second], sign)) for first, second in combinations(methods, 2)
+        (first, second, _Paired.of(methods[first], methods[second], definition))
+        for first, second in combinations(methods, 2)
     ]
     uncorrected = [paired.p_value() for _, _, paired in pairs]
     corrected = iter(holm([p_value for p_value in uncorrected if p_value is not None]))
@@ -156,7 +165,7 @@ def compare(methods: Mapping[str, Sequence[Run]], *, better: str = "high", unit:
             uncorrected=p_value,
             runs=(len(paired.first), len(paired.second)),
             pairs=len(pairs),
-            unit=unit,
+            definition=definition,
         )
         for (first, second, paired), p_value in zip(pairs, uncorrected, strict=True)
     ]
@@ -180,11 +189,6 @@ def shown_p(p_value: float) -> str:
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.1g}"
 
 
-def _span(interval: tuple[float, float], sign: int) -> str:
-    low, high = sorted(sign * end for end in interval)
-    return f"{low:.2f} to {high:.2f}"
-
-
 @dataclass(frozen=True)
 class _Paired:
     """Scores of two methods, the higher the better, on the tracks that both have, each (runs, tracks); other tracks."""
@@ -192,24 +196,24 @@ class _Paired:
     first: np.ndarray
     second: np.ndarray
     left_out: tuple[str, ...]
+    over_tracks: str
 
     @classmethod
-    def of(cls, first: Sequence[Run], second: Sequence[Run], sign: int) -> "_Paired":
+    def of(cls, first: Sequence[Run], second: Sequence[Run], definition: Definition) -> "_Paired":
         runs = [*first, *second]
         every = dict.fromkeys(track for run in runs for track in run)
-        left_out = tuple(track for track in every if not all(math.isfinite(run.get(track, math.nan)) for run in runs))
-        both = [track for track in every if track not in left_out]
-        values = sign * np.array([[run[track] for track in both] for run in runs], dtype=float).reshape(
-            len(runs), len(both)
-        )
-        return cls(values[: len(first)], values[len(first) :], left_out)
+        both = [track for track in every if all(math.isfinite(run.get(track, math.nan)) for run in runs)]
+        values = np.array([[run[track] for track in both] for run in runs], dtype=float).reshape(len(runs), len(both))
+        values = -values if definition.better == "low" else values
+        left_out = tuple(track for track in every if track not in set(both))
+        return cls(values[: len(first)], values[len(first) :], left_out, definition.over_tracks)
 
     def differences(self) -> np.ndarray:
         """Differences of the means over runs: (tracks,)."""
         return np.asarray(self.first.mean(axis=0) - self.second.mean(axis=0))
 
     def difference(self) -> float:
-        return float(np.median(self.differences())) if self.first.shape[1] else math.nan
+        return float(AVERAGES[self.over_tracks](self.differences())) if self.first.shape[1] else math.nan
 
     def p_value(self) -> float | None:
         differences = self.differences()
@@ -218,31 +222,15 @@ class _Paired:
         return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
 
     def interval(self) -> tuple[float, float] | None:
-        tracks = self.first.shape[1]
-        if tracks < 2:
+        num_tracks = self.first.shape[1]
+        if num_tracks < 2:
             return None
-        # indices are drawn rather than scores, and levels of one run not at all: scipy draws from two or more
-        levels = [np.arange(count) for count in (tracks, len(self.first), len(self.second)) if count > 1]
-        result = stats.bootstrap(
-            levels,
-            self._difference_of,
-            vectorized=True,
-            n_resamples=RESAMPLES,
-            confidence_level=LEVEL,
-            method="percentile",
-            rng=np.random.default_rng(SEED),
-        )
-        return float(result.confidence_interval.low), float(result.confidence_interval.high)
-
-    def _difference_of(self, tracks: np.ndarray, *runs: np.ndarray, axis: int) -> Any:
-        """Median difference in resamples: indices, each (resamples, drawn), to (resamples,)."""
-        first_runs, second_runs = self._runs_of(runs)
-        first = self.first[first_runs].mean(axis=-2)  # (resamples, tracks), or (1, tracks)
-        second = self.second[second_runs].mean(axis=-2)
-        differences, drawn = np.broadcast_arrays(first - second, tracks)
-        return np.median(np.take_along_axis(differences, drawn, axis=axis), axis=axis)
-
-    def _runs_of(self, drawn: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Indices of the runs of both methods, each (resamples, runs), from those of methods with several runs."""
-        remaining = iter(drawn)
-        return [next(remaining) if len(runs) > 1 else np.zeros((1, 1), int) for runs in (self.first, self.second)]
+        # levels of one run are not drawn
+        tracks, *runs = bootstrap.drawn(num_tracks, *(len(own) for own in (self.first, self.second) if len(own) > 1))
+        remaining = iter(runs)
+        means = [  # each (resamples, tracks), or (1, tracks) of one run
+            own[next(remaining)].mean(axis=-2) if len(own) > 1 else own for own in (self.first, self.second)
+        ]
+        every = means[0] - means[1]
+        differences = every[0][tracks] if len(every) == 1 else np.take_along_axis(every, tracks, axis=-1)
+        return bootstrap.interval(AVERAGES[self.over_tracks](differences, axis=-1))

@@ -128,14 +128,15 @@ def dots(
     return rows_by_panel(title, rows, value=value, marks=marks, muted=muted, is_shared=False)
 
 
-def differences(title: str, rows: Sequence[Mapping[str, Any]], *, value: str) -> Chart | None:
-    """Draw points on both sides of zero; rows that have `low` and `high` are medians with their intervals.
+def differences(title: str, rows: Sequence[Mapping[str, Any]], *, value: str, average: str = "median") -> Chart | None:
+    """Draw points on both sides of zero; rows that have `low` and `high` are averages with their intervals.
 
-    Such a row is drawn in orange if it `is_shown`, a difference that the tests show. The rest is as for `boxes`.
+    Such a row is drawn in orange if it `is_shown`, a difference that the tests show. `average` names what it is; the
+    rest is as for `boxes`.
     """
     is_interval = {"filter": "isValid(datum.low)"}
     tooltip = [{"field": "name", "title": " "}, {"field": "panel", "title": "  "},
-               {"field": "value", "title": "median", "format": "+.2f"},
+               {"field": "value", "title": average, "format": "+.2f"},
                {"field": "low", "title": "interval from", "format": "+.2f"},
                {"field": "high", "title": "to", "format": "+.2f"}]  # fmt: skip
     color = {"color": {"condition": {"test": "datum.is_shown", "value": COLORS[1]}, "value": "currentColor"}}

@@ -62,18 +62,10 @@ def overall(summaries: Sequence[Summary]) -> Overall:
 
 
 def differences(all_rows: Sequence[TrackScore], baseline: str, main: Definition) -> dict[str, list[Comparison]]:
-    """Compare all pairs of methods, without the baseline, in the main metric of every target: target -> comparisons.
-
-    Of a metric that is better when it is low, the negative is compared.
-    """
-    sign = 1 if main.better == "high" else -1
-    own = [
-        TrackScore(row.method, row.track, row.target, {main.name: sign * row.metrics[main.name]})
-        for row in all_rows
-        if row.method != baseline
-    ]
+    """Compare all pairs of methods, without the baseline, in the main metric of every target: target -> comparisons."""
+    own = [row for row in all_rows if row.method != baseline]
     targets = dict.fromkeys(row.target for row in own)
-    return {target: statistics.compare(statistics.runs_of(own, target, main.name)) for target in targets}
+    return {target: statistics.compare(statistics.runs_of(own, target, main.name), main) for target in targets}
 
 
 def ranking(values: Overall, targets: Sequence[str], main: Definition) -> dict[str, float]:

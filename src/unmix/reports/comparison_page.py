@@ -43,11 +43,6 @@ class Compared:
         return self.definitions[0]
 
     @property
-    def label(self) -> str:
-        """Name and unit of the main metric: `SDR in dB`."""
-        return f"{self.main.name} in {self.main.unit}" if self.main.unit else self.main.name
-
-    @property
     def targets(self) -> list[str]:
         """Names of the sources."""
         return list(dict.fromkeys(row.target for row in self.rows))
@@ -94,7 +89,7 @@ class Compared:
             "methods": self.methods,
             "compared": described(self.methods, num_tracks),
             "meanings": metrics.describe(self.definitions, self.targets),
-            "label": self.label,
+            "label": self.main.label,
             "main": self.main,
             "num_tracks": num_tracks,
             "targets": self.targets,
@@ -112,13 +107,21 @@ class Compared:
     def _row(self, method: str, best: Mapping[str, str | None]) -> dict[str, Any]:
         """Row of a method: its mean, then its score per target, each with the difference to the best method."""
         highest = None if self.top is None else self.ranking[self.top]
-        row = [_cell(self.ranking[method], highest, is_best=method == self.top, is_equal=False)]
+        row = [self._cell(self.ranking[method], highest, is_best=method == self.top, is_equal=False)]
         for target, winner in best.items():
             highest = None if winner is None else self.score(winner, target)
             pair = self.pair(target, method, winner)
             is_equal = pair is not None and not pair.is_shown
-            row.append(_cell(self.score(method, target), highest, is_best=method == winner, is_equal=is_equal))
+            row.append(self._cell(self.score(method, target), highest, is_best=method == winner, is_equal=is_equal))
         return {"method": method, "cells": row}
+
+    def _cell(self, score: float, highest: float | None, *, is_best: bool, is_equal: bool) -> dict[str, Any]:
+        """A cell: score, whether it is the best, and the difference to the best, marked when no difference is shown."""
+        if math.isnan(score):
+            return {"text": "", "difference": "", "is_best": False, "is_equal": False}
+        apart = 0.0 if highest is None else score - highest
+        difference = "" if highest is None or is_best else f"{apart:+.{self.main.decimals(apart)}f}"
+        return {"text": shown(score, self.main), "difference": difference, "is_best": is_best, "is_equal": is_equal}
 
     def _sentences(self, best: Mapping[str, str | None]) -> Iterator[dict[str, Any]]:
         """Say for every target which methods the best one differs from, and list all pairs with their intervals."""
@@ -150,7 +153,7 @@ class Compared:
             for row in sorted(self.rows, key=lambda row: order[row.method])
         ]
         title = "Which method separates each source best, and how much do tracks differ?"
-        return charts.boxes(title, rows, value=self.label, muted=[self.baseline])
+        return charts.boxes(title, rows, value=self.main.label, muted=[self.baseline])
 
     def _differences(self) -> charts.Chart | None:
         """Chart of the difference of every method to the one with the best mean, per track and target."""
@@ -166,10 +169,11 @@ class Compared:
                 ]
                 rows += self._interval(target, method, head)
         title = f"By how much does each method differ from {clipped(self.top or '')}, track by track?"
-        return charts.differences(title, rows, value=f"difference of {self.label}")
+        label = f"difference of {self.main.label}"
+        return charts.differences(title, rows, value=label, average=self.main.over_tracks)
 
     def _interval(self, target: str, method: str, head: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Median difference to the top method with its interval, as a row of the chart; empty without an interval."""
+        """Difference to the top method over all tracks, as a row of the chart; empty without an interval."""
         pair = self.pair(target, method, self.top)
         if pair is None or pair.interval is None:
             return []
@@ -182,15 +186,7 @@ class Compared:
         values = {(row.track, row.target, row.method): row.metrics[self.main.name] for row in self.rows}
         for track, target in dict.fromkeys((row.track, row.target) for row in self.rows):
             own = (values.get((track, target, method), math.nan) for method in self.scored)
-            yield track, target, ["" if math.isnan(value) else shown(value) for value in own]
-
-
-def _cell(score: float, highest: float | None, *, is_best: bool, is_equal: bool) -> dict[str, Any]:
-    """A cell: score, whether it is the best, and the difference to the best, marked when no difference is shown."""
-    if math.isnan(score):
-        return {"text": "", "difference": "", "is_best": False, "is_equal": False}
-    difference = "" if highest is None or is_best else f"{score - highest:+.2f}"
-    return {"text": shown(score), "difference": difference, "is_best": is_best, "is_equal": is_equal}
+            yield track, target, ["" if math.isnan(value) else shown(value, self.main) for value in own]
 
 
 def passages(targets: Sequence[str], folders: Mapping[str, EvaluationFolder]) -> Iterator[dict[str, Any]]:

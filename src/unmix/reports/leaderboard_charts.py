@@ -9,7 +9,7 @@ from unmix.reports import charts, studies
 from unmix.reports.charts import Chart, shown
 from unmix.reports.leaderboard import FAILED, Leaderboard, Row, columns_of, is_setting
 from unmix.reports.parallel_coordinates import parallel
-from unmix.reports.ranking import comparable, is_better_high
+from unmix.reports.ranking import comparable, is_better_high, main_score
 
 MOST_CURVES = 40
 MOST_EPOCHS = 200  # of a curve; of more, every second, third, ... is drawn
@@ -21,11 +21,12 @@ DIRECTIONS = {True: "bidirectional", False: "unidirectional", None: "all"}
 
 @dataclass(frozen=True)
 class Group:
-    """Rows whose results compare: what the result is, in words, for a title; the rows; the column of the result."""
+    """Rows whose results compare: what the result is, in words, for a title; rows; its column; label of its axis."""
 
     what: str
     rows: list[Row]
     column: str
+    label: str
 
     @property
     def extreme(self) -> str:
@@ -52,16 +53,21 @@ def all_charts(leaderboard: Leaderboard, rows: Sequence[Row]) -> list[Chart]:
 
 def _evaluations(rows: Sequence[Row]) -> Iterator[Group]:
     """Yield the scores on each test set, as only scores of the same tracks compare."""
-    evaluations = [row for row in rows if row["kind"] == "evaluation" and "sdr" in row]
-    for test_set in sorted(dict.fromkeys(row["test_set"] for row in evaluations)):
-        yield Group(f"mean SDR on {test_set}", [row for row in evaluations if row["test_set"] == test_set], "sdr")
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row["kind"] == "evaluation" and (column := main_score(row)):
+            groups.setdefault((row["test_set"], column), []).append(row)
+    for (test_set, column), own in sorted(groups.items(), key=lambda item: item[0]):
+        name, _, meaning = own[0]["scores"].partition(": ")
+        unit = " in dB" if ", dB: " in meaning else ""
+        yield Group(f"mean {name} on {test_set}", own, column, f"mean {name}{unit}")
 
 
 def _runs(rows: Sequence[Row]) -> Iterator[Group]:
     """Yield the losses of each target and objective, as they differ in scale."""
     runs = [row for row in rows if row["kind"] == "run" and row["val_loss"] is not None]
     for (target, note), own in _by_target(runs).items():
-        yield Group(f"validation loss of {target}{note}", own, "val_loss")
+        yield Group(f"validation loss of {target}{note}", own, "val_loss", "validation loss")
 
 
 def _trials(rows: Sequence[Row]) -> Iterator[Group]:
@@ -71,26 +77,28 @@ def _trials(rows: Sequence[Row]) -> Iterator[Group]:
         own = [row for row in trials if row["study"] == study]
         for column in studies.COLUMNS.values():
             if column in own[0]:
-                yield Group(f"{column} in {study}", own, column)
+                yield Group(f"{column} in {study}", own, column, column)
 
 
 def _scores(group: Group) -> Chart | None:
-    """Chart of the SDR of the best evaluations: the mean over sources, and each source; None for fewer than two."""
-    best = sorted((row for row in group.rows if math.isfinite(row["sdr"])), key=lambda row: -row["sdr"])
+    """Chart of the score of the best evaluations: the mean over sources, and each source; None for fewer than two."""
+    main = group.column
+    finite = [row for row in group.rows if math.isfinite(row[main])]
+    best = sorted(finite, key=lambda row: row[main], reverse=is_better_high(main))
     methods = [row["run"].rpartition("/")[0] for row in best]
     if len(best) < 2:
         return None
-    columns = [name for name in columns_of(best) if name.partition(".")[0] == group.column]
+    columns = [name for name in columns_of(best) if name == main or name.startswith(f"{main}.")]
     rows = [
-        {"panel": column.partition(".")[2] or "mean", "name": name, "label": row["run"], "value": row[column]}
+        {"panel": column.removeprefix(main)[1:] or "mean", "name": name, "label": row["run"], "value": row[column]}
         for column in sorted(columns)
         for row, method in zip(best[:MOST_EVALUATIONS], methods, strict=False)
         if row.get(column) is not None
         for name in [method if methods.count(method) == 1 else row["run"]]
     ]
     oracles = [row["name"] for row in rows if is_method_of_oracle(row["label"].rpartition("/")[0])]
-    title = f"Which method has the highest {group.what}?{' (oracles are grey)' if oracles else ''}"
-    return charts.dots(title, rows, value="SDR in dB", labels="evaluation", muted=oracles)
+    title = f"Which method has the {group.extreme} {group.what}?{' (oracles are grey)' if oracles else ''}"
+    return charts.dots(title, rows, value=group.label.removeprefix("mean "), labels="evaluation", muted=oracles)
 
 
 def _by_target(runs: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
@@ -117,11 +125,7 @@ def _sizes(group: Group) -> Chart | None:
         if any(values.values()):
             series[name] = {size: best(own, default=math.nan) for size, own in values.items()}
     title = f"Which hidden size has the {group.extreme} {group.what}?"
-    return charts.groups(title, series, x="hidden size", y=_label_of(column))
-
-
-def _label_of(column: str) -> str:
-    return {"sdr": "mean SDR in dB", "val_loss": "validation loss"}.get(column, column)
+    return charts.groups(title, series, x="hidden size", y=group.label)
 
 
 def _parallel(group: Group) -> Chart | None:

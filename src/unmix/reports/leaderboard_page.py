@@ -18,7 +18,7 @@ from unmix.evaluation.scoring import EvaluationFolder
 from unmix.reports import clips, leaderboard_charts, pages
 from unmix.reports.charts import shown
 from unmix.reports.leaderboard import FAILED, TEXT, Leaderboard, Row, columns_of, is_score, is_setting
-from unmix.reports.ranking import comparable
+from unmix.reports.ranking import comparable, is_better_high, main_score
 
 # Columns that are not shown, because `run` or the table's title contains them, or the HTML page links to them.
 HIDDEN = ("kind", "study", "experiment", "target", "seed", "test_set", "scores", "objective", "report")
@@ -181,17 +181,19 @@ def _html_row(row: Row, columns: Sequence[str]) -> dict[str, Any]:
 
 
 def _clips(rows: Sequence[Row], out: Path) -> dict[str, Any] | None:
-    """Read the clips of the trained model with the highest SDR on the test tracks that are listed first.
+    """Read the clips of the trained model with the best score on the test tracks that are listed first.
 
     Returns:
         `run`, the name of the evaluation, `is_oracle`, and `passages`, title -> name -> MP3 file; None without clips.
         An oracle, which knows the true sources, is only played when no trained model was evaluated.
     """
-    evaluations = [row for row in rows if not math.isnan(row.get("sdr", math.nan))]
+    evaluations = [row for row in rows if (column := main_score(row)) and not math.isnan(row[column])]
     if not evaluations:
         return None
     group = next(iter(comparable(evaluations).values()))
-    best = max(group, key=lambda row: (not _is_oracle(row), row["sdr"]))
+    column = main_score(group[0]) or ""
+    sign = 1 if is_better_high(column) else -1
+    best = max(group, key=lambda row: (not _is_oracle(row), sign * row.get(column, -sign * math.inf)))
     folder = EvaluationFolder((out / best["report"]).parent)
     passages = {f"{target}: {own.title}": own.sounds for target, own in clips.read(folder).items()}
     if not passages:  # of an earlier version

@@ -105,10 +105,7 @@ def build(methods: Sequence[Method], *, metric: str | None, tracks: str, compare
     }
     competing = [method.name for method in methods if not method.is_oracle] or [method.name for method in methods]
     comparisons = {
-        column: statistics.compare(
-            {name: runs[column][name] for name in competing}, better=definition.better, unit=definition.unit
-        )
-        for column in columns
+        column: statistics.compare({name: runs[column][name] for name in competing}, definition) for column in columns
     }
     ordered = sorted(methods, key=lambda method: method.name not in competing)
     values = {

@@ -72,7 +72,7 @@ def _box_plot(table: Table) -> Figure:
     for number, (panel, source) in enumerate(zip(panels, table.sources, strict=True)):
         for i, method in enumerate(methods):
             values = [value for value in table.scores[method][source].values() if math.isfinite(value)]
-            _box(panel, values, -i, COLORS[i % len(COLORS)])
+            _box(panel, values, -i, COLORS[i % len(COLORS)], has_mean=table.metric.over_tracks == "mean")
         panel.set(xlabel=_axis(table), ylim=(-len(methods) + 0.5, 0.5))
         labels = [names[method] if number % MOST_PANELS == 0 else "" for method in methods]
         panel.set_yticks([-i for i in range(len(methods))], labels)
@@ -80,12 +80,14 @@ def _box_plot(table: Table) -> Figure:
     return figure
 
 
-def _box(panel: Axes, values: Sequence[float], position: float, color: str) -> None:
+def _box(panel: Axes, values: Sequence[float], position: float, color: str, *, has_mean: bool) -> None:
     panel.boxplot(
         values,
         orientation="horizontal",
         positions=[position],
         widths=0.6,
+        showmeans=has_mean,  # a point, as the line of a box is the median
+        meanprops={"marker": "o", "markersize": 3.5, "markerfacecolor": color, "markeredgecolor": "white"},
         showfliers=False,  # a few tracks at -40 dB would leave no room for the others
         manage_ticks=False,
         patch_artist=True,
@@ -190,8 +192,8 @@ def _width(labels: Iterable[str]) -> float:
 
 
 def _axis(table: Table) -> str:
-    """Label of an axis of scores."""
-    return f"{table.metric.name} in {table.metric.unit}" if table.metric.unit else table.metric.name
+    """Label of an axis of scores, with an arrow down if low ones are better."""
+    return table.metric.label if table.metric.better == "high" else f"{table.metric.label} \u2193"
 
 
 def _columns(names: Sequence[str]) -> int:

@@ -7,7 +7,9 @@ from io import StringIO
 
 from unmix.errors import counted
 from unmix.evaluation import metrics
-from unmix.evaluation.statistics import ALPHA, LEVEL
+from unmix.evaluation.bootstrap import LEVEL
+from unmix.evaluation.metrics import Definition
+from unmix.evaluation.statistics import ALPHA
 from unmix.reports.comparable import named
 from unmix.reports.paper import MEAN, Cell, Row, Table
 from unmix.reports.tables import shown
@@ -65,6 +67,8 @@ def caption(table: Table) -> list[str]:
         f"{table.test_set}, {counted(len(table.tracks), 'track')}",
         "; ".join(metrics.describe([table.metric], table.sources)),
     ]
+    if table.metric.better == "low":
+        sentences.append("Lower is better")
     if any(row.seeds for row in table.rows):
         seeds = "; ".join(f"{row.name}: {', '.join(row.seeds)}" for row in table.rows if row.seeds)
         sentences.append(f"Mean and standard deviation over seeds ({seeds})")
@@ -73,7 +77,7 @@ def caption(table: Table) -> list[str]:
         sentences.append(
             f"Bold: best, and better than the second best with p < {ALPHA:.2g} (Wilcoxon's signed-rank test over "
             f"tracks, Holm's correction for {counted(len(pairs), 'pair')}) and a {100 * LEVEL:.0f} % bootstrap "
-            "interval of the median difference without zero"
+            f"interval of the {table.metric.over_tracks} difference without zero"
         )
     if pairs and not any(cell.is_best for row in table.rows for cell in row.cells.values()):
         too_few = "" if any(pair.can_be_shown for pair in pairs) else ": too few tracks"
@@ -110,7 +114,7 @@ def to_markdown(table: Table) -> str:
         ["---", *["---:"] * (len(table.columns) + len(facts))],
     ]
     for row in table.rows:
-        cells = [_text(row.cells[column], "**{}**", " ± ") for column in table.columns]
+        cells = [_text(row.cells[column], table.metric, "**{}**", " ± ") for column in table.columns]
         lines.append([_escaped(names[row.name], MARKDOWN), *cells, *_fact_cells(row, facts, MARKDOWN)])
     text = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
     return f"{text}\n{_escaped(' '.join(caption(table)), MARKDOWN)}\n"
@@ -133,7 +137,7 @@ def to_latex(table: Table) -> str:
     for i, row in enumerate(table.rows):
         if i and row.kind != table.rows[i - 1].kind:
             lines.append(r"    \midrule")
-        cells = [_text(row.cells[column], r"\textbf{{{}}}", r" $\pm$ ", LATEX) for column in table.columns]
+        cells = [_text(row.cells[key], table.metric, r"\textbf{{{}}}", r" $\pm$ ", LATEX) for key in table.columns]
         texts = [_escaped(names[row.name], LATEX), *cells, *_fact_cells(row, facts, LATEX)]
         lines.append(f"    {' & '.join(texts)} \\\\")
     return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}", ""])
@@ -164,13 +168,14 @@ def comparisons_to_csv(table: Table) -> str:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     heads = ("source", "first", "second", "difference", "low", "high", "p_value", "p_uncorrected", "tracks")
-    writer.writerow([*heads, "is_shown", "left_out", "in_words"])
+    writer.writerow([*heads, "is_shown", "left_out", "in_words", "metric", "better", "over_tracks"])
+    definition = [table.metric.name, table.metric.better, table.metric.over_tracks]
     for column, pairs in table.comparisons.items():
         for pair in pairs:
             values = [pair.difference, *(pair.interval or (None, None)), pair.p_value, pair.uncorrected]
             numbers = [*(_number(value, ".6g") for value in values), pair.tracks]
             shown_or_not = [str(pair.is_shown).lower(), "; ".join(pair.left_out), pair.in_words()]
-            writer.writerow([column, pair.first, pair.second, *numbers, *shown_or_not])
+            writer.writerow([column, pair.first, pair.second, *numbers, *shown_or_not, *definition])
     return text.getvalue()
 
 
@@ -178,12 +183,12 @@ def _number(value: float | None, digits: str = ".5f") -> str:
     return "" if value is None or math.isnan(value) else format(value, digits)
 
 
-def _text(cell: Cell, bold: str, plus_minus: str, escapes: dict[str, str] = MARKDOWN) -> str:
-    """Text of a score: two decimals, in bold if it is the best, `-` for none."""
+def _text(cell: Cell, metric: Definition, bold: str, plus_minus: str, escapes: dict[str, str] = MARKDOWN) -> str:
+    """Text of a score, in bold if it is the best, `-` for none."""
     if math.isnan(cell.value):
         return "-"
-    value = _escaped(shown(cell.value), escapes)
-    deviation = "" if cell.deviation is None else f"{plus_minus}{cell.deviation:.2f}"
+    value = _escaped(shown(cell.value, metric), escapes)
+    deviation = "" if cell.deviation is None else f"{plus_minus}{cell.deviation:.{metric.decimals(cell.value)}f}"
     return f"{bold.format(value) if cell.is_best else value}{deviation}"
 
 

@@ -4,7 +4,7 @@ A val_loss compares with that of the same objective on the same data, a score wi
 definition and in the same scenario.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from unmix import errors
 from unmix.reports.leaderboard import Row, columns_of, is_score
@@ -23,9 +23,7 @@ def sort_rows(rows: Sequence[Row], by: str | None = None) -> list[Row]:
     Raises:
         ValueError: when no row has the column, or it is a test SDR and nothing has been evaluated.
     """
-    ordered = [
-        row for kind, column in RESULTS.items() for row in _ranked([row for row in rows if row["kind"] == kind], column)
-    ]
+    ordered = [row for kind in RESULTS for row in _by_result([row for row in rows if row["kind"] == kind], kind)]
     if by is None:
         return ordered
     columns = sorted(columns_of(rows), key=lambda name: not _is_result(name))  # the most likely ones first
@@ -53,6 +51,19 @@ def comparable(rows: Sequence[Row]) -> dict[str, list[Row]]:
 def is_better_high(column: str) -> bool:
     """Whether a higher value of a column is better."""
     return column.partition(".")[0] in DESCENDING
+
+
+def main_score(row: Row) -> str | None:
+    """Column with the main score of an evaluation, over all targets; None when it has none."""
+    return next(filter(is_score, row), None)  # those of the targets follow
+
+
+def _by_result(rows: Sequence[Row], kind: str) -> Iterator[Row]:
+    """Yield the rows of a kind, the best first; evaluations by each metric apart, museval's first."""
+    column = RESULTS[kind]
+    results = [(main_score(row) or column) if kind == "evaluation" else column for row in rows]
+    for result in sorted(dict.fromkeys(results), key=lambda name: name != column):
+        yield from _ranked([row for row, own in zip(rows, results, strict=True) if own == result], result)
 
 
 def _group(row: Row) -> tuple[bool, str, str]:

@@ -144,7 +144,7 @@ def _passages(summary: Summary, where: EvaluationFolder) -> Iterator[dict[str, A
             "target": target,
             "which": which,
             "track": track,
-            "score": shown(summary.score(track, target)),
+            "score": shown(summary.score(track, target), summary.main),
             "time": time,
             "sounds": sounds,
             "spectrograms": figures.png(figures.spectrograms(passage), dpi=80),
@@ -163,5 +163,5 @@ def _track(summary: Summary, track: str, where: EvaluationFolder) -> dict[str, A
     for target in summary.targets:
         path = where.estimate(track, target)
         address = quote(path.relative_to(where.path).as_posix()) if path.is_file() else ""
-        scored.append({"score": shown(summary.score(track, target)), "address": address})
+        scored.append({"score": shown(summary.score(track, target), summary.main), "address": address})
     return {"name": track, "counting": counting, "windows": windows, "targets": scored}

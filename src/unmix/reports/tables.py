@@ -16,14 +16,15 @@ WIDEST = 10_000  # characters, wider than any table
 Overall = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
-def shown(decibels: float) -> str:
-    """Format decibels with two decimals, or as `>120` above 120 dB, where only rounding errors are left."""
-    return f">{ROUNDING:.0f}" if decibels > ROUNDING else f"{decibels:.2f}"
+def shown(value: float, definition: Definition = BSS_EVAL[0]) -> str:
+    """Format a score; ratios in dB above 120 as `>120`, where only rounding errors are left."""
+    is_ratio = definition.unit == "dB" and definition.better == "high"
+    return f">{ROUNDING:.0f}" if is_ratio and value > ROUNDING else f"{value:.{definition.decimals(value)}f}"
 
 
 def cells(values: Mapping[str, float], definitions: Sequence[Definition]) -> list[str]:
     """Cells of a row, one per definition, empty where a value is missing."""
-    return [shown(values[each.name]) if each.name in values else "" for each in definitions]
+    return [shown(values[each.name], each) if each.name in values else "" for each in definitions]
 
 
 def print_table(
@@ -64,7 +65,7 @@ def print_methods(
         table.add_column(name, justify="left" if name == "method" else "right")
     best = {target: _best(target, overall, main) for target in targets}
     for method, ours in overall.items():
-        row = (_bold(ours[target][main.name], best[target]) if target in ours else "-" for target in targets)
+        row = (_bold(ours[target][main.name], best[target], main) if target in ours else "-" for target in targets)
         table.add_row(method, *row)
     _print(table, describe([main], targets), console)
 
@@ -83,8 +84,8 @@ def _best(target: str, overall: Overall, main: Definition) -> float:
     return (max if main.better == "high" else min)(values, default=math.nan)
 
 
-def _bold(value: float, best: float) -> str:
-    return f"[bold]{shown(value)}[/bold]" if value == best else shown(value)
+def _bold(value: float, best: float, main: Definition) -> str:
+    return f"[bold]{shown(value, main)}[/bold]" if value == best else shown(value, main)
 
 
 def print_comparison(

@@ -52,7 +52,7 @@ def _sweep() -> workspaces.Section:
 def _test_scores() -> workspaces.Section:
     bars = [
         panels.BarPlot(
-            title=f"{target}: test {metric} in dB", metrics=[f"test/{target}/{metric.lower()}"], groupby="group"
+            title=f"{target}: test {metric} in dB", metrics=[f"test/{target}/{metric.lower()}"], groupby="Group"
         )
         for metric in METRICS
         for target in SOURCES

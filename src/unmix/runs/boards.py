@@ -2,15 +2,18 @@
 
 import csv
 import logging
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+import numpy as np
 from filelock import FileLock
 
 from unmix import run_loggers
-from unmix.evaluation import passages
+from unmix.evaluation import bootstrap, passages, statistics
 from unmix.evaluation.metrics import describe, mean_over_targets
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.evaluation.summary import Summary
@@ -74,7 +77,8 @@ def show_scores(board: Any, summary: Summary, where: EvaluationFolder, config: d
 
     What they mean stands in the configuration, under `test.meaning`.
 
-    Our own loggers also get all scores, the box plot, and clips and names of the best and the worst track.
+    Our own loggers also get all scores, the box plot, clips and names of the best and the worst track, and intervals
+    over tracks, see `_intervals`.
 
     Args:
         board: the logger; it is closed.
@@ -94,7 +98,7 @@ def show_scores(board: Any, summary: Summary, where: EvaluationFolder, config: d
         board.finalize("success")
         return
     board.log_configuration(config)
-    board.log_summary({**values, **_extremes(summary)})
+    board.log_summary({**values, **_intervals(summary), **_extremes(summary)})
     names = [each.name for each in summary.definitions]
     rows = [[row.method, row.track, row.target, *(row.metrics[name] for name in names)] for row in summary.rows]
     board.log_table("test/scores", ["method", "track", "target", *names], rows)
@@ -116,3 +120,37 @@ def _extremes(summary: Summary) -> dict[str, Any]:
         for which, track in summary.extremes(target).items()
         for name, value in (("track", track), (summary.main.key, summary.score(track, target)))
     }
+
+
+def _intervals(summary: Summary) -> dict[str, float]:
+    """Intervals of the main score over tracks, and its improvement over the baseline, track by track, with its own.
+
+    The names are `test/<target>/sdr_low`, `_high`, `_improvement`, `_improvement_low` and `_improvement_high`, and
+    `test/sdr_low` and so on for the mean over targets. An improvement is positive, also of an error. With fewer than
+    two tracks there are no intervals.
+    """
+    values: dict[str, float] = {}
+    for prefix, targets in {"": summary.targets, **{f"{target}/": [target] for target in summary.targets}}.items():
+        name = f"test/{prefix}{summary.main.key}"
+        own, baseline = (_main_scores(summary, method, targets) for method in (summary.method, summary.baseline))
+        values |= _ends(name, bootstrap.score_interval(own, summary.main.over_tracks))
+        runs = {key: [_mean_run(scores)] for key, scores in (("own", own), ("baseline", baseline))}
+        (pair,) = statistics.compare(runs, summary.main)
+        if math.isfinite(pair.difference):
+            values |= {f"{name}_improvement": pair.difference, **_ends(f"{name}_improvement", pair.interval)}
+    return values
+
+
+def _main_scores(summary: Summary, method: str, targets: Sequence[str]) -> np.ndarray:
+    """Main score of a method: (targets, tracks)."""
+    scores = {(row.target, row.track): row.metrics[summary.main.name] for row in summary.rows if row.method == method}
+    return np.array([[scores[target, track] for track in summary.tracks] for target in targets])
+
+
+def _mean_run(scores: np.ndarray) -> dict[str, float]:
+    """Mean over targets of every track, (targets, tracks) -> track -> value, NaN if a target has none."""
+    return {str(number): fmean(of_track) for number, of_track in enumerate(scores.T)}
+
+
+def _ends(name: str, interval: tuple[float, float] | None) -> dict[str, float]:
+    return {} if interval is None else dict(zip((f"{name}_low", f"{name}_high"), interval, strict=True))

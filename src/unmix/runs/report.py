@@ -17,6 +17,8 @@ from unmix.reports import methods, paper, paper_formats, stored
 from unmix.reports.methods import Method
 from unmix.reports.paper import Table
 
+WANDB = "wandb"
+
 
 @dataclass(frozen=True)
 class ReportJob:
@@ -61,21 +63,46 @@ class ReportJob:
         return [f"{name}.{kind}" for name in drawn]
 
 
-def prepare(cfg: DictConfig) -> ReportJob:
+@dataclass(frozen=True)
+class WandbReportJob:
+    """A table that was computed, to print or save as a W&B report."""
+
+    table: Table
+    cfg: DictConfig
+
+    def run(self) -> None:
+        """Print the specification, or save the report and print its address; raises as `print_or_save`."""
+        from unmix.reports import wandb_report  # W&B takes a second
+        from unmix.runs import wandb_views
+
+        cfg = self.cfg
+        report = wandb_report.build(self.table, entity=cfg.entity or "entity", project=cfg.project, title=cfg.title)
+        wandb_views.print_or_save(report, wandb_report.specification(report), cfg)
+
+
+def prepare(cfg: DictConfig) -> ReportJob | WandbReportJob:
     """Find the evaluations that `ckpt` names, and compare them.
 
     Raises:
         FileNotFoundError: when one does not exist.
         OSError: when the folder to write into cannot be written.
-        ValueError: when they do not compare, or a file is damaged.
+        ValueError: when they do not compare, a file is damaged, or nobody is logged in to W&B to save a report.
     """
     out = Path(cfg.paths.out)
+    if cfg.format == WANDB:
+        from unmix.runs import wandb_views
+
+        wandb_views.check_can_save(cfg)
+    elif cfg.save:
+        raise ValueError(f"save: got true, but format={cfg.format} writes files: only format=wandb saves to W&B")
     compare = _listed(cfg.compare)
     for name in compare:
         published.medians_of(name, "compare")
     entries = {entry: stored.select(entry, out) for entry in _listed(cfg.ckpt)}
     rows = methods.group(entries, cfg.test_set, finished.is_current)
     table = paper.build(rows, metric=cfg.metric, tracks=cfg.tracks, compare=compare, out=out)
+    if cfg.format == WANDB:
+        return WandbReportJob(table, cfg)
     code = hashlib.sha256(
         " ".join(sorted(str(each.path.resolve()) for row in rows for each in row.evaluations)).encode()
     )
