@@ -1,15 +1,20 @@
 """Rows of tables: evaluations that differ in the seed are one."""
 
+import json
+
 import pytest
 
 from stored_evaluations import TARGETS, seeds, store, values
+from unmix.evaluation.metrics import Definition, to_json
 from unmix.reports import methods, stored
 
 BOTH = dict.fromkeys(TARGETS, values(5.0))
 
 
-def grouped(out, *entries, test_set=None, current=lambda path: True):
-    return methods.group({str(entry): stored.select(str(entry), out) for entry in entries}, test_set, current)
+def grouped(out, *entries, test_set=None, metric=None, current=lambda path: True):
+    every = {str(entry): stored.select(str(entry), out) for entry in entries}
+    chosen = methods.on_test_set(every, test_set)
+    return methods.group(chosen, metric or methods.first_metric(chosen), current)
 
 
 def test_seeds_of_an_experiment_are_one_row_in_their_order(tmp_path):
@@ -72,6 +77,52 @@ def test_of_several_evaluations_of_a_seed_that_of_the_present_weights_counts(tmp
         grouped(tmp_path, tmp_path / "runs" / "umx-1", current=lambda path: False)
     (row,) = grouped(tmp_path, old, current=lambda path: False)
     assert [each.path for each in row.evaluations] == [old]
+
+
+CSDR = Definition("cSDR", "a fast one")
+
+
+def by_csdr(out, method, level, name, **facts):
+    """Write an evaluation that has no metric but cSDR."""
+    path = store(out, method, dict.fromkeys(TARGETS, values(level)), name=name, **facts)
+    scores = (path / "scores.csv").read_text().replace("SDR", "cSDR")
+    (path / "scores.csv").write_text(scores)
+    summary = json.loads((path / "summary.json").read_text().replace("SDR", "cSDR"))
+    (path / "summary.json").write_text(json.dumps(summary | {"definitions": to_json([CSDR]), "means": {}}))
+    return path
+
+
+@pytest.mark.parametrize(("method", "facts"), [("umx-1", {"runs": ["umx-1/vocals-s1"] * 2}), ("umxl", {})])
+def test_of_evaluations_by_several_metrics_that_with_the_metric_counts(method, facts, tmp_path):
+    facts |= {"weights": dict.fromkeys(TARGETS, "4a5b")}
+    usual = store(tmp_path, method, BOTH, name="hq-test-c", **facts)
+    fast = [by_csdr(tmp_path, method, 5.0, f"hq-test-{name}", **facts) for name in "ab"]
+    entry = tmp_path / "runs" / method if "runs" in facts else method
+    for metric, paths in ((None, [usual]), ("SDR", [usual]), ("cSDR", fast[:1])):
+        (row,) = grouped(tmp_path, entry, metric=metric)
+        assert [each.path for each in row.evaluations] == paths
+    with pytest.raises(
+        ValueError,
+        match=rf"^metric: got 'SDRR', but {method} has cSDR, SDR, SIR, ISR, SAR; evaluate all by one metric$",
+    ):
+        grouped(tmp_path, entry, metric="SDRR")
+    with pytest.raises(ValueError, match=r"; did you mean 'SDR'\?$"):
+        grouped(tmp_path, entry, metric="sdr")
+    with pytest.raises(ValueError, match=rf"^metric: got 'cSDR', but {method} has SDR, SIR, ISR, SAR; evaluate all"):
+        grouped(tmp_path, entry, metric="cSDR", current=lambda path: path == usual)
+    by_csdr(tmp_path, method, 6.0, "hq-test-d", **facts)
+    with pytest.raises(ValueError, match=rf"^ckpt: {method} has 3 evaluations that could be meant, .*-a and .*-d$"):
+        grouped(tmp_path, entry, metric="cSDR")
+
+
+def test_the_first_metric_is_one_that_all_have(tmp_path):
+    store(tmp_path, "A", BOTH, name="hq-test-a")
+    by_csdr(tmp_path, "A", 5.0, "hq-test-b")
+    by_csdr(tmp_path, "B", 5.0, "hq-test-c")
+    entries = {name: stored.select(name, tmp_path) for name in "AB"}
+    assert methods.first_metric(entries) == "cSDR"
+    assert methods.first_metric({"A": entries["A"]}) == "SDR"
+    assert methods.first_metric({"A": entries["A"][:1], "B": entries["B"]}) == "SDR"  # refused, with the reason, later
 
 
 def test_the_test_set_is_the_one_that_all_have(tmp_path):

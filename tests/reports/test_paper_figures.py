@@ -17,7 +17,7 @@ def table(tmp_path):
         both = dict.fromkeys(TARGETS, values(5.0 + number))
         store(tmp_path, name, both, name=f"hq-test-{name[0]}", parameters=1000 * (number + 1), seconds_per_second=0.5)
     entries = [tmp_path / "runs" / "umx-1", *sorted((tmp_path / "evaluations").iterdir())]
-    rows = methods.group({str(entry): stored.select(str(entry), tmp_path) for entry in entries}, None, lambda _: True)
+    rows = methods.group({str(entry): stored.select(str(entry), tmp_path) for entry in entries}, "SDR", lambda _: True)
     return paper.build(rows, metric="SDR", tracks="all", compare=(), out=tmp_path)
 
 
@@ -64,6 +64,6 @@ def test_an_error_without_a_unit_has_an_arrow_down_and_boxes_with_means(table):
 
 def test_figures_without_data_are_left_out(tmp_path):
     store(tmp_path, "A", dict.fromkeys(TARGETS, values(5.0)), parameters=5)
-    rows = methods.group({"A": stored.select("A", tmp_path)}, None, lambda _: True)
+    rows = methods.group({"A": stored.select("A", tmp_path)}, "SDR", lambda _: True)
     table = paper.build(rows, metric="SDR", tracks="all", compare=(), out=tmp_path)
     assert list(paper_figures.draw(table, {}, "svg")) == ["boxplot"]

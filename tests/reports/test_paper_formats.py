@@ -14,7 +14,7 @@ LOW, HIGH = (dict.fromkeys(TARGETS, values(level)) for level in (3.0, 5.0))
 
 
 def built(out, *entries, tracks="all", compare=()):
-    rows = methods.group({str(entry): stored.select(str(entry), out) for entry in entries}, None, lambda path: True)
+    rows = methods.group({str(entry): stored.select(str(entry), out) for entry in entries}, "SDR", lambda path: True)
     return paper.build(rows, metric="SDR", tracks=tracks, compare=compare, out=out)
 
 

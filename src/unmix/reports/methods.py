@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unmix.errors import counted
+from unmix.evaluation.metrics import METRICS
 from unmix.reports.leaderboard import name_of
 from unmix.reports.stored import Evaluation
 
@@ -52,33 +53,53 @@ class Method:
         ]
 
 
-def group(
-    entries: Mapping[str, Sequence[Evaluation]], test_set: str | None, is_current: Callable[[Path], bool]
-) -> list[Method]:
-    """Group evaluations into the rows of a table.
+def group(entries: Mapping[str, Sequence[Evaluation]], metric: str, is_current: Callable[[Path], bool]) -> list[Method]:
+    """Group evaluations on one test set into the rows of a table.
 
-    Evaluations of one experiment with the same settings of the separator are one row. If they are of two or more
-    seeds, it has these; otherwise it is the evaluation of the whole experiment.
+    Evaluations of one experiment, release or oracle with the same settings of the separator are one row. If they are
+    of two or more seeds, it has these; otherwise it is the evaluation of the whole experiment.
 
     Args:
         entries: entry of `ckpt` -> its evaluations.
-        test_set: only evaluations on this one; None is the only one that all entries have.
+        metric: name of the metric; of several evaluations of the same weights, one with this metric is taken.
         is_current: tells whether the weights behind an evaluation are still those in their files.
     Raises:
-        ValueError: when the test set is not known, or several evaluations of one seed could be meant.
+        ValueError: when a method lacks the metric, or several evaluations of one seed could be meant.
     """
-    chosen = _on(entries, test_set)
+    chosen = [each for own in entries.values() for each in own]
     groups: dict[str, list[Evaluation]] = {}
     for each in {evaluation.path.resolve(): evaluation for evaluation in chosen}.values():
-        key = str(each.path.resolve()) if each.experiment is None else each.experiment
-        groups.setdefault(f"{key} {json.dumps(each.separator, sort_keys=True)}", []).append(each)
-    members = [_seeds(evaluations, is_current) for evaluations in groups.values()]
+        groups.setdefault(f"{_subject(each)} {json.dumps(each.separator, sort_keys=True)}", []).append(each)
+    members = [_seeds(evaluations, metric, is_current) for evaluations in groups.values()]
     names = _names([evaluations[0] for evaluations in members])
     return [Method(name, evaluations) for name, evaluations in zip(names, members, strict=True)]
 
 
-def _on(entries: Mapping[str, Sequence[Evaluation]], test_set: str | None) -> list[Evaluation]:
-    """Evaluations of all entries on one test set."""
+def _subject(evaluation: Evaluation) -> str:
+    """What was evaluated: the experiment, or else the weights; the folder of results that do not record them."""
+    weights = evaluation.summary.get("weights")
+    named = f"{evaluation.method} {json.dumps(weights, sort_keys=True)}" if weights else str(evaluation.path.resolve())
+    return evaluation.experiment or named
+
+
+def first_metric(entries: Mapping[str, Sequence[Evaluation]]) -> str:
+    """Choose the first metric that all entries have, SDR before others; the first of all when they share none."""
+    evaluations = [each for own in entries.values() for each in own]
+    ordered = sorted(evaluations, key=lambda each: next(iter(each.definitions)) != METRICS[0])
+    names = list(dict.fromkeys(name for each in ordered for name in each.definitions))
+    shared = (name for name in names if all(any(name in each.definitions for each in own) for own in entries.values()))
+    return next(shared, names[0])
+
+
+def on_test_set(entries: Mapping[str, Sequence[Evaluation]], test_set: str | None) -> dict[str, Sequence[Evaluation]]:
+    """Select the evaluations on one test set.
+
+    Args:
+        entries: entry of `ckpt` -> its evaluations.
+        test_set: data and subset; None is the only one that all entries have.
+    Raises:
+        ValueError: when an entry has none on this test set, or when it is not clear which one is meant.
+    """
     sets = {entry: list(dict.fromkeys(each.test_set for each in own)) for entry, own in entries.items()}
     if test_set is None:
         common = [name for name in next(iter(sets.values())) if all(name in own for own in sets.values())]
@@ -91,28 +112,46 @@ def _on(entries: Mapping[str, Sequence[Evaluation]], test_set: str | None) -> li
     for entry, own in sets.items():
         if test_set not in own:
             raise ValueError(f"test_set: got {test_set!r}, but {entry} was scored on {', '.join(own)}")
-    return [each for own in entries.values() for each in own if each.test_set == test_set]
+    return {entry: [each for each in own if each.test_set == test_set] for entry, own in entries.items()}
 
 
-def _seeds(evaluations: Sequence[Evaluation], is_current: Callable[[Path], bool]) -> list[Evaluation]:
+def _seeds(evaluations: Sequence[Evaluation], metric: str, is_current: Callable[[Path], bool]) -> list[Evaluation]:
     """Select one evaluation per seed, or the one of all seeds together when fewer than two have their own."""
     by_seed: dict[str | None, list[Evaluation]] = {}
     for each in evaluations:
         by_seed.setdefault(each.seed, []).append(each)
     together = by_seed.pop(None, None)
     if together is not None and len(by_seed) < 2:
-        return [_only(together, is_current)]
-    return [_only(by_seed[seed], is_current) for seed in sorted(by_seed, key=lambda seed: int(seed or 0))]
+        return [_only(together, metric, is_current)]
+    return [_only(by_seed[seed], metric, is_current) for seed in sorted(by_seed, key=lambda seed: int(seed or 0))]
 
 
-def _only(evaluations: Sequence[Evaluation], is_current: Callable[[Path], bool]) -> Evaluation:
-    """Select the only evaluation, or the only one of the weights as they are now."""
-    remaining = [each for each in evaluations if is_current(each.path)] if len(evaluations) > 1 else evaluations
-    if len(remaining) != 1:
-        paths = " and ".join(str(each.path) for each in evaluations)
-        count = counted(len(evaluations), "evaluation")
-        raise ValueError(f"ckpt: {evaluations[0].method} has {count} that could be meant, name one of them: {paths}")
-    return remaining[0]
+def _only(evaluations: Sequence[Evaluation], metric: str, is_current: Callable[[Path], bool]) -> Evaluation:
+    """Select the evaluation with the metric, of the weights as they are now; of several whose scores agree, any."""
+    method, current = evaluations[0].method, evaluations
+    if len(evaluations) > 1:
+        current = [each for each in evaluations if is_current(each.path)] or evaluations  # oracles have no files
+    remaining = [each for each in current if metric in each.definitions]
+    if not remaining:
+        names = list(dict.fromkeys(name for each in current for name in each.definitions))
+        near = next((f"did you mean {name!r}?" for name in names if name.casefold() == metric.casefold()), "")
+        advice = near or "evaluate all by one metric"
+        raise ValueError(f"metric: got {metric!r}, but {method} has {', '.join(names)}; {advice}")
+    if all(_agree(each, remaining[0], metric) for each in remaining[1:]):
+        return remaining[0]
+    paths = " and ".join(str(each.path) for each in remaining)
+    count = counted(len(remaining), "evaluation")
+    raise ValueError(f"ckpt: {method} has {count} that could be meant, name one of them: {paths}")
+
+
+def _agree(one: Evaluation, other: Evaluation, metric: str) -> bool:
+    """Whether two evaluations are of the same weights and have the same scores of a metric, by one definition."""
+    weights = one.summary.get("weights")
+    scores = [
+        {(row.track, row.target): repr(row.metrics[metric]) for row in each.rows} for each in (one, other)
+    ]  # as text, because NaN is unequal to itself
+    is_alike = one.definitions[metric] == other.definitions[metric] and scores[0] == scores[1]
+    return bool(weights) and weights == other.summary.get("weights") and is_alike
 
 
 def _names(evaluations: Sequence[Evaluation]) -> list[str]:

@@ -98,9 +98,11 @@ def prepare(cfg: DictConfig) -> ReportJob | WandbReportJob:
     compare = _listed(cfg.compare)
     for name in compare:
         published.medians_of(name, "compare")
-    entries = {entry: stored.select(entry, out) for entry in _listed(cfg.ckpt)}
-    rows = methods.group(entries, cfg.test_set, finished.is_current)
-    table = paper.build(rows, metric=cfg.metric, tracks=cfg.tracks, compare=compare, out=out)
+    every = {entry: stored.select(entry, out) for entry in _listed(cfg.ckpt)}
+    entries = methods.on_test_set(every, cfg.test_set)
+    metric = cfg.metric or methods.first_metric(entries)
+    rows = methods.group(entries, metric, finished.is_current)
+    table = paper.build(rows, metric=metric, tracks=cfg.tracks, compare=compare, out=out)
     if cfg.format == WANDB:
         return WandbReportJob(table, cfg)
     code = hashlib.sha256(
