@@ -62,6 +62,15 @@ def test_an_error_without_a_unit_has_an_arrow_down_and_boxes_with_means(table):
     assert with_means["boxplot"].count(b"<use ") > of_medians["boxplot"].count(b"<use ")
 
 
+def test_axes_have_whole_epochs_and_plain_numbers(table):
+    figures = paper_figures.draw(table, {"vocals": {"umx-1": [[(1, 4.0), (2, 5.0)]]}}, "svg")
+    numbers = [text for text in texts(figures["learning_curves"]) if re.fullmatch(r"[\d.]+", text)]
+    assert {"1", "2"} <= set(numbers)
+    assert "1.5" not in numbers[: numbers.index("2") + 1]
+    for name in ("parameters", "seconds"):
+        assert not any("10" in text and "\N{MULTIPLICATION SIGN}" in text for text in texts(figures[name]))
+
+
 def test_figures_without_data_are_left_out(tmp_path):
     store(tmp_path, "A", dict.fromkeys(TARGETS, values(5.0)), parameters=5)
     rows = methods.group({"A": stored.select("A", tmp_path)}, "SDR", lambda _: True)

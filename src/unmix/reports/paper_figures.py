@@ -111,9 +111,15 @@ def _scatter(table: Table, fact: str, label: str, unit: float) -> Figure | None:
         _point(panel, row.cells[column], getattr(row, fact) / unit, table.rows.index(row), name)
     panel.set(xscale="log", xlabel=label, ylabel=_axis(table))
     panel.xaxis.set_major_formatter("{x:g}")
+    panel.xaxis.set_minor_formatter(_few_numbers)
     panel.grid(alpha=0.3)
     figure.legend(loc="lower left", frameon=False, ncols=_columns(names))
     return figure
+
+
+def _few_numbers(value: float, position: int) -> str:
+    """Label of a minor tick of a logarithmic axis: only 2 and 5 of each decade."""
+    return f"{value:g}" if f"{value:e}"[0] in "25" else ""
 
 
 def _point(panel: Axes, cell: Cell, x: float, number: int, name: str) -> None:
@@ -146,6 +152,7 @@ def _learning_curves(curves: Curves, labels: Mapping[str, str]) -> Figure | None
                     marker="." if len(run) == 1 else "",
                 )
         panel.set(xlabel="epoch")
+        panel.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("validation SDR in dB")
     shown = [name for name in labels if name in handles]

@@ -132,4 +132,4 @@ def _curves(rows: Sequence[Method], runs: Path) -> Mapping[str, Mapping[str, Seq
 def _curve(run: Path) -> Iterator[tuple[int, float]]:
     for epoch, _, sdr in epochs(run / "metrics.csv"):
         if sdr is not None:
-            yield epoch, sdr
+            yield epoch + 1, sdr  # the first epoch is number 1, as on every page
