@@ -173,7 +173,7 @@ def test_an_oracle_is_evaluated_as_a_separator_is(cli, tmp_path, musdb_tree, cap
     scores = pd.read_csv(folder / "scores.csv").set_index(["method", "target"]).SDR
     assert (scores["oracle-irm1"] > scores["mixture"]).all()
     assert cli("evaluate", "ckpt=oracle:irm1") == 2
-    assert "data: oracle-irm1 knows no data: name it with data=musdb18hq" in capfd.readouterr().err
+    assert "data: needed, as oracle:irm1 names none: add data=musdb18hq" in capfd.readouterr().err
     assert cli("evaluate", "ckpt=oracle:irm", *data) == 2
     assert "ckpt: got 'oracle:irm', allowed oracle:irm1, oracle:irm2" in capfd.readouterr().err
 

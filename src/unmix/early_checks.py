@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from unmix import checks, finished
+from unmix import checks, errors, finished
 from unmix.augmentation_settings import unknown_tracks
 from unmix.data import library
 from unmix.data.cache import default_folder
@@ -43,12 +43,15 @@ def _ckpt(cfg: DictConfig) -> None:
 
 
 def _separators(cfg: DictConfig) -> None:
-    """Check the entries of `ckpt` that evaluate.py takes, which may be oracles."""
+    """Check the entries of `ckpt` that evaluate.py takes, which may be oracles; these need `data`."""
     for item in _listed(cfg.ckpt):
         if is_oracle(item):
             oracle_of(item)
         else:
             _check_weights(item, "ckpt")
+    items = _listed(cfg.ckpt)
+    if not cfg.data and items and all(map(is_oracle, items)):
+        raise ValueError(errors.no_data(items))
 
 
 def _metrics(cfg: DictConfig) -> None:

@@ -32,6 +32,11 @@ def unknown(name: str, got: object, allowed: Iterable[str], *, most: int | None 
     return f"{name}: got {str(got)!r}, allowed {', '.join(choices[:most]) or 'nothing'}{more}{hint}"
 
 
+def no_data(methods: Iterable[str]) -> str:
+    """Format the message for methods that were trained on no data that is known here."""
+    return f"data: needed, as {', '.join(methods)} names none: add data=musdb18hq data.root=... or data=demo"
+
+
 def failed_jobs(command: str, reasons: Sequence[object], num_jobs: int, noun: str = "job") -> str:
     """Format the closing line of a sweep: how many jobs failed, and the first few with their reasons."""
     listed = " | ".join(map(str, reasons[:MOST_REASONS]))

@@ -146,7 +146,7 @@ def test_wrong_values_are_refused_in_one_line(cli, capfd, tmp_path, musdb_tree, 
 
 def test_no_data_and_no_checkpoint_are_refused(cli, capfd, tmp_path):
     assert cli("listen", "ckpt=oracle:irm1") == 2
-    assert "data: oracle-irm1 knows no data: name it with data=musdb18hq" in capfd.readouterr().err
+    assert "data: needed, as oracle:irm1 names none: add data=musdb18hq" in capfd.readouterr().err
     assert cli("listen", f"ckpt={tmp_path}/no*such") == 2
     assert "does not exist" in capfd.readouterr().err
 

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import TQDMProgressBar
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from unmix import finished
+from unmix import errors, finished
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
 from unmix.errors import counted
@@ -110,10 +110,7 @@ def _datas(found: Sequence[Candidate], data: Any) -> list[Any]:
     """
     known = [data or item.data for item in found]
     if not any(known):
-        raise ValueError(
-            f"data: {', '.join(item.method for item in found)} knows no data: name it with "
-            "data=musdb18hq data.root=... or data=demo"
-        )
+        raise ValueError(errors.no_data(item.method for item in found))
     return [node or next(filter(None, known)) for node in known]
 
 

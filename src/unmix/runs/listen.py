@@ -111,8 +111,7 @@ def prepare(cfg: DictConfig) -> ListenJob:
     located = each_entry(cfg)
     data: Any = cfg.data or next((item.data for item in located if item.data), None)
     if data is None:
-        names = ", ".join(item.method for item in located)
-        raise ValueError(f"data: {names} knows no data: name it with data=musdb18hq data.root=... or data=demo")
+        raise ValueError(errors.no_data(item.method for item in located))
     datamodule = make_datamodule(data, cache=cfg.paths.data)
     if datamodule.library.is_prepared:
         choose_tracks(cfg, datamodule)
