@@ -86,8 +86,10 @@ def test_it_says_in_words_which_differences_are_shown(tmp_path, charts_of):
     summaries = [summary("one", 5.0, MANY), summary("two", 6.0, MANY, spread=0.1), summary("three", 6.0, MANY)]
     page = html.unescape(page_of(summaries, tmp_path))
     # two alternates around three, and both are better than one on every track
-    assert re.search(r"<b>vocals</b>: \w+ has the best SDR; better than one; no difference shown to t\w+\.", page)
+    assert re.search(r"<b>vocals</b>: \w+ has the best SDR; better than one; not shown to differ from t\w+\.", page)
     assert "12 tracks" in page
+    assert "tracks are too few" not in page
+    assert "; 2 tracks are too few to show a difference." in page_of([summary("a", 5.0), summary("b", 6.0)], tmp_path)
     (differences,) = [chart for title, chart in charts_of(page).items() if title.startswith("By how much")]
     shown = {(row["name"], row["panel"]): row["is_shown"] for row in differences["data"]["values"] if "low" in row}
     assert [shown["one", target] for target in TARGETS] == [True, True]

@@ -130,11 +130,13 @@ class Compared:
             if winner is None or not pairs:
                 continue
             groups: dict[str, list[str]] = {"better than": [], "worse, track by track, than": []}
-            equal = "no difference shown to"
+            equal = "not shown to differ from"
             for pair in (pair for pair in pairs if winner in (pair.first, pair.second)):
                 verb = list(groups)[0 if pair.better == winner else 1] if pair.is_shown else equal
                 groups.setdefault(verb, []).append(clipped(pair.second if pair.first == winner else pair.first))
             text = "; ".join(f"{verb} {', '.join(names)}" for verb, names in groups.items() if names)
+            if all(pair.tracks > 1 and not pair.can_be_shown for pair in pairs):
+                text += f"; {max(pair.tracks for pair in pairs)} tracks are too few to show a difference"
             every = [pair.in_words() for pair in pairs]
             yield {"target": target, "best": clipped(winner), "text": text, "pairs": every}
 
