@@ -168,6 +168,6 @@ def test_a_training_elsewhere_has_the_time_of_this_machine(cli, capfd, tmp_path,
     options = [f"paths.out={tmp_path}", "hydra/launcher=slurm", "dry_run=true", "trainer.gpus=2", "data.root=/nowhere"]
     assert cli("train", *options) == 0
     printed = capfd.readouterr().out
-    assert "time: 0.5 s a step (1 step is timed); the number of steps is known when the data are" in printed
+    assert "time: 0.5 s a step (1 step is timed); the number of steps is known once the data are there" in printed
     assert re.search(r"these are times of this machine \(.*\), the training runs on another; not counted:", printed)
     assert "communication between ranks" in printed

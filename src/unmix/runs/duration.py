@@ -75,7 +75,7 @@ def time_text(cfg: DictConfig, length: Length | None, cost: Cost) -> str:
         return "not measured, for lack of memory"
     step = f"{human_time(cost.step)} a step ({cost.basis})"
     if length is None:
-        return f"{step}; the number of steps is known when the data are"
+        return f"{step}; the number of steps is known once the data are there"
     tracks = f"{human_time(length.valid_seconds * cost.validation)} a validation"
     seconds, steps = length.seconds(cost), counted(length.steps_per_epoch, "step")
     if seconds is None:
