@@ -30,27 +30,27 @@ def test_both_kinds_of_file_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not a file of MUSHRA ratings: its first line must name the columns session_uuid, trial_id"),
-        ("track,target,SDR\na,b,1\n", "not a file of MUSHRA ratings"),
-        ("session_uuid,trial_id\nu,t\n", "not a file of MUSHRA ratings"),
-        (WEBMUSHRA, "no rating in this file"),
-        (WEBMUSHRA + "b,,u1,t01,C1,101,9,\n", "line 2: score: got '101', allowed 0 to 100"),
-        (WEBMUSHRA + "b,,u1,t01,C1,,9,\n", "line 2: score: got '', allowed 0 to 100"),
-        (WEBMUSHRA + "b,,u1,t01,C1,nan,9,\n", "line 2: score: got 'nan', allowed 0 to 100"),
-        (WEBMUSHRA + "b,,u1\n", "line 2: listener, trial and condition must not be empty"),
-        (WEBMUSHRA + 2 * "b,,u1,t01,C1,5,9,\n", "line 3: listener u1 rates C1 of t01 twice"),
+        ("", " is not a file of MUSHRA ratings: its first line must name the columns session_uuid, trial_id"),
+        ("track,target,SDR\na,b,1\n", " is not a file of MUSHRA ratings"),
+        ("session_uuid,trial_id\nu,t\n", " is not a file of MUSHRA ratings"),
+        (WEBMUSHRA, " has no rating"),
+        (WEBMUSHRA + "b,,u1,t01,C1,101,9,\n", ", line 2: score: got '101', allowed 0 to 100"),
+        (WEBMUSHRA + "b,,u1,t01,C1,,9,\n", ", line 2: score: got '', allowed 0 to 100"),
+        (WEBMUSHRA + "b,,u1,t01,C1,nan,9,\n", ", line 2: score: got 'nan', allowed 0 to 100"),
+        (WEBMUSHRA + "b,,u1\n", ", line 2: listener, trial and condition must not be empty"),
+        (WEBMUSHRA + 2 * "b,,u1,t01,C1,5,9,\n", ", line 3: listener u1 rates C1 of t01 twice"),
     ],
 )
 def test_a_corrupt_file_is_named_with_its_line(tmp_path, text, message):
     path = write(tmp_path, text)
-    with pytest.raises(ValueError, match=f"{path}: {message}".replace("(", r"\(")):
+    with pytest.raises(ValueError, match=f"results: {path}{message}".replace("(", r"\(")):
         ratings.read(path)
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path):
     path = tmp_path / "mushra.csv"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="not a text file"):
+    with pytest.raises(ValueError, match="is not a text file"):
         ratings.read(path)
 
 

@@ -80,7 +80,9 @@ def test_the_key_tells_track_methods_and_scores_of_every_condition(exported):
 def test_another_file_is_no_key(tmp_path, content):
     path = tmp_path / "key.json"
     path.write_text(content)
-    with pytest.raises(ValueError, match=f"{path}: not the key of a listening test"):
+    with pytest.raises(
+        ValueError, match=f"^key: {path} is not key.json of a listening test, as listen.py format=webmushra"
+    ):
         listening_test.read_key(path)
 
 

@@ -63,7 +63,7 @@ def test_the_terminal_shows_means_intervals_and_agreement(listeners):
     text = io.StringIO()
     names = ["a", "b"][:listeners]
     done = rated.results([vote for name in names for vote in votes(name, 10.0 * (name == "b"))], KEY)
-    rated.print_tables(done, Console(file=text, width=160))
+    rated.print_tables(done, Console(file=text, width=30))
     assert f"Mean rating of {listeners} listener" in text.getvalue()
     assert ("80.0 " if listeners == 1 else "85.0 [21.5, 148.5]") in text.getvalue()
     assert "good [x]" in text.getvalue()

@@ -44,7 +44,7 @@ def test_what_cannot_be_summarised_is_one_line(cli, capfd, exported):
         ([results], "ratings: key: needed; give a value on the command line"),
         ([results, "key=nope.json"], "ratings: key: there is no file nope.json"),
         (["results=nope.csv", key], "ratings: results: there is no file nope.csv"),
-        ([results, f"key={exported / 'mushra.csv'}"], "mushra.csv: not the key of a listening test"),
+        ([results, f"key={exported / 'mushra.csv'}"], "mushra.csv is not key.json of a listening test"),
         ([write_results(exported, reference=50), key], "BS.1534-3 excludes 2 listeners, which is everyone"),
     ]:
         assert cli("ratings", *arguments) == 2

@@ -61,27 +61,29 @@ def read(path: Path) -> list[Rating]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a text file: {error}") from error
+        raise ValueError(f"results: {path} is not a text file: {error}") from error
     lines = text.splitlines()
     delimiter = ";" if lines and ";" in lines[0] else ","
     reader = csv.DictReader(lines, delimiter=delimiter)
     names = next((names for column, names in FORMATS.items() if column in (reader.fieldnames or ())), None)
     if names is None or not set(names) <= set(reader.fieldnames or ()):
         raise ValueError(
-            f"{path}: not a file of MUSHRA ratings: its first line must name the columns "
+            f"results: {path} is not a file of MUSHRA ratings: its first line must name the columns "
             + " or ".join(", ".join(names) for names in FORMATS.values())
         )
     ratings: dict[tuple[str, str, str], Rating] = {}
     for row in reader:
         if row.get("wm_type", "mushra") != "mushra":
             continue
-        rating = _rating(f"{path}: line {reader.line_num}", [row[name] for name in names])
+        rating = _rating(f"results: {path}, line {reader.line_num}", [row[name] for name in names])
         key = (rating.listener, rating.trial, rating.condition)
         if key in ratings:
-            raise ValueError(f"{path}: line {reader.line_num}: listener {key[0]} rates {key[2]} of {key[1]} twice")
+            raise ValueError(
+                f"results: {path}, line {reader.line_num}: listener {key[0]} rates {key[2]} of {key[1]} twice"
+            )
         ratings[key] = rating
     if not ratings:
-        raise ValueError(f"{path}: no rating in this file")
+        raise ValueError(f"results: {path} has no rating")
     return list(ratings.values())
 
 

@@ -175,7 +175,7 @@ def read_key(path: Path) -> dict[str, KeyedTrial]:
         return {name: KeyedTrial(**trial) for name, trial in content["trials"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path}: not the key of a listening test (src/listening_test.py writes it): {error}"
+            f"key: {path} is not key.json of a listening test, as listen.py format=webmushra writes it: {error}"
         ) from error
 
 

@@ -15,6 +15,7 @@ from unmix.errors import counted
 from unmix.evaluation import ratings
 from unmix.evaluation.ratings import Correlation, Mean, Rating
 from unmix.reports.listening_test import KeyedTrial
+from unmix.reports.tables import print_wide
 
 ALL = "all sources"
 SECONDARY = (ratings.REFERENCE, ratings.MIDDLE_ANCHOR, "anchor35", "mixture")  # conditions that are not methods
@@ -143,7 +144,7 @@ def print_tables(done: Results, console: Console | None = None) -> None:
         table.add_column(source, justify="right")
     for method in methods:
         table.add_row(escape(method), *(_cell(means.get(method)) for means in done.means.values()))
-    console.print(table)
+    print_wide(table, (), console)
     if not done.correlations:
         return
     table = Table(title="Correlation of metrics with mean ratings: Pearson / Spearman (clips)", title_justify="left")
@@ -153,7 +154,7 @@ def print_tables(done: Results, console: Console | None = None) -> None:
     for metric, sources in done.correlations.items():
         cells = (f"{_sign(item.pearson)} / {_sign(item.spearman)} ({item.num_clips})" for item in sources.values())
         table.add_row(escape(metric), *cells)
-    console.print(table)
+    print_wide(table, (), console)
 
 
 def _cell(mean: Mean | None) -> str:

@@ -47,7 +47,7 @@ def print_table(
     for target, ours in overall[method].items():
         pairs = zip(cells(ours, definitions), cells(overall[baseline][target], definitions), strict=True)
         table.add_row(target, *(f"[bold]{own}[/bold] \\[{base}]" for own, base in pairs))
-    _print(table, lines, console)
+    print_wide(table, lines, console)
 
 
 def print_methods(
@@ -67,11 +67,11 @@ def print_methods(
     for method, ours in overall.items():
         row = (_bold(ours[target][main.name], best[target], main) if target in ours else "-" for target in targets)
         table.add_row(method, *row)
-    _print(table, describe([main], targets), console)
+    print_wide(table, describe([main], targets), console)
 
 
-def _print(table: Table, lines: Sequence[str], console: Console | None) -> None:
-    """Print a table, and below it what its columns mean."""
+def print_wide(table: Table, lines: Sequence[str], console: Console | None) -> None:
+    """Print a table without line breaks in its cells, however narrow the terminal, and lines below it."""
     console = console or Console()
     table.width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
     console.print(table, soft_wrap=True)
@@ -103,4 +103,4 @@ def print_comparison(
         pairs = [(ours[target][metric], published[target][metric]) for metric in METRICS]
         row = ("-" if math.isnan(b) else f"{a:.2f} / {b:.2f} / [bold]{a - b:+.2f}[/bold]" for a, b in pairs)
         table.add_row(target, *row)
-    _print(table, describe(BSS_EVAL, list(ours))[:-1], console)
+    print_wide(table, describe(BSS_EVAL, list(ours))[:-1], console)
