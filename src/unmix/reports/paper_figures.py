@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from unmix.reports.charts import COLORS
 from unmix.reports.paper import MEAN, Cell, Table
@@ -117,7 +118,7 @@ def _scatter(table: Table, fact: str, label: str, unit: float) -> Figure | None:
     return figure
 
 
-def _few_numbers(value: float, position: int) -> str:
+def _few_numbers(value: float, position: float) -> str:
     """Label of a minor tick of a logarithmic axis: only 2 and 5 of each decade."""
     return f"{value:g}" if f"{value:e}"[0] in "25" else ""
 
@@ -152,7 +153,7 @@ def _learning_curves(curves: Curves, labels: Mapping[str, str]) -> Figure | None
                     marker="." if len(run) == 1 else "",
                 )
         panel.set(xlabel="epoch")
-        panel.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        panel.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("validation SDR in dB")
     shown = [name for name in labels if name in handles]
