@@ -2,10 +2,13 @@
 
 import csv
 import re
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
-from unmix.reports import leaderboard, ranking
+from unmix.reports import leaderboard, leaderboard_page, ranking
+from unmix.reports.leaderboard import Leaderboard
 
 L1 = {"_target_": "unmix.training.objectives.WaveformL1"}
 MSE = {"_target_": "unmix.training.objectives.MagnitudeMse"}
@@ -71,3 +74,26 @@ def test_the_best_test_score_is_heard_not_a_better_one_of_other_tracks(mixed, cl
         (mixed / "runs" / run / "clips" / "vocals-best.mp3").write_bytes(b"sound")
     assert cli("leaderboard", f"paths.out={mixed}") == 0
     assert "<p>c-1/hq-test-c. Starting" in (mixed / "leaderboard.html").read_text()
+
+
+def test_titles_have_the_metric_and_a_narrow_terminal_shows_its_column():
+    rows = [
+        {
+            "kind": "evaluation",
+            "run": f"{name}-1/hq-test-{name}",
+            "state": "2 tracks",
+            "test_set": "hq-test",
+            "scores": f"{metric}: a ratio, dB: mean over tracks; scenario: 2 stems: vocals, bass",
+            column: mean,
+            f"{column}.vocals": mean,
+            "model.hidden_size": 10**60,
+        }
+        for name, metric, column, mean in (("a", "SDR", "sdr", 5.0), ("b", "cSDR", "score.csdr", 4.0))
+    ]
+    assert list(ranking.comparable(rows)) == ["hq-test, SDR", "hq-test, cSDR"]
+    console = Console(width=60, file=StringIO())
+    leaderboard_page.print_tables(Leaderboard(), rows[1:], console)
+    printed = console.file.getvalue()
+    hidden = printed.partition("not shown for lack of width: ")[2].splitlines()[0].split(", ")
+    assert "model.hidden_size" in hidden
+    assert "score.csdr" not in hidden

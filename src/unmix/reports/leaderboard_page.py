@@ -55,7 +55,7 @@ def print_tables(
                 console.print(f" {row['run']}: {row['reason']}", markup=False, highlight=False, soft_wrap=True)
             console.print()
         else:
-            _print_table(console, title, own, columns, (*FIRST, sorted_by))
+            _print_table(console, title, own, columns, (*FIRST, sorted_by, main_score(own[0])))
             if line := meaning(own):
                 console.print(f"{line}\n", markup=False, highlight=False, soft_wrap=True)
     for path, reason in leaderboard.damaged:

@@ -41,11 +41,15 @@ def comparable(rows: Sequence[Row]) -> dict[str, list[Row]]:
         groups.setdefault(_group(row), []).append(row)
     if len(groups) < 2:
         return {"": list(rows)}
-    names = [name for _, name, _ in groups]
-    return {
-        name if names.count(name) == 1 else f"{name}, {details or 'no arguments'}": group
-        for (_, name, details), group in groups.items()
-    }
+    heads = [(name, details, details.partition(": ")[0]) for _, name, details in groups]  # of scores, the metric
+    names, brief = [name for name, _, _ in heads], [(name, metric) for name, _, metric in heads]
+    titles = [
+        f"{name}, {(metric if brief.count((name, metric)) == 1 else details) or 'no arguments'}"
+        if names.count(name) > 1
+        else name
+        for name, details, metric in heads
+    ]
+    return dict(zip(titles, groups.values(), strict=True))
 
 
 def is_better_high(column: str) -> bool:
