@@ -14,9 +14,7 @@ LOW, HIGH = (dict.fromkeys(TARGETS, values(level)) for level in (3.0, 5.0))
 
 
 def built(out, *entries, metric="SDR", tracks="all", compare=()):
-    rows = methods.group(
-        {str(entry): stored.select(str(entry), out) for entry in entries}, metric or "SDR", lambda path: True
-    )
+    rows = methods.group({str(entry): stored.select(str(entry), out) for entry in entries}, metric, lambda path: True)
     return paper.build(rows, metric=metric, tracks=tracks, compare=compare, out=out)
 
 
@@ -193,7 +191,7 @@ def test_a_definition_says_how_scores_are_averaged_and_which_are_better(tmp_path
     facts = {"definitions": to_json([LOUD]), "means": {}}
     store(tmp_path, "A", LOW, name="hq-test-a", **facts)
     store(tmp_path, "B", HIGH | {"vocals": values(5.0) | {"Song 1": 17.0}}, name="hq-test-b", **facts)
-    table = built(tmp_path, "A", "B", metric=None)
+    table = built(tmp_path, "A", "B")
     assert table.metric == LOUD
     assert table.rows[1].cells["vocals"].value == pytest.approx(10.5 + 1)
     assert table.rows[0].cells["bass"].is_best
@@ -201,7 +199,7 @@ def test_a_definition_says_how_scores_are_averaged_and_which_are_better(tmp_path
     with pytest.raises(
         ValueError, match=r"^compare: published scores are SDR, .* not SDR: choose metric=SDR, or leave"
     ):
-        built(tmp_path, "A", metric=None, compare=["umxl"])
+        built(tmp_path, "A", compare=["umxl"])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from unmix.evaluation.ratings import Rating
 from unmix.reports import rated
-from unmix.reports.listening_test import KeyedTrial
+from unmix.reports.webmushra import KeyedTrial
 
 CONDITIONS = {"C1": "good [x]", "C2": "bad"}
 KEY = {

@@ -121,7 +121,13 @@ def test_missing_scores_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", json.dumps({"medians": {}, "num_tracks": 3}), '{"medians": {"a": 1}}']
+    "text",
+    [
+        *("", "{", "[]", "{}", '{"medians": {"a": 1}}'),
+        json.dumps({"medians": {}, "num_tracks": 3}),
+        json.dumps({"medians": {"a": {}}, "num_tracks": "three"}),
+        json.dumps({"medians": {"a": {}}, "num_tracks": 3, "checkpoints": ["a.ckpt"]}),
+    ],
 )
 def test_a_damaged_summary_is_refused(text, tmp_path):
     path = store(tmp_path, "umxhq", BOTH)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unmix.reports.listening_test import Export, Trial
+from unmix.reports.webmushra import Export, Trial
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from unmix.dsp.arrays import Samples, as_stems
 from unmix.evaluation import projections
-from unmix.evaluation.stems import ReadStems
+from unmix.evaluation.stems import ReadStems, reader
 
 NUM_WINDOWS = 8  # windows per read
 NUM_BINS = 2048  # bins multiplied at a time, so that the results stay in the cache of a core
@@ -55,8 +55,8 @@ def bss_eval(references: Samples, estimates: Samples, *, window: int, hop: int, 
     """
     true, estimated = as_stems(references, estimates)
     (scores,) = bss_eval_blocks(
-        lambda start, stop: true[..., start:stop],
-        [lambda start, stop: estimated[..., start:stop]],
+        reader(true),
+        [reader(estimated)],
         true.shape[-1],
         window=window,
         hop=hop,

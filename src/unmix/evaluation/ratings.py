@@ -54,8 +54,8 @@ def read(path: Path) -> list[Rating]:
     """Read the CSV file of results that webMUSHRA or pymushra wrote.
 
     Raises:
-        ValueError: naming the line, when the file is of another kind, a score is no number from 0 to 100, or a listener
-            rated a condition of a trial twice.
+        ValueError: when the file is of another kind; naming the line, when a score is not a number from 0 to 100, or a
+            listener rated a condition of a trial twice.
         OSError: when the file cannot be read.
     """
     try:

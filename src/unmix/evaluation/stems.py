@@ -26,6 +26,11 @@ class Stems:
     num_samples: int
     sample_rate: int
 
+    @classmethod
+    def of(cls, references: Tensor, estimates: Tensor, sample_rate: int) -> "Stems":
+        """Make stems of tensors, (sources, channels, samples)."""
+        return cls(reader(references), reader(estimates), references.shape[-1], sample_rate)
+
     def blocks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield references and estimates block by block, (sources, channels, samples), float64.
 
@@ -40,6 +45,11 @@ class Stems:
         references, estimates = self.references(start, stop), self.estimates(start, stop)
         check_finite(references=references, estimates=estimates)
         return references.double(), estimates.double()
+
+
+def reader(stems: Tensor) -> ReadStems:
+    """Make a reader of stems that are in memory, (sources, channels, samples)."""
+    return lambda start, stop: stems[..., start:stop]
 
 
 def check_finite(**values: Tensor) -> None:

@@ -12,32 +12,31 @@ ALL, COMMON = "all", "common"  # which tracks are compared
 MOST_NAMED = 3  # tracks in a message
 
 
-def check_scores(methods: Sequence[Method], metric: str | None) -> Definition:
+def check_scores(methods: Sequence[Method], metric: str) -> Definition:
     """Check that all evaluations have the metric, by one definition, and scored the same sources together.
 
     Args:
         methods: what is compared.
-        metric: its name; None is the first one.
+        metric: its name.
     Returns:
         The definition of the metric.
     Raises:
         ValueError: naming the folders that differ.
     """
     first, *others = _evaluations(methods)
-    name = next(iter(first.rows[0].metrics)) if metric is None else metric
     for each in (first, *others):
-        if name not in each.rows[0].metrics:
-            raise ValueError(f"metric: got {name!r}, but {each.path} has {', '.join(each.rows[0].metrics)}")
+        if metric not in each.rows[0].metrics:
+            raise ValueError(f"metric: got {metric!r}, but {each.path} has {', '.join(each.rows[0].metrics)}")
     for each in others:
         scenarios = [metrics.scenario(evaluation.targets) for evaluation in (each, first)]
         if set(each.targets) != set(first.targets):
             raise ValueError(_unlike(each, "in the scenario " + scenarios[0], first, scenarios[1]))
-        if unlike := metrics.difference([each.definitions[name]], [first.definitions[name]]):
+        if unlike := metrics.difference([each.definitions[metric]], [first.definitions[metric]]):
             raise ValueError(_unlike(each, "by " + unlike, first))
         formats = [str(evaluation.summary.get("format", "unknown")) for evaluation in (each, first)]
         if formats[0] != formats[1]:
             raise ValueError(_unlike(each, f"in format {formats[0]}", first, formats[1]))
-    return first.definitions[name]
+    return first.definitions[metric]
 
 
 def _unlike(evaluation: Evaluation, how: str, other: Evaluation, its_own: str = "") -> str:

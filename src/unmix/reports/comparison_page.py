@@ -198,9 +198,9 @@ def passages(targets: Sequence[str], folders: Mapping[str, EvaluationFolder]) ->
         targets: names of the sources.
         folders: method -> folder of its evaluation.
     """
-    kept = {method: clips.read(where) for method, where in folders.items()}
+    clips_of = {method: clips.read(where) for method, where in folders.items()}
     for target in targets:
-        own = {method: of_method[target] for method, of_method in kept.items() if target in of_method}
+        own = {method: of_method[target] for method, of_method in clips_of.items() if target in of_method}
         titles = {each.title for each in own.values()}
         if len(own) == len(folders) and len(titles) == 1:
             first = next(iter(own.values())).sounds

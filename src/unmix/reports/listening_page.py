@@ -3,7 +3,6 @@
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import soundfile
@@ -137,9 +136,4 @@ def _sdr(reference: Tensor | None, estimate: Tensor | None, sample_rate: int) ->
     """SDR of the whole excerpt, dB; None without a reference or an estimate, or when the reference is silent."""
     if reference is None or estimate is None or not bool(reference.any()):
         return None
-    read = [partial(_part, stem[None]) for stem in (reference, estimate)]
-    return round(float(TrackSdr()(Stems(read[0], read[1], reference.shape[-1], sample_rate))["uSDR"]), 2)
-
-
-def _part(stems: Tensor, start: int, stop: int) -> Tensor:
-    return stems[..., start:stop]
+    return round(float(TrackSdr()(Stems.of(reference[None], estimate[None], sample_rate))["uSDR"]), 2)

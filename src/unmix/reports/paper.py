@@ -82,12 +82,12 @@ class Table:
         return [column for column in self.columns if column != MEAN]
 
 
-def build(methods: Sequence[Method], *, metric: str | None, tracks: str, compare: Sequence[str], out: Path) -> Table:
+def build(methods: Sequence[Method], *, metric: str, tracks: str, compare: Sequence[str], out: Path) -> Table:
     """Compute the table of several methods.
 
     Args:
         methods: at least one, all on the same test set.
-        metric: name of the metric; None is the first one.
+        metric: name of the metric.
         tracks: `all`: all methods must have been scored on the same tracks; `common`: only tracks that all have.
         compare: names of published scores to add, see `published.medians_of`.
         out: folder with the runs.
@@ -96,11 +96,11 @@ def build(methods: Sequence[Method], *, metric: str | None, tracks: str, compare
     """
     definition = comparable.check_scores(methods, metric)
     _check_published(compare, definition)
-    kept, left_out = comparable.tracks(methods, tracks)
+    common, left_out = comparable.tracks(methods, tracks)
     targets = methods[0].targets
     columns = [*targets, MEAN] if len(targets) > 1 else targets
     runs = {
-        column: {method.name: _only(_runs(method, column, definition.name), kept) for method in methods}
+        column: {method.name: _only(_runs(method, column, definition.name), common) for method in methods}
         for column in columns
     }
     competing = [method.name for method in methods if not method.is_oracle] or [method.name for method in methods]
@@ -117,10 +117,10 @@ def build(methods: Sequence[Method], *, metric: str | None, tracks: str, compare
     rows = [_row(method, values[method.name], columns, out) for method in ordered]
     rows += [_published_row(name, columns, definition.name) for name in compare]
     scores = {
-        method.name: {target: _mean_run(runs[target][method.name], kept) for target in targets} for method in ordered
+        method.name: {target: _mean_run(runs[target][method.name], common) for target in targets} for method in ordered
     }
     test_set = methods[0].evaluations[0].test_set
-    table = Table(definition, test_set, columns, rows, comparisons, kept, left_out, scores)
+    table = Table(definition, test_set, columns, rows, comparisons, common, left_out, scores)
     return replace(table, rows=_marked(table))
 
 

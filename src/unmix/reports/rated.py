@@ -14,8 +14,8 @@ from rich.table import Table
 from unmix.errors import counted
 from unmix.evaluation import ratings
 from unmix.evaluation.ratings import Correlation, Mean, Rating
-from unmix.reports.listening_test import KeyedTrial
 from unmix.reports.tables import print_wide
+from unmix.reports.webmushra import KeyedTrial
 
 ALL = "all sources"
 SECONDARY = (ratings.REFERENCE, ratings.MIDDLE_ANCHOR, "anchor35", "mixture")  # conditions that are not methods

@@ -1,7 +1,9 @@
 """The report of one evaluation: scores.csv, box plots, a page to read and listen to, summary.json."""
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -97,7 +99,7 @@ def _participants(summary: Summary) -> Chart | None:
     # the space tells the method from a participant of the same name
     own = [(f"{summary.method} ", row) for row in summary.rows if row.method == summary.method]
     every = [*own, *((row.method, row) for row in theirs)]
-    medians = {name: scores.summarize([row for other, row in every if other == name]) for name, _ in every}
+    medians = scores.summarize([replace(row, method=name) for name, row in every])
     means = {name: _mean_sdr(values) for name, values in medians.items()}
     rows = [
         {"panel": row.target, "name": name, "label": row.track, "value": row.metrics["SDR"]}
@@ -107,9 +109,9 @@ def _participants(summary: Summary) -> Chart | None:
     return charts.boxes(title, rows, value="SDR in dB", muted=[name for name in means if name != own[0][0]])
 
 
-def _mean_sdr(medians: dict[str, dict[str, dict[str, float]]]) -> float:
-    (of_method,) = medians.values()
-    known = [metrics["SDR"] for metrics in of_method.values() if metrics["SDR"] == metrics["SDR"]]
+def _mean_sdr(medians: Mapping[str, Mapping[str, float]]) -> float:
+    """Mean over targets of the SDR, without those that have none; minus infinity when no target has one."""
+    known = [values["SDR"] for values in medians.values() if not math.isnan(values["SDR"])]
     return sum(known) / len(known) if known else -float("inf")
 
 

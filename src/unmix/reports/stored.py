@@ -115,10 +115,10 @@ def read(path: Path) -> Evaluation:
         content = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
         known = summaries.from_json(content)
         evaluation = Evaluation(path, content, known.method, {each.name: each for each in known.definitions})
-        is_whole = isinstance(known.num_tracks, int) and evaluation.runs is not None
+        if not isinstance(known.num_tracks, int) or not isinstance(content.get("checkpoints", {}), dict):
+            raise TypeError("num_tracks is no number, or checkpoints no mapping")
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration, OSError) as error:
         raise ValueError(f"ckpt: {path / SUMMARY} is damaged ({one_line(error)}); evaluate again") from error
-    assert is_whole
     return evaluation
 
 

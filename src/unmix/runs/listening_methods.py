@@ -44,13 +44,13 @@ class Method:
         if all(path.is_file() for path in saved):
             stems = [pcm.FloatReader(path)(samples.start, samples.stop) for path in saved]
             return torch.stack([torch.from_numpy(stem) for stem in stems])
-        kept, position = [], 0
+        pieces, position = [], 0
         for block in self._blocks(track):
             first, position = position, position + block.shape[-1]
-            kept.append(block[..., max(0, samples.start - first) : max(0, samples.stop - first)].cpu().clone())
+            pieces.append(block[..., max(0, samples.start - first) : max(0, samples.stop - first)].cpu().clone())
             if position >= samples.stop:
                 break  # the blocks after it do not change it
-        return torch.cat(kept, dim=-1)
+        return torch.cat(pieces, dim=-1)
 
     def separate(self, song: Song, audio: Audio, samples: range) -> Iterator[Tensor]:
         """Separate a part of a song, converted to the sample rate and channels of the models, block by block.

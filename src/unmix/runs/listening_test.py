@@ -3,7 +3,6 @@
 import logging
 import shlex
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,9 +12,10 @@ from unmix.evaluation import scores
 from unmix.evaluation.energy_ratios import SiSar, SiSdr, TrackSdr
 from unmix.evaluation.engines import BssEval
 from unmix.evaluation.metrics import Metric
+from unmix.evaluation.stems import reader
 from unmix.evaluation.track_scoring import score_track
 from unmix.reports.listening_page import Excerpt
-from unmix.reports.listening_test import KEY, Export, Trial, test_id
+from unmix.reports.webmushra import KEY, Export, Trial, test_id
 
 log = logging.getLogger(__name__)
 Scores = dict[str, dict[str, float]]  # target -> metric -> value
@@ -75,11 +75,8 @@ def score(references: Mapping[str, Tensor], estimates: Mapping[str, Tensor], sam
     true, estimated = (torch.stack([stems[name] for name in names]) for stems in (references, estimates))
     chosen: list[Metric] = [TrackSdr(), SiSdr(), SiSar()]
     chosen += [BssEval()] if len(names) > 1 else []
-    length = true.shape[-1]
-    read = partial(_part, true), [partial(_part, estimated)]
-    (store,) = score_track("excerpt", names, *read, length, sample_rate=sample_rate, chosen=chosen)
+    estimates_of = [reader(estimated)]
+    (store,) = score_track(
+        "excerpt", names, reader(true), estimates_of, true.shape[-1], sample_rate=sample_rate, chosen=chosen
+    )
     return {row.target: dict(row.metrics) for row in scores.of_track("", "", store)}
-
-
-def _part(stems: Tensor, start: int, stop: int) -> Tensor:
-    return stems[..., start:stop]

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from unmix.evaluation import ratings
 from unmix.experiments import folder
 from unmix.experiments.hold import check_writable
-from unmix.reports import listening_test, rated
+from unmix.reports import rated, webmushra
 from unmix.reports.rated import Results
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,6 @@ def prepare(cfg: DictConfig) -> RatingsJob:
         if not path.is_file():
             raise FileNotFoundError(f"{name}: there is no file {path}")
     out = files["key"].parent if cfg.out is None else Path(cfg.out).expanduser()
-    results = rated.results(ratings.read(files["results"]), listening_test.read_key(files["key"]))
+    results = rated.results(ratings.read(files["results"]), webmushra.read_key(files["key"]))
     check_writable(out, "out")
     return RatingsJob(results, out)

@@ -9,8 +9,8 @@ import soundfile
 import yaml
 
 from unmix.dsp import loudness
-from unmix.reports import listening_test
-from unmix.reports.listening_test import Export, Trial
+from unmix.reports import webmushra
+from unmix.reports.webmushra import Export, Trial
 
 RATE = 44100
 
@@ -65,7 +65,7 @@ def test_the_file_has_no_compact_nested_list_which_webmushra_cannot_read(exporte
 
 
 def test_the_key_tells_track_methods_and_scores_of_every_condition(exported):
-    key = listening_test.read_key(exported / "key.json")
+    key = webmushra.read_key(exported / "key.json")
     assert list(key) == ["t01", "t02"]
     assert dataclasses.asdict(key["t01"]) == {
         "track": "Song & <Name>",
@@ -83,7 +83,7 @@ def test_another_file_is_no_key(tmp_path, content):
     with pytest.raises(
         ValueError, match=f"^key: {path} is not key.json of a listening test, as listen.py format=webmushra"
     ):
-        listening_test.read_key(path)
+        webmushra.read_key(path)
 
 
 def test_eight_methods_fit_into_a_trial_and_nine_do_not(tmp_path):
@@ -96,7 +96,7 @@ def test_eight_methods_fit_into_a_trial_and_nine_do_not(tmp_path):
 
 @pytest.mark.parametrize(("text", "name"), [("My Band 2!", "my-band-2"), ("<&>", "listening-test"), ("a" * 9, "a" * 9)])
 def test_names_are_made_of_what_webmushra_takes(text, name):
-    assert listening_test.test_id(text) == name
+    assert webmushra.test_id(text) == name
 
 
 def test_settings_are_kept_with_the_key(exported):
