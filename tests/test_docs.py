@@ -1,4 +1,4 @@
-"""The commands of docs/own_data.md lead from loose files to scores."""
+"""The commands of docs/how_to/own_data.md lead from loose files to scores."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ import pytest
 
 import trees
 
-PAGE = Path(__file__).parents[1] / "docs" / "own_data.md"
+PAGE = Path(__file__).parents[1] / "docs" / "how_to" / "own_data.md"
 SONGS = ("Copper Wire", "Glass Hour", "Low Tide", "Wren")  # the second and third are held out by a share of 0.3
 SMALLER = {
     "check": ["data.segment_seconds=1"],

@@ -1,4 +1,4 @@
-"""The searches that README, docs/search.md and conf/search name."""
+"""The searches that README, docs/how_to/search.md and conf/search name."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ from unmix.search.objectives import OBJECTIVES
 from unmix.search.settings import PRUNERS, SAMPLERS, from_node
 from unmix.search.space import read
 
-PAGE = CONF.parent / "docs" / "search.md"
+PAGE = CONF.parent / "docs" / "how_to" / "search.md"
 SEARCH = re.compile(r"python src/train\.py ([^`\n]*(?:search=|hydra/sweeper=)[^`\n]*)")
 COMMANDS = sorted(
     {
