@@ -1,6 +1,6 @@
 """The contract of metrics, and the definitions that say what a column of scores means.
 
-A metric is a class with `definitions` and `__call__`, and one file in conf/metrics; docs/reference/metrics.md lists all.
+A metric is a class with `definitions` and `__call__`, and one file in conf/metrics; docs/reference/metrics.md has all.
 Importing this module needs neither torch nor museval, so that a command that only shows scores starts quickly.
 """
 
