@@ -1,10 +1,17 @@
 """Sphinx builds the documentation from this file: `make docs`."""
 
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+# What is described is this checkout, whatever else is installed.
+sys.path[:0] = [str(DOCS / "_ext"), str(DOCS.parent / "src")]
+
 project = "Unmix"
 author = "The Unmix developers"
 copyright = author
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "site_check"]
 exclude_patterns = ["_build"]
 nitpicky = True
 
@@ -14,3 +21,8 @@ nb_execution_mode = "off"
 
 html_theme = "furo"
 html_title = "Unmix"
+html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = ["search_files.js"]
+html_copy_source = False

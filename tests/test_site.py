@@ -1,0 +1,68 @@
+"""What the built documentation is checked for: links, anchors, and nothing from the network."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@pytest.fixture
+def problems(monkeypatch, tmp_path):
+    """`problems(**pages)` writes pages, by name without suffix, and lists what is wrong with them."""
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    site_check = importlib.import_module("site_check")
+
+    def check(**pages: str) -> list[str]:
+        for name, html in pages.items():
+            (tmp_path / f"{name}.html").write_text(html)
+        return list(site_check.problems(tmp_path))
+
+    yield check
+    sys.modules.pop("site_check")
+
+
+def test_links_to_pages_and_anchors_that_exist_are_no_problem(problems):
+    index = '<a href="page.html#a%20b">in</a><a href="#top" id="top">up</a><a href="https://host/x">out</a>'
+    assert problems(index=index, page='<h1 id="a b">') == []
+
+
+@pytest.mark.parametrize(
+    ("link", "problem"),
+    [
+        ("none.html", "links to none.html, and there is no such file"),
+        ("page.html#none", "links to page.html#none, and the page has no such anchor"),
+        ("#none", "links to #none, and the page has no such anchor"),
+    ],
+)
+def test_a_link_that_leads_nowhere_is_named_with_its_page(problems, link, problem):
+    assert problems(index=f'<a href="{link}">', page="") == [f"index.html: {problem}"]
+
+
+@pytest.mark.parametrize(
+    "loads",
+    [
+        '<script src="{}"></script>',
+        '<link rel="stylesheet" href="{}">',
+        '<img srcset="{} 2x">',
+        '<style>@import "{}";</style>',
+        '<p style="background: url({})">',
+    ],
+)
+@pytest.mark.parametrize("address", ["https://cdn.example/x", "//cdn.example/x"])
+def test_what_a_page_loads_from_the_network_is_a_problem(problems, loads, address):
+    assert problems(index=loads.format(address)) == [f"index.html: loads {address} from the network"]
+
+
+def test_style_sheets_load_nothing_from_the_network(problems, tmp_path):
+    (tmp_path / "site.css").write_text(
+        "a { background: url(data:image/png;base64,AA) } b { src: url('https://host/font') }"
+    )
+    assert problems() == ["site.css: loads https://host/font from the network"]
+
+
+def test_a_picture_that_is_missing_is_a_problem_and_data_in_the_page_is_none(problems):
+    page = '<img src="a.png"><img src="data:image/png;base64,AA"><link rel="canonical" href="https://host/">'
+    assert problems(index=page) == ["index.html: links to a.png, and there is no such file"]
