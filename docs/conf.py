@@ -11,12 +11,13 @@ project = "Unmix"
 author = "The Unmix developers"
 copyright = author
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "site_check"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "reference_pages", "site_check"]
 exclude_patterns = ["_build"]
 nitpicky = True
+smartquotes = False  # as typed: a quote in a text is one of the command line
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
-myst_heading_anchors = 3
+myst_heading_anchors = 4
 nb_execution_mode = "off"
 
 html_theme = "furo"

@@ -64,7 +64,9 @@ class ProcessLauncher(SweepLauncher):
         slots: number of jobs at a time; `auto` is as many as the GPUs allow, or one on the CPU.
     """
 
-    def __init__(self, sweep_dir: str = "outputs/sweeps/unnamed", fail_fast: bool = False, slots: Any = "auto") -> None:
+    def __init__(
+        self, sweep_dir: str = "outputs/sweeps/unnamed", fail_fast: bool = False, slots: int | str = "auto"
+    ) -> None:
         super().__init__(sweep_dir, fail_fast)
         self.slots = slots
 
@@ -95,13 +97,18 @@ class RayLauncher(SweepLauncher):
         self,
         sweep_dir: str = "outputs/sweeps/unnamed",
         fail_fast: bool = False,
-        slots: Any = "auto",
-        address: Any = "auto",
-        num_cpus: Any = "auto",
-        max_retries: Any = 3,
+        slots: int | str = "auto",
+        address: str | None = "auto",
+        num_cpus: int | str = "auto",
+        max_retries: int = 3,
     ) -> None:
         super().__init__(sweep_dir, fail_fast)
-        self.settings = {"address": address, "slots": slots, "num_cpus": num_cpus, "max_retries": max_retries}
+        self.settings: dict[str, Any] = {
+            "address": address,
+            "slots": slots,
+            "num_cpus": num_cpus,
+            "max_retries": max_retries,
+        }
 
     def engine(self, plans: "Sequence[Plan]") -> "Engine":
         """Make the engine; see `unmix.runs.ray_cluster`."""
@@ -131,18 +138,18 @@ class SlurmLauncher(SweepLauncher):
         self,
         sweep_dir: str = "outputs/sweeps/unnamed",
         fail_fast: bool = False,
-        wait: Any = True,
-        max_parallel: Any = None,
-        time: Any = "1-00:00:00",
-        signal_seconds: Any = 120,
-        cpus_per_task: Any = "auto",
-        setup: Any = (),
-        extra: Any = None,
-        **options: Any,
+        wait: bool = True,
+        max_parallel: int | None = None,
+        time: str | int = "1-00:00:00",
+        signal_seconds: int = 120,
+        cpus_per_task: int | str = "auto",
+        setup: str | Sequence[str] = (),
+        extra: str | None = None,
+        **options: str | None,
     ) -> None:
         super().__init__(sweep_dir, fail_fast)
         self.wait, self.max_parallel, self.cpus_per_task = wait, max_parallel, cpus_per_task
-        self.asked = {"time": time, "signal_seconds": signal_seconds, "setup": setup, "extra": extra}
+        self.asked: dict[str, Any] = {"time": time, "signal_seconds": signal_seconds, "setup": setup, "extra": extra}
         self.options = options
 
     def engine(self, plans: "Sequence[Plan]") -> "Engine":

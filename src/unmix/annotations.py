@@ -22,7 +22,7 @@ def misfits(name: str, called: Callable[..., Any], values: Mapping[str, Any]) ->
     """
     parameters = inspect.signature(called).parameters
     takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
-    hints = _hints(called)
+    hints = hints_of(called)
     for key, value in values.items():
         if str(key).startswith("_"):
             continue
@@ -35,7 +35,7 @@ def misfits(name: str, called: Callable[..., Any], values: Mapping[str, Any]) ->
             yield f"{name}.{key!s}: got {value!r}, {describe(hints.get(key, float))} is needed"
 
 
-def _hints(called: Callable[..., Any]) -> dict[str, Any]:
+def hints_of(called: Callable[..., Any]) -> dict[str, Any]:
     """Annotations of the parameters; empty when they cannot be resolved, as names imported for type checkers only."""
     try:
         return get_type_hints(called.__init__ if inspect.isclass(called) else called)

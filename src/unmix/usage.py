@@ -10,6 +10,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -62,19 +63,19 @@ def help_text(config_name: str, overrides: Sequence[str], config_dir: str | None
     cfg = compose(config_name, overrides, with_hydra=True, config_dir=config_dir)
     composed: Any = OmegaConf.to_container(cfg, resolve=False)
     del composed["hydra"]
-    file = _read(CONF / f"{config_name}.yaml")
+    file = read_file(CONF / f"{config_name}.yaml")
     # Hydra records no choice where several files of a group are chosen, which are named after their keys
     choices: dict[str, Any] = {entry.group: list(composed[entry.group]) for entry in file.defaults if entry.is_list}
     choices |= {str(group): name for group, name in cfg.hydra.runtime.choices.items()}
     notes: dict[str, str] = {}
     for group, names in choices.items():
         for name in names if isinstance(names, list) else [names]:
-            notes |= _comments_of_group(group, name, config_dir)
+            notes |= comments_of_group(group, name, config_dir)
     notes |= file.comments
-    keys = [(_shown(key, value), notes.get(key, "")) for key, value in settings(composed) if key not in choices]
+    keys = [(shown(key, value), notes.get(key, "")) for key, value in settings(composed) if key not in choices]
     groups = list(_groups(config_name, choices, config_dir))
     sections = [
-        _description(config_name),
+        description(config_name),
         _section("Groups, as group=file; --help lists the keys of the files that are given", groups),
         _section("Keys, as key=value", keys),
         _section("Flags", FLAGS),
@@ -87,7 +88,7 @@ def folders(config_dir: str | None) -> list[Path]:
     return [*([Path(config_dir).expanduser()] if config_dir else []), CONF]
 
 
-def _description(config_name: str) -> str:
+def description(config_name: str) -> str:
     """Docstring of the command's entry point: a sentence, then examples, which are indented here."""
     source = (CONF.parent / "src" / f"{config_name}.py").read_text(encoding="utf-8")
     sentence, _, examples = (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")
@@ -96,7 +97,7 @@ def _description(config_name: str) -> str:
 
 def _groups(config_name: str, choices: dict[str, Any], config_dir: str | None) -> Iterator[tuple[str, str]]:
     """Yield `group=file` and the files to choose from, for every group of a command that has a choice."""
-    for entry in _read(CONF / f"{config_name}.yaml").defaults:
+    for entry in read_file(CONF / f"{config_name}.yaml").defaults:
         group = entry.group.removeprefix("override ")
         names = options(group, config_dir) if group else []
         if len(names) > 1:
@@ -105,22 +106,22 @@ def _groups(config_name: str, choices: dict[str, Any], config_dir: str | None) -
             yield f"{group}={given}", "; ".join(filter(None, [", ".join(names), entry.comment]))
 
 
-def _comments_of_group(group: str, name: Any, config_dir: str | None) -> dict[str, str]:
+def comments_of_group(group: str, name: Any, config_dir: str | None = None) -> dict[str, str]:
     """Comments on the keys of a group's file, and of the files of the group that it is based on."""
     paths = [path for folder in folders(config_dir) if (path := folder / group / f"{name}.yaml").is_file()]
     if not paths:
         return {}  # nothing is chosen, or what a package of Hydra provides
-    file = _read(paths[0])
+    file = read_file(paths[0])
     comments: dict[str, str] = {}
     for entry in file.defaults:
-        comments |= _comments_of_group(group, entry.file, config_dir)
+        comments |= comments_of_group(group, entry.file, config_dir)
     if not file.is_recipe:  # a recipe's comments are on its values, not on the keys
         comments |= {f"{group}.{key}": comment for key, comment in file.comments.items()}
     return comments
 
 
 @dataclass(frozen=True)
-class _Default:
+class Default:
     """Entry of a defaults list: a group with the comment on it, or another file of the same group.
 
     `is_list` is true where several files of the group are chosen.
@@ -133,15 +134,23 @@ class _Default:
 
 
 @dataclass(frozen=True)
-class _File:
-    """What a configuration file says to its reader; a recipe is a file that changes keys of several groups."""
+class ConfigFile:
+    """What a configuration file says to its reader.
 
-    defaults: list[_Default]
+    Args:
+        defaults: its defaults list.
+        comments: comments by key.
+        description: lines of the comment at its top.
+        is_recipe: whether it changes keys of several groups.
+    """
+
+    defaults: list[Default]
     comments: dict[str, str]
+    description: list[str]
     is_recipe: bool
 
 
-def _read(path: Path) -> _File:
+def read_file(path: Path) -> ConfigFile:
     """Read the defaults list of a file, and the comment on every setting; on a line of several, it is on the first."""
     text = path.read_text(encoding="utf-8")
     notes = _comments_by_line(text)
@@ -151,12 +160,14 @@ def _read(path: Path) -> _File:
         if isinstance(item, yaml.MappingNode):
             ((group, choice),) = item.value
             is_list = isinstance(choice, yaml.SequenceNode)
-            defaults.append(_Default(group.value, comment=notes.get(item.start_mark.line, ""), is_list=is_list))
+            defaults.append(Default(group.value, comment=notes.get(item.start_mark.line, ""), is_list=is_list))
         else:
-            defaults.append(_Default(file=item.value.partition("@")[0]))
+            defaults.append(Default(file=item.value.partition("@")[0]))
     lines = {key: line for key, line in settings(_lines(root)) if isinstance(line, int)}
     comments = {key: notes.pop(line) for key, line in lines.items() if line in notes}
-    return _File(defaults, comments, text.startswith("# @package _global_"))
+    top = [line.removeprefix("#")[1:] for line in takewhile(lambda line: line.startswith("#"), text.splitlines())]
+    is_recipe = top[:1] == ["@package _global_"]
+    return ConfigFile(defaults, comments, top[is_recipe:], is_recipe)
 
 
 def _lines(node: Any) -> Any:
@@ -182,7 +193,7 @@ def _comments_by_line(text: str) -> dict[int, str]:
     return {i: rest.removeprefix("#").strip() for i, rest in rests.items() if rest.startswith("#")}
 
 
-def _shown(key: str, value: Any) -> str:
+def shown(key: str, value: Any) -> str:
     """Format `key=value` as it is written on a command line; only the key, for settings that have no value."""
     if isinstance(value, dict) and value:
         return key

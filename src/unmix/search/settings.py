@@ -1,6 +1,6 @@
 """Settings of a search, `hydra.sweeper.*` with hydra/sweeper=optuna."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -41,7 +41,7 @@ class SearchSettings:
     """
 
     n_trials: int = 20
-    objective: Any = "val/loss"
+    objective: str | Sequence[str] = "val/loss"
     sampler: str = "tpe"
     seed: int = 0
     parallel: int | None = None
