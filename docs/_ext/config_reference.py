@@ -54,7 +54,11 @@ def groups() -> list[str]:
     """Groups of conf/, those that trainings choose from first, in the order of train.yaml."""
     folders = [path.parent.relative_to(CONF).as_posix() for path in CONF.rglob("*/*.yaml")]
     chosen = [entry.group.removeprefix("override ") for entry in usage.read_file(CONF / "train.yaml").defaults]
-    return [group for group in dict.fromkeys([*filter(None, chosen), *sorted(folders)]) if group not in NOT_GROUPS]
+    return list(filter(_is_group, dict.fromkeys([*chosen, *sorted(folders)])))
+
+
+def _is_group(name: str) -> bool:
+    return bool(name) and name not in NOT_GROUPS
 
 
 def choices(command: str) -> dict[str, tuple[str, str]]:
@@ -63,14 +67,14 @@ def choices(command: str) -> dict[str, tuple[str, str]]:
     entries = [entry for entry in content["defaults"] if isinstance(entry, dict)]
     chosen = {group.removeprefix("override "): name for entry in entries for group, name in entry.items()}
     notes = {entry.group: entry.comment for entry in usage.read_file(CONF / f"{command}.yaml").defaults}
-    return {group: (_shown(name) or "", notes.get(group, "")) for group, name in chosen.items() if group in groups()}
+    return {group: (_shown(name) or "", notes.get(group, "")) for group, name in chosen.items() if _is_group(group)}
 
 
 def command_rows(command: str) -> Iterator[Row]:
     """Yield the keys of a command that belong to none of its groups."""
     content = {key: value for key, value in _content(f"{command}.yaml").items() if key not in ("defaults", "hydra")}
     for field in fields(SCHEMAS[command]):
-        if field.name not in choices(command):
+        if not (CONF / field.name).is_dir():
             content.setdefault(field.name, field.default)
     comments = usage.read_file(CONF / f"{command}.yaml").comments
     for key, value in usage.settings(content):
@@ -107,8 +111,9 @@ def merged(group: str, name: str) -> dict[str, Any]:
     """Content of a file with that of the files that it is based on."""
     content = _content(f"{group}/{name}.yaml")
     content.pop("defaults", None)
-    whole: Any = OmegaConf.merge(*(merged(group, base) for base in bases(group, name)), content)
-    return dict(OmegaConf.to_container(whole, resolve=False))
+    whole = OmegaConf.merge(*(merged(group, base) for base in bases(group, name)), content)
+    composed: Any = OmegaConf.to_container(whole, resolve=False)
+    return dict(composed)
 
 
 def kind_of(checks: list[Check], annotation: Any, default: Any, meaning: str) -> str:

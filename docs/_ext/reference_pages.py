@@ -15,7 +15,7 @@ from unmix import usage
 from unmix.composition import CONF
 
 MARK = "<!-- generated -->"
-HELP_COLUMNS = "100"
+HELP_COLUMNS = "88"  # as wide as a block of code
 HYDRAS_OWN = (
     "Hydra's own, without keys here: the jobs of a sweep run one after the other, in the process of the command."
 )
@@ -66,7 +66,8 @@ def _keys(rows: Iterator[Row]) -> Iterator[str]:
         (f"`{row.key}`", row.kind, "needed" if row.default is None else _code(row.default), escape(row.meaning))
         for row in rows
     )
-    yield from _table(("key", "type", "default", "meaning"), cells)
+    for table in _table(("key", "type", "default", "meaning"), cells):
+        yield f"::::{{container}} keys\n{table}\n::::"
 
 
 def _file(group: str, name: str) -> Iterator[str]:
@@ -104,7 +105,9 @@ def _code(text: str) -> str:
 
 def escape(text: str) -> str:
     """Escape Markdown in a text of conf/; pages of docs/ that it names become links."""
-    escaped = re.sub(r"([\\`*_{}\[\]<>|$#])", r"\\\1", text)
+    parts = re.split(r"(`[^`]*`)", text)  # code at every second place
+    parts[::2] = [re.sub(r"([\\*_{}\[\]<>|$#])", r"\\\1", part) for part in parts[::2]]
+    escaped = "".join(parts)
     return re.sub(
         r"docs/((?:how|reference|explanation)[\w\\/]+\.md)",
         lambda page: f"[{page[0]}](../{page[1].replace(chr(92), '')})",
