@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One process per core; a process that has no tests left takes some of another's.
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses=8 --dist worksteal
 
-.PHONY: install demo test test-fast lint bench clean
+.PHONY: install demo test test-fast lint gallery screenshots bench clean
 .DEFAULT_GOAL := test
 
 install: .venv/installed ffmpeg slurm chromium
@@ -47,6 +47,14 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Every page that the project makes, of synthetic music, in outputs/gallery.
+gallery: install
+	$(BIN)/python docs/gallery.py
+
+# The pictures of these pages in docs/images.
+screenshots: gallery
+	$(BIN)/python docs/screenshots.py
 
 bench: bench-wiener bench-separate bench-evaluate bench-csdr bench-loader bench-scan bench-prepare bench-doctor bench-held_out bench-duplicates bench-test_set bench-train bench-epoch bench-together bench-side_by_side bench-parity_training bench-models bench-model_seconds bench-sweeps
 
