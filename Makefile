@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One process per core; a process that has no tests left takes some of another's.
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses=8 --dist worksteal
 
-.PHONY: install demo test test-fast lint docs bench clean
+.PHONY: install demo test test-fast lint docs gallery screenshots bench clean
 .DEFAULT_GOAL := test
 
 install: .venv/installed ffmpeg slurm chromium
@@ -52,6 +52,14 @@ lint: install
 docs: .venv/installed
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet --builder html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
+
+# Every page that the project makes, of synthetic music, in outputs/gallery.
+gallery: install
+	$(BIN)/python docs/gallery.py
+
+# The pictures of these pages in docs/images.
+screenshots: gallery
+	$(BIN)/python docs/screenshots.py
 
 bench: bench-wiener bench-separate bench-evaluate bench-csdr bench-loader bench-scan bench-prepare bench-doctor bench-held_out bench-duplicates bench-test_set bench-train bench-epoch bench-together bench-side_by_side bench-parity_training bench-models bench-model_seconds bench-sweeps
 

@@ -76,6 +76,7 @@ def test_a_typo_is_corrected_where_it_is_even_if_its_last_part_exists_elsewhere(
 @pytest.mark.parametrize(
     ("argument", "expected"),
     [
+        ("metrics=[csdr,usdr,csdr]", "metrics: got csdr, usdr, csdr, which names csdr twice"),
         ("~logger", "~logger: a group cannot be deleted; write logger=none"),
         ("~scheduler", "~scheduler: a group cannot be deleted; write scheduler=... with one of cosine, plateau"),
         ("~logger=none", "write logger=none"),

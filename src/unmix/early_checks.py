@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from unmix import checks, errors, finished
@@ -17,7 +18,8 @@ from unmix.experiments import status
 from unmix.experiments.hold import check_writable
 from unmix.identity import targets_of
 from unmix.runs import songs, stems
-from unmix.settings import WEBMUSHRA
+from unmix.runs.chosen_tracks import chosen_tracks
+from unmix.settings import LOUDNESS, WEBMUSHRA
 from unmix.weights import files
 
 LONGEST_CLIP = 12  # seconds: what BS.1534-3 asks for and webMUSHRA enforces
@@ -94,6 +96,30 @@ def _listing(cfg: DictConfig) -> Listing | None:
     return None if is_made or data_set.to_fetch is not None else data_set.listing
 
 
+def _listing_of_run(cfg: DictConfig) -> Listing | None:
+    """List the tracks of the first run that `ckpt` names, by its config.yaml; None if that or the data are not there.
+
+    What is wrong with the data is refused later, when they are read from the checkpoint.
+    """
+    runs = (file.parents[1] for item in _listed(cfg.ckpt) for file in files.own_files(item))
+    path = next((run / "config.yaml" for run in runs if (run / "config.yaml").is_file()), None)
+    if path is None:
+        return None
+    try:
+        data = OmegaConf.merge(OmegaConf.load(path).data, {"cache": cfg.paths.data})
+        return _listing(OmegaConf.create({"data": data}))
+    except (OSError, ValueError, LookupError, AttributeError, yaml.YAMLError):
+        return None
+
+
+def _tracks(cfg: DictConfig) -> None:
+    """Check the names, or the number, of the tracks to listen to, if it is known which there are."""
+    listing = _listing(cfg) if cfg.data else _listing_of_run(cfg)
+    names = [] if listing is None else [entry.name for entry in listing.entries if entry.split == cfg.subset]
+    if names:
+        chosen_tracks(OmegaConf.to_container(cfg.tracks) if OmegaConf.is_list(cfg.tracks) else cfg.tracks, names)
+
+
 def _training_data(cfg: DictConfig) -> None:
     """Check that there are tracks at `data.root`, and those that `data.track_weights` names."""
     if (listing := _listing(cfg)) is not None and not listing.errors:
@@ -118,6 +144,10 @@ def _page(cfg: DictConfig) -> None:
     if cfg.format == WEBMUSHRA:
         _listening_test(cfg)
         return
+    if cfg.loudness != LOUDNESS:
+        raise ValueError(
+            f"loudness: got {cfg.loudness}, but a page keeps the levels of stems; only format={WEBMUSHRA} uses it"
+        )
     if cfg.out is not None and Path(cfg.out).suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"out: got {str(cfg.out)!r}, the name of a page is needed, as listening.html")
     if cfg.out is not None:
@@ -143,7 +173,7 @@ CHECKS: dict[str, tuple[Callable[[DictConfig], object], ...]] = {
     "train": (_targets, _training_data, _init_from, _metrics, _compare),
     "train elsewhere": (_targets, _data_settings, _init_from, _metrics, _compare),
     "evaluate": (_separators, _metrics, _compare, _listing),
-    "listen": (_separators, _page, _listing),
+    "listen": (_separators, _page, _tracks),
     "separate": (_ckpt, _input),
     "export": (_ckpt,),
     "check": (_report, _listing),

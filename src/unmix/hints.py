@@ -17,6 +17,7 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 
 from unmix import errors
+from unmix.checks import texts
 from unmix.composition import compose
 from unmix.usage import options, settings
 
@@ -79,6 +80,9 @@ def check(config_name: str, overrides: Sequence[str], config_dir: str | None = N
                 instead = f"{key}=none" if "none" in files else f"{key}=... with one of {', '.join(files)}"
                 raise ValueError(f"~{key}: a group cannot be deleted; write {instead}")
             continue
+        chosen = override.value()
+        if files and isinstance(chosen, list):
+            texts(key, list(map(str, chosen)), may_be_empty=True)
         value = str(override.input_line).partition("=")[2]
         if message := _devices(config_name, key, value):
             raise ValueError(message)

@@ -7,6 +7,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from unmix.identity import register_resolvers
+from unmix.settings import LOUDNESS
 
 
 @dataclass
@@ -85,7 +86,7 @@ class ListenSchema:
     seconds: Any = 12
     start: Any = None
     format: Any = "flac"
-    loudness: Any = -23.0
+    loudness: Any = LOUDNESS
     out: Any = None
     serve: Any = False
     port: Any = 8765

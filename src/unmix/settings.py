@@ -40,6 +40,7 @@ LAYOUTS = ("auto", "musdb", "stems", "moisesdb", "csv", "sources", "tracks", "al
 PUBLISHED = ("musdb18hq", "musdb18", "musdb18_preview")  # names of `data.download.ARCHIVES`
 STORAGES = ("auto", "disk", "gpu")
 WEBMUSHRA = "webmushra"  # format of listening tests
+LOUDNESS = -23.0  # LUFS of their clips, when nothing else is asked for
 SUBSETS = ("train", "valid", "test")
 ENGINES = ("torch", "museval")
 MATMUL_PRECISIONS = ("highest", "high", "medium")  # torch's names

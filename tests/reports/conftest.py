@@ -62,6 +62,23 @@ def charts_of_fixture():
     return charts_of
 
 
+def luminance(color):
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (((c + 0.055) / 1.055) ** 2.4 if c > 0.03928 else c / 12.92 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.fixture
+def contrast():
+    """The function `contrast(color, other)`: WCAG's ratio of two colours such as `#ffffff`."""
+
+    def ratio(color, other):
+        low, high = sorted((luminance(color), luminance(other)))
+        return (high + 0.05) / (low + 0.05)
+
+    return ratio
+
+
 @pytest.fixture
 def out(tmp_path):
     """Two runs, one of them killed; one run moved aside; two evaluations."""

@@ -131,7 +131,7 @@ def test_the_same_passage_of_every_method_is_heard(tmp_path):
         clips.write(where, {"vocals": Clips(title, sounds), "drums": Clips(f"{title}{name}", sounds)})
     page = page_of(summaries, tmp_path)
     assert "<h3>vocals: c, around 0:07</h3>" in page
-    assert re.findall(r"<label title=\"(.*?)\"", page) == ["mixture", "reference", "one", "two"]
+    assert re.findall(r"<label title=\"(.*?)\"", page) == ["mixture", "reference", "two", "one"], "best first"
     assert "<h3>drums" not in page[page.index("How do they sound") :], "theirs are not of the same passage"
 
 
@@ -200,4 +200,4 @@ def test_of_an_error_the_lowest_is_the_best(tmp_path, charts_of):
     )
     assert "the interval of its mean leaves out" in page
     assert "Thick lines are the means with" in page
-    assert '"title": "mean", "format": "+.2f"' in json.dumps(differences)
+    assert '{"field": "text", "title": "mean"}' in json.dumps(differences)

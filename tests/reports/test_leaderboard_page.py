@@ -40,7 +40,7 @@ def test_hidden_size_stands_against_the_mean_test_sdr_in_one_table_and_one_chart
     assert {"name": "unidirectional", "category": "512", "value": 7.0} in sizes["data"]["values"]
     assert "Which settings give the highest mean SDR on musdb18hq-test? (the best in orange)" in charts
     scores = charts["Which method has the highest mean SDR on musdb18hq-test?"]
-    assert scores["facet"]["column"]["sort"] == ["mean", "bass", "vocals"]
+    assert scores["facet"]["column"]["sort"] == ["mean", "vocals", "bass"]
     assert scores["spec"]["encoding"]["y"]["sort"] == [f"umxhq-{i}a2b3c4d" for i in (3, 2, 1, 0)]
 
 
@@ -120,8 +120,8 @@ def test_the_command_writes_tables_and_a_page(out, cli, capfd, charts_of):
     assert 'href="runs/umx-1/eval/hq-test-a/report.html"' in page
     assert list(charts_of(page)) == [
         "Which method has the highest mean SDR on hq-test?",
-        "How does the validation loss of drums fall?",
         "How does the validation loss of vocals fall?",
+        "How does the validation loss of drums fall?",
     ]
     assert cli("leaderboard", f"paths.out={out}", "group=umx-7") == 2
     assert "group: got 'umx-7', allowed m, umx-1" in capfd.readouterr().err
@@ -139,10 +139,10 @@ def test_a_sweep_has_curves_sizes_and_parallel_coordinates_and_the_best_is_heard
         "Which method has the highest mean SDR on hq-test?",
         "Which settings give the lowest validation loss of vocals? (the best in orange)",
         "Which hidden size has the highest mean SDR on hq-test?",
-        "Which hidden size has the lowest validation loss of drums?",
         "Which hidden size has the lowest validation loss of vocals?",
-        "How does the validation loss of drums fall?",
+        "Which hidden size has the lowest validation loss of drums?",
         "How does the validation loss of vocals fall?",
+        "How does the validation loss of drums fall?",
     ]
     curves = charts["How does the validation loss of vocals fall?"]["data"]["values"]
     assert "hidden_size 512, bidirectional False" in {row["name"] for row in curves}

@@ -1,4 +1,5 @@
 import json
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -40,6 +41,16 @@ def test_a_page_holds_its_style_script_and_sounds():
     assert parser.found == ["data:,", "data:audio/mpeg;base64,c291bmQ="]
     assert "border-collapse" in text
     assert "addEventListener" in text
+
+
+@pytest.mark.parametrize(("theme", "canvas"), [(0, "#ffffff"), (1, "#121212")])
+def test_text_has_the_contrast_of_wcag_aa_to_every_background(contrast, theme, canvas):
+    rule = pages.asset("theme.css").split(":root {")[1 + theme]
+    colors = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", rule.partition("}")[0]))
+    for background in (canvas, colors["page"], colors["panel"]):
+        assert all(contrast(colors[name], background) >= 4.5 for name in ("text", "quiet", "accent", "warn"))
+        assert all(contrast(colors[name], background) >= 3 for name in ("wave", "edge")), "not text, but must be seen"
+    assert contrast(colors["on-accent"], colors["accent"]) >= 4.5
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -20,6 +20,7 @@ from unmix.data.tracks import Track
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.runs import listen
 from unmix.runs.candidates import each_entry
+from unmix.runs.chosen_tracks import chosen_tracks
 
 TRACK = "Some Test - Track"
 TARGETS = ("vocals", "drums", "bass", "other")
@@ -131,6 +132,7 @@ def test_an_mp3_page_is_smaller(page, musdb_tree):
         (["seconds=0"], "seconds: got 0, allowed 1 up to 600"),
         (["start=7"], "Some Test - Track: start: got 7 s, the song has 2."),
         (["format=ogg"], "format: got 'ogg', allowed flac, mp3"),
+        (["loudness=-20"], "loudness: got -20, but a page keeps the levels of stems; only format=webmushra uses it"),
         (["out=page.wav"], "out: got 'page.wav', the name of a page is needed, as listening.html"),
         (["port=99999", "serve=true"], "port: got 99999, allowed 0 up to 65535"),
         (["subset=valid", "tracks=x"], "tracks: got 'x', allowed Actions - One Minute Smile"),
@@ -142,6 +144,25 @@ def test_wrong_values_are_refused_in_one_line(cli, capfd, tmp_path, musdb_tree, 
     (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("listen: ")]
     assert line.startswith(f"listen: {message}")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("tracks", "message"),
+    [("0", "tracks: got 0, allowed 1 or more"), ("Some Tset", "tracks: got 'Some Tset', allowed Some Test - Track")],
+)
+def test_tracks_that_are_not_there_are_refused_before_torch_is_imported(
+    cli, capfd, monkeypatch, trained, musdb_tree, tracks, message
+):
+    monkeypatch.setattr("unmix.config.check_targets", lambda *_: pytest.fail("imports the classes"))
+    for known in ([f"ckpt={trained}"], ["ckpt=oracle:irm1", "data=musdb18hq", f"data.root={musdb_tree}"]):
+        assert cli("listen", *known, f"tracks={tracks}") == 2
+        assert capfd.readouterr().err.startswith(f"listen: {message}")
+
+
+def test_a_track_whose_name_is_a_number_is_chosen_by_it():
+    assert chosen_tracks("7", ["1", "7"]) == ["7"]
+    assert chosen_tracks("2", ["1", "7", "9"]) == ["1", "7"]
+    assert chosen_tracks(["9", "1"], ["1", "7", "9"]) == ["9", "1"]
 
 
 def test_no_data_and_no_checkpoint_are_refused(cli, capfd, tmp_path):

@@ -15,6 +15,7 @@ COLORS = ("#0078BB", "#D55E00", "#009E73", "#C26A9C", "#9A7B00", "#7B6FE0")
 GREY = "#808080"
 STEP = 30  # pixels from one row to the next
 BELOW = 10  # pixels from a box to its points
+ROOM: Any = {"zero": False, "padding": 8}  # pixels beside the lowest and highest value, whose points the axis would cut
 ZOOM: Any = {
     "name": "zoom",
     "bind": "scales",
@@ -82,6 +83,7 @@ def rows_by_panel(
     Args:
         title: the question that the chart answers.
         rows: each with `panel`, `name`, `value` and whatever the marks need; panels and names in order of appearance.
+            `text` is how tooltips show the value, with four significant digits where it is not given.
         value: label of the axis of values.
         marks: layers of Vega-Lite, drawn in this order.
         muted: names that are drawn in grey.
@@ -89,14 +91,14 @@ def rows_by_panel(
     Returns:
         None when no row has a finite value.
     """
-    rows = [row for row in rows if math.isfinite(row["value"])]
+    rows = [{"text": shown(row["value"]), **row} for row in rows if math.isfinite(row["value"])]
     if not rows:
         return None
     panels, names = (list(dict.fromkeys(row[key] for row in rows)) for key in ("panel", "name"))
     condition = {"test": {"field": "name", "oneOf": list(muted)}, "value": GREY}
     encoding = {
         "y": {"field": "name", "type": "nominal", "sort": names, "axis": {"title": None, "grid": True}},
-        "x": {"field": "value", "type": "quantitative", "scale": {"zero": False}, "axis": {"title": value}},
+        "x": {"field": "value", "type": "quantitative", "scale": ROOM, "axis": {"title": value}},
         "color": {"condition": condition, "value": COLORS[0]},
     }
     spec = {
@@ -131,14 +133,12 @@ def dots(
 def differences(title: str, rows: Sequence[Mapping[str, Any]], *, value: str, average: str = "median") -> Chart | None:
     """Draw points on both sides of zero; rows that have `low` and `high` are averages with their intervals.
 
-    Such a row is drawn in orange if it `is_shown`, a difference that the tests show. `average` names what it is; the
-    rest is as for `boxes`.
+    Such a row is drawn in orange if it `is_shown`, a difference that the tests show, and has its `interval` as text.
+    `average` names what it is; the rest is as for `boxes`.
     """
     is_interval = {"filter": "isValid(datum.low)"}
     tooltip = [{"field": "name", "title": " "}, {"field": "panel", "title": "  "},
-               {"field": "value", "title": average, "format": "+.2f"},
-               {"field": "low", "title": "interval from", "format": "+.2f"},
-               {"field": "high", "title": "to", "format": "+.2f"}]  # fmt: skip
+               {"field": "text", "title": average}, {"field": "interval", "title": "95 % interval"}]  # fmt: skip
     color = {"color": {"condition": {"test": "datum.is_shown", "value": COLORS[1]}, "value": "currentColor"}}
     layer = points(value, labels="track")
     marks: list[Chart] = [
@@ -168,7 +168,7 @@ def points(value: str, *, labels: str) -> Chart:
                 {"field": "label", "title": labels},
                 {"field": "name", "title": " "},
                 {"field": "panel", "title": "  "},
-                {"field": "value", "title": value, "format": ".2f"},
+                {"field": "text", "title": value},
             ],
         },
     }
@@ -193,8 +193,8 @@ def lines(title: str, series: Mapping[str, Points], *, x: str, y: str) -> Chart 
         "mark": {"type": "line", "point": {"size": 16}, "strokeWidth": 1.8, "clip": True},
         "encoding": {
             "x": {"field": "x", "type": "quantitative", "axis": {"title": x, "tickMinStep": 1, "grid": False},
-                  "scale": {"zero": False, "nice": False}},
-            "y": {"field": "value", "type": "quantitative", "axis": {"title": y}, "scale": {"zero": False}},
+                  "scale": {**ROOM, "nice": False}},
+            "y": {"field": "value", "type": "quantitative", "axis": {"title": y}, "scale": ROOM},
             "color": {"field": "series", "type": "nominal", "scale": colors},
             "detail": {"field": "name"},
             "opacity": {"condition": {"param": "picked", "value": 1}, "value": 0.15},
@@ -224,7 +224,7 @@ def groups(title: str, series: Mapping[str, Mapping[str, float]], *, x: str, y: 
         "mark": {"type": "point", "filled": True, "size": 90},
         "encoding": {
             "x": {"field": "category", "type": "nominal", "sort": categories, "axis": {"title": x, "labelAngle": 0}},
-            "y": {"field": "value", "type": "quantitative", "axis": {"title": y}, "scale": {"zero": False}},
+            "y": {"field": "value", "type": "quantitative", "axis": {"title": y}, "scale": ROOM},
             "xOffset": {"field": "name", "sort": names},
             "color": {"field": "name", "type": "nominal", "scale": scale, **legend},
             "shape": {"field": "name", "type": "nominal", "sort": names, **legend},
@@ -239,6 +239,6 @@ def bars(title: str, values: Mapping[str, float], *, x: str) -> Chart | None:
     """Draw a horizontal bar for each name, the first at the top; None without values."""
     rows = [{"panel": "", "name": name, "label": name, "value": value} for name, value in values.items()]
     scale = {"x": {"field": "value", "type": "quantitative", "scale": {"zero": True}, "axis": {"title": x}}}
-    tooltip = [{"field": "name", "title": " "}, {"field": "value", "title": x, "format": ".3"}]
+    tooltip = [{"field": "name", "title": " "}, {"field": "text", "title": x}]
     bar = {"mark": {"type": "bar", "height": 14}, "encoding": {**scale, "tooltip": tooltip}}
     return rows_by_panel(title, rows, value=x, marks=[bar])

@@ -100,12 +100,13 @@ def write(summaries: Sequence[tuple[Summary, Path]], path: Path) -> None:
     ranked = ranking(values, first.targets, first.main)
     pairs = differences(all_rows, first.baseline, first.main)
     compared = comparison_page.Compared(all_rows, values, ranked, pairs, first.baseline, first.definitions)
+    folders = {summary.method: EvaluationFolder(at) for summary, at in summaries}
     text = pages.render(
         "comparison.html",
         title=f"Comparison of {counted(len(own), 'method')} on {counted(num_tracks, 'track')}",
         left_out=left_out(own),
         links={summary.method: quote(os.path.relpath(at / "report.html", path)) for summary, at in summaries},
-        passages=list(comparison_page.passages(first.targets, {s.method: EvaluationFolder(at) for s, at in summaries})),
+        passages=list(comparison_page.passages(first.targets, {each: folders[each] for each in compared.methods})),
         settings=json.dumps({summary.method: summary.settings for summary in own}, indent=2),
         **compared.content(),
     )

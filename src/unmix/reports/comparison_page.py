@@ -120,8 +120,11 @@ class Compared:
         if math.isnan(score):
             return {"text": "", "difference": "", "is_best": False, "is_equal": False}
         apart = 0.0 if highest is None else score - highest
-        difference = "" if highest is None or is_best else f"{apart:+.{self.main.decimals(apart)}f}"
+        difference = "" if highest is None or is_best else self._signed(apart)
         return {"text": shown(score, self.main), "difference": difference, "is_best": is_best, "is_equal": is_equal}
+
+    def _signed(self, difference: float) -> str:
+        return f"{difference:+.{self.main.decimals(difference)}f}"
 
     def _sentences(self, best: Mapping[str, str | None]) -> Iterator[dict[str, Any]]:
         """Say for every target which methods the best one differs from, and list all pairs with their intervals."""
@@ -151,7 +154,13 @@ class Compared:
         """Chart of the score of every method, track and target."""
         order = {method: number for number, method in enumerate(self.ranking)}
         rows = [
-            {"panel": row.target, "name": row.method, "label": row.track, "value": row.metrics[self.main.name]}
+            {
+                "panel": row.target,
+                "name": row.method,
+                "label": row.track,
+                "value": row.metrics[self.main.name],
+                "text": shown(row.metrics[self.main.name], self.main),
+            }
             for row in sorted(self.rows, key=lambda row: order[row.method])
         ]
         title = "Which method separates each source best, and how much do tracks differ?"
@@ -165,9 +174,10 @@ class Compared:
             for target in self.targets:
                 head = {"panel": target, "name": method}
                 rows += [
-                    {**head, "label": track, "value": value - values.get((self.top or "", target, track), math.nan)}
+                    {**head, "label": track, "value": apart, "text": self._signed(apart)}
                     for (name, source, track), value in values.items()
                     if (name, source) == (method, target)
+                    for apart in [value - values.get((self.top or "", target, track), math.nan)]
                 ]
                 rows += self._interval(target, method, head)
         title = f"By how much does each method differ from {clipped(self.top or '')}, track by track?"
@@ -181,7 +191,11 @@ class Compared:
             return []
         sign = (1 if pair.first == method else -1) * (1 if self.main.better == "high" else -1)
         low, high = sorted(sign * end for end in pair.interval)
-        return [{**head, "value": sign * pair.difference, "low": low, "high": high, "is_shown": pair.is_shown}]
+        texts = {
+            "text": self._signed(sign * pair.difference),
+            "interval": f"{self._signed(low)} to {self._signed(high)}",
+        }
+        return [{**head, "value": sign * pair.difference, "low": low, "high": high, "is_shown": pair.is_shown, **texts}]
 
     def _track_rows(self) -> Iterator[tuple[str, str, list[str]]]:
         """Yield the rows of the table of tracks: track, target, a cell with the main metric per method, or empty."""

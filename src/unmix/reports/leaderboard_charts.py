@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from unmix.data.tracks import SOURCES
 from unmix.evaluation.oracle_names import is_method_of_oracle
 from unmix.reports import charts, studies
 from unmix.reports.charts import Chart, shown
@@ -91,7 +92,7 @@ def _scores(group: Group) -> Chart | None:
     columns = [name for name in columns_of(best) if name == main or name.startswith(f"{main}.")]
     rows = [
         {"panel": column.removeprefix(main)[1:] or "mean", "name": name, "label": row["run"], "value": row[column]}
-        for column in sorted(columns)
+        for column in columns
         for row, method in zip(best[:MOST_EVALUATIONS], methods, strict=False)
         if row.get(column) is not None
         for name in [method if methods.count(method) == 1 else row["run"]]
@@ -106,8 +107,13 @@ def _by_target(runs: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
     return {
         (target, f" ({name})" if name else ""): [row for row in group if row["target"] == target]
         for name, group in comparable(runs).items()
-        for target in sorted(dict.fromkeys(row["target"] for row in group))
+        for target in sorted({row["target"] for row in group}, key=_order)
     }
+
+
+def _order(target: str) -> tuple[int, str]:
+    """Sort key of targets: the order of the sources, as in every other table, then by name."""
+    return (SOURCES.index(target) if target in SOURCES else len(SOURCES), target)
 
 
 def _sizes(group: Group) -> Chart | None:

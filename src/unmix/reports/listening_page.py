@@ -77,7 +77,8 @@ def to_html(
         "format": audio_format.upper(),
         "max_upload_mb": uploads.max_upload_mb if uploads else 0,
     }
-    return pages.render("listen.html", methods=methods, content=content, clips=clips, uploads=uploads)
+    title = f"Listening to {', '.join(methods)}"
+    return pages.render("listen.html", title=title, content=content, clips=clips, uploads=uploads)
 
 
 def sources_of(excerpts: Sequence[Excerpt]) -> list[str]:

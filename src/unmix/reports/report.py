@@ -80,6 +80,7 @@ def _boxes(summary: Summary) -> Chart | None:
             "name": row.target if row.method == summary.method else muted[row.target],
             "label": row.track,
             "value": row.metrics[each.name],
+            "text": shown(row.metrics[each.name], each),
         }
         for each in summary.definitions
         for target in summary.targets
@@ -102,7 +103,13 @@ def _participants(summary: Summary) -> Chart | None:
     medians = scores.summarize([replace(row, method=name) for name, row in every])
     means = {name: _mean_sdr(values) for name, values in medians.items()}
     rows = [
-        {"panel": row.target, "name": name, "label": row.track, "value": row.metrics["SDR"]}
+        {
+            "panel": row.target,
+            "name": name,
+            "label": row.track,
+            "value": (sdr := row.metrics["SDR"]),
+            "text": shown(sdr),
+        }
         for name, row in sorted(every, key=lambda item: (-means[item[0]], summary.targets.index(item[1].target)))
     ]
     title = f"Where does {summary.method} stand among SiSEC 2018's participants?"

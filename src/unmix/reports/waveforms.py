@@ -83,7 +83,7 @@ def _envelope(axes: Axes, blocks: Iterable[Samples], position: float, sample_rat
     seconds = np.arange(len(low)) * step * every / sample_rate
     axes.fill_between(seconds, low, high, color=COLORS[0], linewidth=0.3)
     axes.axvline(position, color=COLORS[1], linewidth=1)
-    axes.set(title="whole file", xlabel="seconds", xlim=(0, max(total / sample_rate, 1e-3)))
+    axes.set(title="Where in the file is it?", xlabel="seconds", xlim=(0, max(total / sample_rate, 1e-3)))
 
 
 def _zoom(axes: Axes, passage: Mapping[str, Samples], start: int, position: float, sample_rate: int) -> None:
@@ -96,7 +96,7 @@ def _zoom(axes: Axes, passage: Mapping[str, Samples], start: int, position: floa
         piece = samples[0, first : first + width] / INT16_FULL_SCALE
         axes.plot(milliseconds[: len(piece)], piece, color=color, linewidth=1, label=name)
     axes.axvline(0, color=COLORS[1], linewidth=0.8)
-    axes.set(title=f"around {clock(position)}", xlabel="milliseconds")
+    axes.set(title=f"What happens at {clock(position)}?", xlabel="milliseconds")
     # beside the title, where it covers no curve
     small = {"fontsize": 7, "frameon": False, "handlelength": 1, "columnspacing": 1}
     axes.legend(ncols=2, loc="lower right", bbox_to_anchor=(1.02, 1), borderaxespad=0, **small)
@@ -110,6 +110,6 @@ def _spectra(axes: Axes, passage: Mapping[str, Samples], sample_rate: int) -> No
         frequencies, power = scipy.signal.welch(samples.mean(axis=0) / INT16_FULL_SCALE, sample_rate, nperseg=size)
         levels = 10 * np.log10(np.interp(edges, frequencies, power) + 1e-16)
         axes.semilogx(edges / 1000, levels, color=color, linewidth=1, label=name)
-    axes.set(title="spectrum", xlabel="kHz", ylabel="dB", xlim=(LOWEST_HZ / 1000, sample_rate / 2000))
+    axes.set(title="At which frequencies?", xlabel="kHz", ylabel="dB", xlim=(LOWEST_HZ / 1000, sample_rate / 2000))
     axes.set_xticks([0.1, 1, 10], ["0.1", "1", "10"])
     axes.grid(alpha=0.3)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from unmix import checks, errors
+from unmix import errors
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
 from unmix.data.tracks import Track
@@ -25,12 +25,12 @@ from unmix.reports.serving import Response, Server
 from unmix.runs import listening_test, songs
 from unmix.runs.build import fetch, make_datamodule
 from unmix.runs.candidates import Candidate, each_entry
+from unmix.runs.chosen_tracks import chosen_tracks
 from unmix.runs.dropped_songs import DroppedSongs
 from unmix.runs.listening_methods import Method
 from unmix.settings import WEBMUSHRA
 
 log = logging.getLogger(__name__)
-MOST_NAMES = 20  # of tracks that a message lists
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,5 @@ def _named_tracks(cfg: DictConfig, datamodule: SeparationDataModule) -> list[Tra
     tracks = {track.name: track for track in getattr(datamodule.splits, cfg.subset)}
     if not tracks:
         raise ValueError(f"subset: got {cfg.subset!r}, which has no track in {datamodule.root}")
-    named: Any = OmegaConf.to_container(cfg.tracks) if OmegaConf.is_list(cfg.tracks) else cfg.tracks
-    if not isinstance(named, list):
-        if named not in tracks and str(named).isdecimal():
-            return list(tracks.values())[: checks.integer("tracks", int(named), least=1)]
-        named = [named]
-    for name in named:
-        if name not in tracks:
-            raise ValueError(errors.unknown("tracks", name, tracks, most=MOST_NAMES))
-    return [tracks[name] for name in named]
+    asked: Any = OmegaConf.to_container(cfg.tracks) if OmegaConf.is_list(cfg.tracks) else cfg.tracks
+    return [tracks[name] for name in chosen_tracks(asked, list(tracks))]
