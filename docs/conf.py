@@ -11,14 +11,32 @@ project = "Unmix"
 author = "The Unmix developers"
 copyright = author
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "reference_pages", "site_check"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "mathml",
+    "python_reference",
+    "reference_pages",
+    "site_check",
+]
 exclude_patterns = ["_build"]
 nitpicky = True
+nitpick_ignore_regex = [("py:class", r"(torch|numpy|collections|pathlib)\..*|Tensor")]  # described elsewhere
 smartquotes = False  # as typed: a quote in a text is one of the command line
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 nb_execution_mode = "off"
+
+default_role = "code"  # single backticks in docstrings
+autodoc_typehints_format = "short"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+napoleon_custom_sections = ["Shape", "Source"]
+napoleon_use_param = False
+napoleon_use_rtype = False
+maximum_signature_line_length = 80
 
 html_theme = "furo"
 html_title = "Unmix"

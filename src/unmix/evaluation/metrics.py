@@ -57,7 +57,7 @@ class Definition:
 
     @property
     def key(self) -> str:
-        """Name for loggers and columns of the leaderboard: `SI-SDR` -> `si_sdr`."""
+        """Name for loggers and columns of the leaderboard, `si_sdr` for `SI-SDR`."""
         return "".join(character if character.isalnum() else "_" for character in self.name.lower())
 
     @property
@@ -69,7 +69,7 @@ class Definition:
 
     @property
     def label(self) -> str:
-        """Name and unit, for axes and headings: `SDR in dB`."""
+        """Name and unit for axes and headings, as `SDR in dB`."""
         return f"{self.name} in {self.unit}" if self.unit else self.name
 
     def decimals(self, size: float) -> int:
