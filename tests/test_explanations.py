@@ -52,6 +52,10 @@ def test_a_figure_changes_its_ink_and_paper_with_the_theme_and_stands_in_a_page(
 
 @pytest.mark.slow
 def test_the_table_of_errors_is_what_its_script_prints(script):
-    page = (DOCS / "explanation" / "bss_eval.md").read_text()
+    """To 0.1 dB, for the sake of other CPUs."""
+    page = (DOCS / "explanation" / "bss_eval.md").read_text().splitlines()
     for row in script("scores_of_errors").rows():
-        assert row in page
+        (shown,) = (line for line in page if line.startswith(row[: row.index("|", 2)]))
+        assert NUMBER.sub("#", shown) == NUMBER.sub("#", row)
+        values, expected = ([float(number) for number in NUMBER.findall(line)] for line in (shown, row))
+        assert values == pytest.approx(expected, abs=0.11)

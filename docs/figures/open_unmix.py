@@ -41,8 +41,13 @@ STAGES = (
     ("Wiener filter with the complex mixture", "batch, sources, channels, bins, frames (complex)", "refined", FILTER),
     ("inverse STFT: stems", "batch, sources, channels, samples", "stems", MIX),
 )
-# Arrows beside the boxes: from stage, to stage, how far to the right, what is passed on.
-BYPASSES = ((3, 5, 0.45, "skip"), (1, 8, 0.95, "magnitude"), (1, 10, 1.5, "phase and magnitude"))
+# Arrows beside the boxes: from stage, to stage, place, what is passed on, colour behind it.
+BYPASSES = (
+    (3, 5, 8.0, "skip", SOFT),
+    (1, 8, 8.45, "magnitude", SOFT),
+    (1, 10, 9.75, "complex spectrogram", PAPER),
+)
+GROUP_LABEL, GROUP_RIGHT, WIDTH = 8.95, 9.25, 10.15
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
@@ -83,14 +88,14 @@ def draw() -> Figure:
     of_stage = shapes()
     figure = Figure(figsize=(4.9, 8.2))
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, 10), ylim=(-len(STAGES) * ROW - 0.05, 0.3))
+    axes.set(xlim=(0, WIDTH), ylim=(-len(STAGES) * ROW - 0.05, 0.3))
     axes.axis("off")
     in_network = [row for row, stage in enumerate(STAGES) if stage[3] == NETWORK]
     _group(axes, in_network[0], in_network[-1], "one network per target")
     for row, (title, words, name, colour) in enumerate(STAGES):
         _stage(axes, row, title, f"{words}\n{' x '.join(map(str, of_stage[name]))}", colour)
-    for first, last, offset, label in BYPASSES:
-        _bypass(axes, first, last, RIGHT + offset, label)
+    for bypass in BYPASSES:
+        _bypass(axes, *bypass)
     return figure
 
 
@@ -103,24 +108,24 @@ def _stage(axes: Axes, row: int, title: str, shape: str, colour: str) -> None:
     if row < len(STAGES) - 1:
         _arrow(axes, (LEFT + 0.5, top - BOX), (LEFT + 0.5, top - ROW))
     middle = top - (BOX + ROW) / 2
-    axes.text(LEFT + 0.8, middle, shape, color=INK, ha="left", va="center", fontsize=6.3, linespacing=1.15, zorder=3)
+    axes.text(LEFT + 0.8, middle, shape, color=INK, ha="left", va="center", fontsize=7, linespacing=1.15, zorder=3)
 
 
 def _group(axes: Axes, first: int, last: int, label: str) -> None:
     """Shade the stages of a network."""
-    top, bottom = -first * ROW + 0.16, -last * ROW - BOX - 0.06
+    top, bottom = -first * ROW + 0.06, -last * ROW - BOX - 0.06
     style = {"boxstyle": "round,pad=0,rounding_size=0.2", "facecolor": SOFT, "edgecolor": "none"}
-    axes.add_patch(FancyBboxPatch((LEFT - 0.3, bottom), 9.5, top - bottom, zorder=0, **style))
-    axes.text(9.55, (top + bottom) / 2, label, color=INK, rotation=270, ha="center", va="center", zorder=1)
+    axes.add_patch(FancyBboxPatch((LEFT - 0.3, bottom), GROUP_RIGHT - LEFT + 0.3, top - bottom, zorder=0, **style))
+    axes.text(GROUP_LABEL, (top + bottom) / 2, label, color=INK, rotation=270, ha="center", va="center", zorder=1)
 
 
-def _bypass(axes: Axes, first: int, last: int, x: float, label: str) -> None:
+def _bypass(axes: Axes, first: int, last: int, x: float, label: str, behind: str) -> None:
     """Draw an arrow that leads past the stages between two others."""
     start, end = -first * ROW - BOX / 2, -last * ROW - BOX / 2
     axes.plot([RIGHT, x, x], [start, start, end], color=INK, linewidth=0.9, zorder=1)
     _arrow(axes, (x, end), (RIGHT, end))
     label_style = {"color": INK, "rotation": 270, "ha": "center", "va": "center", "fontsize": 7, "zorder": 2}
-    axes.text(x, (start + end) / 2, label, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1}, **label_style)
+    axes.text(x, (start + end) / 2, label, bbox={"facecolor": behind, "edgecolor": "none", "pad": 1}, **label_style)
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
