@@ -126,24 +126,24 @@ def _output(command: list[str]) -> str:
 
 
 class Watch:
-    """Asks for the queue in the background, because a controller that restarts keeps `squeue` waiting."""
+    """Runs `squeue` in the background, because it does not return while Slurm's controller restarts."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
 
     @property
     def is_asking(self) -> bool:
-        """Whether a question is open."""
+        """Whether `squeue` was started and its answer not yet taken."""
         return self._process is not None
 
     def ask(self, names: Collection[str]) -> None:
-        """Ask for the jobs of the arrays with these names; `answer` has them later."""
+        """Start `squeue` for the job arrays with these names; `answer` returns the jobs once it has ended."""
         self._process = subprocess.Popen(
             command(names), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
 
     def answer(self) -> Entries | None:
-        """Return the answer to the last question, once; None while there is none, or when Slurm did not answer."""
+        """Return the jobs that `squeue` listed, once; None while it runs, when it failed, or when none was started."""
         if self._process is None or self._process.poll() is None:
             return None
         process, self._process = self._process, None
@@ -151,7 +151,7 @@ class Watch:
         return parse(output) if process.returncode == 0 else None
 
     def close(self) -> None:
-        """End an open question."""
+        """Kill `squeue` if it runs."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()

@@ -58,7 +58,7 @@ class DrawBatch(NamedTuple):
 
 
 class DrawDataset(Dataset[DrawBatch]):
-    """Map-style dataset of training batches before their segments are read: `BatchKey` -> `DrawBatch`."""
+    """Map-style dataset of draws, `BatchKey` -> `DrawBatch`: what a batch consists of, before any audio is read."""
 
     def __init__(self, tracks: Sequence[Track], recipe: sampling.Recipe, seed: int, sources: Sequence[str]) -> None:
         self.recipe = recipe

@@ -39,7 +39,10 @@ class Excerpts:
         return tracks, np.minimum(np.stack(columns, axis=1), self.last_start(tracks))
 
     def draw_together(self, track: Floats, start: Floats) -> tuple[Integers, Integers]:
-        """Draw one track and start per sample, for all its sources, silent or not; the first source's numbers count."""
+        """Draw one track and one start for each sample, which all of its sources share; arrays are (batch, sources).
+
+        Only the random numbers of the first source are used, and `starts` are not: a source may be silent there.
+        """
         track, start = (np.broadcast_to(numbers[:, :1], numbers.shape) for numbers in (track, start))
         shared = None if self.weights is None else [np.sum(self.weights, axis=0)] * len(self.weights)
         return self._draw(shared, track, start)

@@ -159,7 +159,7 @@ class Museval(Callback):
 def unscored(
     tracks: Sequence[Track], output: EvaluationFolder, method: str, definitions: Sequence[Definition]
 ) -> list[Track]:
-    """List the tracks whose scores by all definitions, or those of their mixture, are not complete on disk."""
+    """List the tracks of which a score by `definitions` is missing on disk, of the method or of the mixture."""
     files = {track.name: [output.store(name, track.name) for name in (method, MIXTURE)] for track in tracks}
     return [track for track in tracks if not all(_is_complete(file, definitions) for file in files[track.name])]
 

@@ -84,10 +84,10 @@ class Definition:
 
 
 class Metric(Protocol):
-    """A metric; any class with these two names is one.
+    """Contract of a metric: any class with `definitions` and `__call__` keeps it, and needs no base class.
 
-    A metric that saves work when several methods are scored on the same references may also have `together`, which
-    takes one `Stems` per method and returns their results in this order.
+    A class may also have `together`, to save work when several methods are scored on the same references: it takes one
+    `Stems` per method, and returns one result of `__call__` per method, in the same order.
     """
 
     @property

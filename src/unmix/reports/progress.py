@@ -40,7 +40,7 @@ COLUMNS = {
 
 @dataclass
 class Line:
-    """Row of the table: the fixed facts of one job.
+    """Row of the progress table: what is known of one job, without the cells that change (`View`).
 
     Args:
         number: number of the job, starting at 1.

@@ -51,10 +51,14 @@ class MultiDomain:
 
 
 def combined_mse(estimates: Tensor, true: Tensor) -> Tensor:
-    """Mean squared error of combinations of targets, averaged over all combinations.
+    """Mean squared error of sums of targets, averaged over all combinations of one to n - 1 of n targets.
 
-    With errors e_i of n targets, and each pair i, j in 2^(n-2) - 1 of the 2^n - 2 combinations, the sum over
-    combinations of |sum of e_i|^2 is 2^(n-2) (sum of |e_i|^2) + (2^(n-2) - 1) |sum of all e_i|^2.
+    There are 2^n - 2 combinations. Each target is in 2^(n-1) - 1 of them, and each pair of targets in 2^(n-2) - 1. So,
+    with e_i the error of target i, the squared errors of all combinations add up to
+
+        2^(n-2) (sum over i of |e_i|^2) + (2^(n-2) - 1) |sum over i of e_i|^2,
+
+    which takes n + 1 squared errors instead of 2^n - 2.
 
     Shape:
         estimates and true (batch, targets, ...) -> scalar.

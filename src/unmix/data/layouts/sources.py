@@ -12,7 +12,11 @@ from unmix.data.layouts.tree import Folder
 
 
 class Sources(Layout):
-    """One folder of loose files per source; training mixes them at random, validation and test in their order."""
+    """Layout with one folder of loose files per source.
+
+    Training mixes files of different sources at random. For validation and test, the n-th files of all folders are
+    mixed.
+    """
 
     name = "sources"
     hint = "one folder per source"
