@@ -25,6 +25,16 @@ class Block:
     language: str
     text: str
 
+    @property
+    def kind(self) -> str:
+        """Its mark without details: `commands` for `commands, exit code 2`, `file` for `file my_conf/a.yaml`."""
+        return re.sub(r"^(commands), .*|^(file) .*", r"\1\2", self.mark)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether its commands are wrong on purpose."""
+        return self.mark == REFUSED or "exit code" in self.mark
+
 
 @dataclass(frozen=True)
 class Documented:
@@ -59,7 +69,7 @@ def commands(text: str) -> Iterator[Documented]:
 def shown(page: Path) -> list[Documented]:
     """List the commands of a page's blocks and sentences that are not refused, ready to compose."""
     sentences = BLOCK.sub("", page.read_text(encoding="utf-8"))
-    texts = [block.text for block in blocks(page) if block.mark != REFUSED]
+    texts = [block.text for block in blocks(page) if not block.is_refused]
     texts += [" ".join(inline.split()) for inline in INLINE.findall(sentences)]
     text = "\n".join(texts)
     for placeholder, word in STAND_INS.items():
