@@ -11,7 +11,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *(path for path in sorted(DOCS.glob("**/*.md")) if "_build" not in path.parts)]
 BLOCK = re.compile(r"^(?:[ ]*<!-- ([^\n]*) -->\n)?([ ]*)```([^\n`]*)\n(.*?)^\2```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:[A-Z]\w*=\S* )*python src/\w+\.py [^`]+)`")
-COMMAND = re.compile(r"^[ ]*(?:\$ )?((?:[A-Z]\w*=\S* )*(?:python|torchrun .*?) ?src/\w+\.py\b.*)$", re.MULTILINE)
+COMMAND = re.compile(r"^(?:\$ )?((?:[A-Z]\w*=\S* )*(?:python|torchrun .*?) ?src/\w+\.py\b.*)$", re.MULTILINE)
 SETTING = re.compile(r"[+~]*([a-z_]+(?:[./][a-z_0-9]+)*)=(.*)")
 STAND_INS = {"<experiment>": "umx-0a1b2c3d", "=...": "=x"}  # for what a reader fills in
 REFUSED = "refused"
