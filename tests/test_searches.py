@@ -1,4 +1,4 @@
-"""The searches that README, docs/how_to/search.md and conf/search name."""
+"""The searches that README, docs/ and conf/ name."""
 
 import re
 import shlex
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from documents import PAGES
 from unmix.composition import CONF, parse
 from unmix.search.objectives import OBJECTIVES
 from unmix.search.settings import PRUNERS, SAMPLERS, from_node
@@ -18,7 +19,7 @@ SEARCH = re.compile(r"python src/train\.py ([^`\n]*(?:search=|hydra/sweeper=)[^`
 COMMANDS = sorted(
     {
         match
-        for path in (CONF.parent / "README.md", PAGE, *CONF.glob("search/*.yaml"), *CONF.glob("hydra/sweeper/*.yaml"))
+        for path in (*PAGES, *CONF.glob("search/*.yaml"), *CONF.glob("hydra/sweeper/*.yaml"))
         for match in SEARCH.findall(path.read_text())
     }
 )

@@ -1,0 +1,28 @@
+"""The commands with which pages of docs/ train, score and use a user's own classes."""
+
+import shutil
+
+import pytest
+
+import documents
+
+MARK = "commands in tests/toy"
+PAGES = [page for page in documents.PAGES if f"<!-- {MARK} -->" in page.read_text()]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("short_filters")
+def test_the_commands_of_the_pages_run(small, cli, capfd, song, tmp_path, monkeypatch):
+    shutil.copytree(documents.ROOT / "tests" / "toy" / "my_conf", tmp_path / "my_conf")
+    monkeypatch.chdir(tmp_path)  # where `song` is
+    commands = [
+        command
+        for page in PAGES
+        for block in documents.blocks(page)
+        if block.mark == MARK
+        for command in documents.commands(block.text)
+    ]
+    assert len(commands) >= 6
+    for command in commands:
+        arguments = small if command.name == "train" else []
+        assert cli(command.name, *command.arguments, *arguments) == 0, capfd.readouterr().err
