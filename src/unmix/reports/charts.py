@@ -42,6 +42,7 @@ CONFIG: Any = {
         "labelLimit": 320,
         "symbolLimit": 0,
     },
+    "tooltipFormat": {"numberFormat": ".4"},
     "boxplot": {"median": {"color": "currentColor"}, "rule": {"color": GREY}, "ticks": False},
 }
 

@@ -175,7 +175,7 @@ def _thinned(curve: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
 
 def _label(row: Row, settings: Sequence[str], runs: Sequence[Row]) -> str:
     """Label of a run: its values of `settings` if no other of the runs in its chart has the same, else its name."""
-    label = ", ".join(f"{name.rpartition('.')[2]} {shown(row.get(name))}" for name in settings)
+    label = ", ".join(f"{name.rpartition('.')[2]} {shown(row[name])}" for name in settings if row.get(name) is not None)
     others = [other for other in runs if other is not row]
     is_enough = label and all(any(other.get(name) != row.get(name) for name in settings) for other in others)
     return label if is_enough else row["run"]

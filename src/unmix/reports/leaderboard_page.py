@@ -134,7 +134,8 @@ def meaning(rows: Sequence[Row]) -> str:
 def visible_columns(rows: Sequence[Row]) -> list[str]:
     """Names of the columns that have a value in some row, without those of `HIDDEN`: results first, then settings."""
     names = [name for name in columns_of(rows) if name not in HIDDEN and any(row.get(name) is not None for row in rows)]
-    return sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST) + (not is_setting(name)))
+    first = [main_score(rows[0]) or name if name == "sdr" else name for name in FIRST]
+    return sorted(names, key=lambda name: first.index(name) if name in first else len(first) + (not is_setting(name)))
 
 
 def to_markdown(rows: Sequence[Row]) -> str:
