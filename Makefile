@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One process per core; a process that has no tests left takes some of another's.
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses=8 --dist worksteal
 
-.PHONY: install demo test test-fast lint docs gallery screenshots bench clean
+.PHONY: install demo tutorial test test-fast lint docs gallery screenshots bench clean
 .DEFAULT_GOAL := test
 
 install: .venv/installed ffmpeg slurm chromium
@@ -35,6 +35,10 @@ chromium:
 
 demo: install
 	$(BIN)/python src/train.py -m experiment=demo target=vocals,drums,bass,other
+
+# Runs the commands of docs/tutorial.md, some five minutes, and stores what they print in docs/generated/.
+tutorial: install
+	$(BIN)/python docs/tutorial_output.py
 
 test: install
 	$(PYTEST)

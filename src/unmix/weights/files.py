@@ -4,6 +4,7 @@ import glob
 import re
 from pathlib import Path
 
+from unmix import errors
 from unmix.weights.releases import RELEASES
 
 SAFETENSORS = ".safetensors"
@@ -34,13 +35,17 @@ def paths_of(item: str | Path, key: str = "ckpt") -> list[Path]:
         several = f"; several are a list, {key}=[{','.join(parts)}]" if len(parts) > 1 else ""
         raise FileNotFoundError(
             f"{key}: {item} does not exist{several}; give an experiment folder, a .ckpt or .safetensors file, a "
-            f"pattern, a folder in Open-Unmix's or MSST's format, or a release: {', '.join(RELEASES)}{_beside(path)}"
+            f"pattern, a folder in Open-Unmix's or MSST's format, or a release: {', '.join(RELEASES)}{_meant(path)}"
         )
     return matches
 
 
-def _beside(path: Path) -> str:
-    """Format which experiments are where a missing one was looked for, or where they usually are; empty without any."""
+def _meant(path: Path) -> str:
+    """Format the path or release that resembles a missing path, or else the experiments that are there; or nothing."""
+    if near := errors.near(path) or "".join(
+        f"; did you mean {name!r}?" for name in errors.similar(str(path), RELEASES)
+    ):
+        return near
     for folder in (path.parent, RUNS):
         if names := sorted({best.parents[2].name for best in folder.glob("*/*/checkpoints/best.ckpt")}):
             more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
