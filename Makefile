@@ -12,11 +12,13 @@ install: .venv/installed ffmpeg slurm chromium
 .venv/installed: pyproject.toml constraints.txt peers.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "make: PYTHON=$(PYTHON) is too old, Python >= 3.11 is needed: make PYTHON=python3.12"; exit 1; }
+	@echo "make: PyTorch and all other packages go into .venv (6 GB), which takes minutes the first time"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check uv -c constraints.txt
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e '.[dev]'
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode --no-deps -r peers.txt
 	@touch $@
+	@echo "make: installed; next: source .venv/bin/activate"
 
 # museval imports musdb, which imports stempeg, which needs ffmpeg and ffprobe on PATH.
 .PHONY: ffmpeg
