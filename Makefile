@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One process per core; a process that has no tests left takes some of another's.
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses=8 --dist worksteal
 
-.PHONY: install demo test test-fast lint docs gallery screenshots bench clean
+.PHONY: install demo tutorial test test-fast lint docs gallery screenshots bench clean
 .DEFAULT_GOAL := test
 
 install: .venv/installed ffmpeg slurm chromium
@@ -12,11 +12,13 @@ install: .venv/installed ffmpeg slurm chromium
 .venv/installed: pyproject.toml constraints.txt peers.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "make: PYTHON=$(PYTHON) is too old, Python >= 3.11 is needed: make PYTHON=python3.12"; exit 1; }
+	@echo "make: PyTorch and all other packages go into .venv (6 GB), which takes minutes the first time"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check uv -c constraints.txt
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e '.[dev]'
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode --no-deps -r peers.txt
 	@touch $@
+	@echo "make: installed; next: source .venv/bin/activate"
 
 # museval imports musdb, which imports stempeg, which needs ffmpeg and ffprobe on PATH.
 .PHONY: ffmpeg
@@ -35,6 +37,10 @@ chromium:
 
 demo: install
 	$(BIN)/python src/train.py -m experiment=demo target=vocals,drums,bass,other
+
+# Runs the commands of docs/tutorial.md, some five minutes, and stores what they print in docs/generated/.
+tutorial: install
+	$(BIN)/python docs/tutorial_output.py
 
 test: install
 	$(PYTEST)

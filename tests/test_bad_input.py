@@ -248,6 +248,23 @@ def test_missing_checkpoint_says_what_may_be_given(refused, tmp_path):
     assert "a,b does not exist; several are a list, ckpt=[a,b]; give an" in refused("evaluate", "ckpt=a,b")
 
 
+@pytest.mark.parametrize("ckpt", ["outputs/runs/demo-00000000", "demo-1a2b3c4d"])
+def test_a_missing_experiment_is_answered_with_those_that_are_there(refused, tmp_path, monkeypatch, ckpt):
+    monkeypatch.chdir(tmp_path)
+    for name in ("demo-1a2b3c4d/vocals-s42", "demo-1a2b3c4d/drums-s42", "umx-d8f2860d/bass-s1"):
+        (tmp_path / "outputs" / "runs" / name / "checkpoints").mkdir(parents=True)
+        (tmp_path / "outputs" / "runs" / name / "checkpoints" / "best.ckpt").touch()
+    (tmp_path / "outputs" / "runs" / "demo-empty").mkdir()
+    assert refused("evaluate", f"ckpt={ckpt}").strip().endswith("; outputs/runs holds demo-1a2b3c4d, umx-d8f2860d")
+
+
+@pytest.mark.parametrize(("ckpt", "meant"), [("umx_hq", "umxhq"), ("runs/demo/vocals", "runs/demo/vocals-s42")])
+def test_a_checkpoint_that_is_named_slightly_differently_is_meant(refused, tmp_path, monkeypatch, ckpt, meant):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "demo" / "vocals-s42").mkdir(parents=True)
+    assert refused("separate", f"ckpt={ckpt}", "input=song.wav").strip().endswith(f"; did you mean {meant!r}?")
+
+
 def test_a_pattern_that_matches_nothing_is_named(refused, tmp_path):
     for command in (["evaluate"], ["separate", "input=song.wav"]):
         message = refused(*command, f'ckpt="{tmp_path}/nothing*"')

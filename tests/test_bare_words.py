@@ -1,5 +1,7 @@
 """Words without a key are answered with what to type instead."""
 
+from pathlib import Path
+
 import pytest
 
 COMMANDS = [
@@ -20,6 +22,7 @@ COMMANDS = [
     (["train", "demo"], "demo: a bare word; write experiment=demo"),
     (["train", "demo", "seeds"], "demo seeds: bare words; write experiment=demo sweep=seeds"),
     (["train", "experiment=umx", "demo"], "demo: a bare word; write data=demo"),
+    (["train", "-m", "target=bass,", "drums"], "drums: a bare word; write target=bass,drums, without spaces"),
     (["train", "quickly"], "quickly: a bare word; settings are written key=value, --help lists the keys"),
     (["train", "-m", "demo"], "demo: a bare word; write experiment=demo"),
     (["check", "musdb18hq"], "musdb18hq: a bare word; write data=musdb18hq"),
@@ -33,6 +36,13 @@ def test_bare_words_are_answered_with_what_to_type(cli, capfd, command, message)
     (line,) = capfd.readouterr().err.strip().splitlines()
     assert line.startswith(f"{command[0]}: ")
     assert message in line
+
+
+def test_a_song_whose_name_was_cut_at_its_spaces_is_quoted(cli, capfd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("my own song.wav").touch()
+    assert cli("separate", "ckpt=umxhq", "input=my", "own", "song.wav", "out=stems") == 2
+    assert "own: a bare word; a name with spaces is quoted: 'input=my own song.wav'" in capfd.readouterr().err
 
 
 def test_experiments_of_the_user_count_too(cli, capfd, tmp_path):

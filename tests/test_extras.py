@@ -1,5 +1,8 @@
 """Settings that need an optional package are refused before anything is written when it is not installed."""
 
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -59,3 +62,13 @@ def test_a_command_says_so_in_one_line(cli, capfd, missing, tmp_path):
         "train: logger=tensorboard: needs the package tensorboard, which is not installed"
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_python_without_any_package_is_answered_in_one_line():
+    command = [sys.executable, "-S", "src/train.py", "experiment=demo"]  # -S leaves out what is installed
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"train: {sys.executable} lacks the package hydra: make install creates .venv, then source ")

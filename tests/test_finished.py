@@ -74,6 +74,14 @@ def test_the_scores_are_those_of_the_whole_command_whatever_its_words(experiment
         assert table(capfd.readouterr().out.replace("//", "/")) == whole, options
 
 
+def test_a_pattern_with_one_match_is_that_experiment(experiment, cli, capfd, monkeypatch):
+    pattern = experiment.with_name(f"{experiment.name[:-1]}*")
+    assert find(pattern) == folder_of(experiment)
+    monkeypatch.setattr(finished, "find", lambda _: None)
+    assert cli("evaluate", f'ckpt="{pattern}"') == 0
+    assert f"report: {folder_of(experiment)}" in capfd.readouterr().out
+
+
 def test_torch_is_not_imported(experiment):
     source = Path(finished.__file__).parents[1]
     code = f"""

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
 # Keys that bare words of a command stand for, in this order; further words belong to the last.
@@ -40,10 +41,22 @@ def check(command: str, arguments: Sequence[str], folders: Sequence[Path]) -> No
     for word in words:
         key = _group_of(command, word, given | set(values), folders) or _key_of(word, values)
         if key is None:
-            raise ValueError(f"{word}: a bare word; settings are written key=value, --help lists the keys")
+            remedy = _rejoined(arguments, word) or "settings are written key=value, --help lists the keys"
+            raise ValueError(f"{word}: a bare word; {remedy}")
         values.setdefault(key, []).append(word)
     kind = "a bare word" if len(words) == 1 else "bare words"
     raise ValueError(f"{' '.join(words)}: {kind}; write {' '.join(map(_argument, values, values.values()))}")
+
+
+def _rejoined(arguments: Sequence[str], word: str) -> str:
+    """Format the argument that a space has cut before a word: a list, or the name of a file; empty if none was cut."""
+    index = arguments.index(word)
+    before = arguments[index - 1].replace("'", "") if index else ""  # file names are quoted for Hydra by now
+    whole = " ".join([before, *takewhile(lambda argument: "=" not in argument, arguments[index:])])
+    if "=" in before and before.endswith(","):
+        return f"write {whole.replace(' ', '')}, without spaces"
+    is_file = "=" in before and Path(whole.partition("=")[2]).expanduser().exists()
+    return f"a name with spaces is quoted: {shlex.quote(whole)}" if is_file else ""
 
 
 def _group_of(command: str, word: str, taken: set[str], folders: Sequence[Path]) -> str | None:

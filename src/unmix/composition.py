@@ -197,7 +197,7 @@ def check_values(config_name: str, cfg: DictConfig) -> None:
     # first as written, as interpolations such as ${targets:} cannot be resolved with a wrong value
     as_written: Any = written(cfg)
     if missing := sorted(_missing(as_written)):
-        raise ValueError(f"{', '.join(missing)}: needed; give a value on the command line")
+        raise ValueError(errors.needed(missing))
     config_checks.check_all(config_name, as_written)
     config_checks.check_all(config_name, resolved(cfg))
 

@@ -14,7 +14,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import configure_log
+try:
+    from hydra.core.utils import configure_log
+except ModuleNotFoundError as error:  # another Python than that of .venv
+    remedy = "make install creates .venv, then source .venv/bin/activate and the same command with python"
+    print(f"{Path(sys.argv[0]).stem}: {sys.executable} lacks the package {error.name}: {remedy}", file=sys.stderr)  # noqa: T201
+    raise SystemExit(2) from None
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException

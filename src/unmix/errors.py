@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 MOST_REASONS = 3  # in the closing line of a sweep
 
@@ -27,9 +28,24 @@ def unknown(name: str, got: object, allowed: Iterable[str], *, most: int | None 
     """
     choices = list(allowed)
     more = f" and {len(choices) - most} more" if most is not None and len(choices) > most else ""
-    near = difflib.get_close_matches(str(got), choices, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = "".join(f"; did you mean {name!r}?" for name in similar(str(got), choices))
     return f"{name}: got {str(got)!r}, allowed {', '.join(choices[:most]) or 'nothing'}{more}{hint}"
+
+
+def needed(keys: Sequence[str]) -> str:
+    """Format the message for settings without a default that the command line does not give."""
+    return f"{', '.join(keys)}: needed; write {' '.join(f'{key}=...' for key in keys)}, --help says what it may be"
+
+
+def near(path: Path) -> str:
+    """Format what was meant by the path of a missing file, to append to a message; empty without a similar name."""
+    names = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    return "".join(f"; did you mean {str(path.with_name(name))!r}?" for name in similar(path.name, names))
+
+
+def similar(name: str, names: Iterable[str]) -> list[str]:
+    """The most similar of several names, in a list; empty when none is similar."""
+    return difflib.get_close_matches(name, list(names), n=1)
 
 
 def no_data(methods: Iterable[str]) -> str:

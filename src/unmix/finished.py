@@ -19,7 +19,7 @@ from unmix.evaluation import metrics
 from unmix.evaluation.summary import from_json
 from unmix.experiments import status
 from unmix.reports.tables import print_table
-from unmix.weights.files import own_files, stamp
+from unmix.weights.files import own_files, paths_of, stamp
 
 INPUTS = "inputs.json"
 FORMAT = 2  # version of the files in the folder
@@ -106,7 +106,9 @@ def find(cfg: DictConfig) -> Path | None:
     if not all(named):
         return None
     files = {str(file.resolve()): stamp(file) for entry in named for file in entry}
-    is_path = isinstance(ckpt, str) and Path(ckpt).exists()
+    if isinstance(ckpt, str) and len(paths := paths_of(ckpt)) == 1:
+        (ckpt,) = paths
+    is_path = isinstance(ckpt, Path)
     parent = Path(ckpt) / "eval" if is_path and Path(ckpt).is_dir() else Path(cfg.paths.out) / "evaluations"
     method = Path(ckpt).resolve().name if is_path else "checkpoints"
     for path in sorted(parent.glob(f"*/{INPUTS}")):

@@ -1,7 +1,6 @@
 """Explanations of refused command lines: one line that names the key, what is allowed, and what to write instead."""
 
 import argparse
-import difflib
 import shlex
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -36,6 +35,7 @@ GPUS = {
 }
 # Names of files that other projects have -> what to write here.
 FOREIGN_FILES = {"logger/csv": "metrics.csv is written in any case: leave csv out"}
+SYNONYMS = {"learning_rate": "lr"}  # word of other projects -> last part of our key
 MOST_SUGGESTIONS = 3
 SWEPT = ("BasicSweeper does not support sweep type", "Sweep parameters '")  # how messages on interval(...) begin
 AMBIGUOUS, UNMERGED = "Ambiguous value for argument '", "Error merging override "  # how messages of Hydra begin
@@ -229,7 +229,7 @@ def _unknown_key(key: str, base: DictConfig) -> str:
 
 
 def _elsewhere(key: str, base: DictConfig, names: Sequence[str], part: str) -> str | None:
-    """Format the message for a key whose last part is a key elsewhere, such as `niter`; None when there is none.
+    """Format the message for a key whose last part is, or resembles, that of a key elsewhere; None if none does.
 
     Args:
         key: the unknown key.
@@ -241,8 +241,12 @@ def _elsewhere(key: str, base: DictConfig, names: Sequence[str], part: str) -> s
     keys = [known for known, _ in settings(configuration) if not known.startswith("hydra.")]
     last = key.rpartition(".")[2]
     same = [known for known in keys if known.endswith(f".{key}")]
-    if not same and not difflib.get_close_matches(part, names, n=1):
-        same = [known for known in keys if known.endswith(f".{last}")]
+    if not (near := errors.similar(part, names)) and not same:
+        lasts = sorted({known.rpartition(".")[2] for known in keys})
+        ends = errors.similar(SYNONYMS.get(last, last), lasts) if part == key else [last]
+        same = [known for known in keys if known.rpartition(".")[2] in ends]
+    if same and part == key:
+        same = [*near, *same]
     if not 1 <= len(same) <= MOST_SUGGESTIONS or key.startswith("hydra."):
         return None
     return f"{key}: no such key; did you mean {' or '.join(map(repr, same))}?"

@@ -194,7 +194,8 @@ def test_a_published_data_set_is_fetched_ahead(cli, capfd, tmp_path, musdb_tree,
 
 def test_what_is_not_given_is_asked_for(cli, capfd):
     assert cli("prepare") == 2
-    assert capfd.readouterr().err == "prepare: input, out: needed; give a value on the command line\n"
+    message = "prepare: input, out: needed; write input=... out=..., --help says what it may be\n"
+    assert capfd.readouterr().err == message
     assert cli("prepare", "download=musdb19") == 2
     assert "download: got 'musdb19', allowed musdb18hq, musdb18, musdb18_preview; did you" in capfd.readouterr().err
     assert set(settings.PUBLISHED) == set(download.ARCHIVES)

@@ -41,7 +41,7 @@ def test_another_folder_is_named_with_out(cli, exported):
 def test_what_cannot_be_summarised_is_one_line(cli, capfd, exported):
     key, results = f"key={exported / 'test' / 'key.json'}", write_results(exported)
     for arguments, line in [
-        ([results], "ratings: key: needed; give a value on the command line"),
+        ([results], "ratings: key: needed; write key=..., --help says what it may be"),
         ([results, "key=nope.json"], "ratings: key: there is no file nope.json"),
         (["results=nope.csv", key], "ratings: results: there is no file nope.csv"),
         ([results, f"key={exported / 'mushra.csv'}"], "mushra.csv is not key.json of a listening test"),

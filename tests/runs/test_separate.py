@@ -265,7 +265,9 @@ def test_a_checkpoint_that_names_nothing_is_refused(ckpt):
 
 
 def test_what_cannot_be_separated_is_refused(refused, tmp_path):
-    assert "is not a file, a folder, or a pattern that matches any" in refused(tmp_path / "nothing.wav")
+    assert refused(tmp_path / "nothing.wav").strip().endswith("is not a file, a folder, or a pattern that matches any")
+    (tmp_path / "my song.wav").touch()
+    assert f"did you mean '{tmp_path}/my song.wav'?" in refused(tmp_path / "mysong.wav")
     (tmp_path / "empty").mkdir()
     assert "no audio file in the folder" in refused(tmp_path / "empty")
     (tmp_path / "song.m4a").touch()

@@ -67,7 +67,9 @@ def candidates(cfg: DictConfig) -> list[Candidate]:
     ckpt: Any = OmegaConf.to_container(cfg.ckpt) if OmegaConf.is_list(cfg.ckpt) else cfg.ckpt
     if isinstance(ckpt, list) and len(ckpt) == 1:
         (ckpt,) = ckpt
-    entries = [str(entry) for entry in (ckpt if isinstance(ckpt, list) else _matches(ckpt))]
+    given = ckpt if isinstance(ckpt, list) else _matches(ckpt)
+    # a pattern with one match is that path, so that its evaluation is found again under either name
+    entries = [matches[0] if len(matches := _matches(str(entry))) == 1 else str(entry) for entry in given]
     is_pattern = isinstance(ckpt, str) and len(entries) > 1
     checkpoints = {entry: _read(entry, can_be_nothing=is_pattern) for entry in entries}
     if is_pattern and not any(checkpoints.values()):
@@ -80,7 +82,8 @@ def candidates(cfg: DictConfig) -> list[Candidate]:
                 if lacking[entry]:
                     log.warning("%s: left out, it lacks %s", entry, ", ".join(lacking[entry]))
             return _unlike_names([candidate(cfg, entry, checkpoints[entry]) for entry in whole], whole)
-    return [candidate(cfg, ckpt, [item for entry in entries for item in checkpoints[entry]])]
+    joined = entries[0] if len(entries) == 1 else ckpt
+    return [candidate(cfg, joined, [item for entry in entries for item in checkpoints[entry]])]
 
 
 def each_entry(cfg: DictConfig) -> list[Candidate]:

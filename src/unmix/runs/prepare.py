@@ -23,7 +23,7 @@ from unmix.data.pcm import Header
 from unmix.data.preparation import Preparation
 from unmix.data.scan import Scan, broken
 from unmix.data.tracks import SOURCES, AudioFile, Splits
-from unmix.errors import counted
+from unmix.errors import counted, needed
 from unmix.experiments.hold import Busy, check_writable
 from unmix.processes import signals
 
@@ -98,7 +98,7 @@ def prepare(cfg: DictConfig) -> PrepareJob | FetchJob:
     """
     if cfg.download is None:
         if missing := [key for key in ("input", "out") if cfg[key] is None]:
-            raise ValueError(f"{', '.join(missing)}: needed; give a value on the command line")
+            raise ValueError(needed(missing))
         return _conversion(cfg, Path(cfg.input).expanduser())
     layout = "musdb" if cfg.download == "musdb18hq" else "stems"
     settings = {"root": cfg.input, "name": cfg.download, "download": True, "layout": layout}

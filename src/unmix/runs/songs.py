@@ -146,7 +146,8 @@ def _named(item: str) -> list[Path]:
         return files
     files = [file for file in sorted(map(Path, glob.glob(str(path)))) if file.is_file()]  # noqa: PTH207
     if not files:
-        raise FileNotFoundError(f"input: {path} is not a file, a folder, or a pattern that matches any")
+        allowed = f"a file, a folder, or a pattern that matches any{errors.near(path)}"
+        raise FileNotFoundError(f"input: {path} is not {allowed}")
     return files
 
 

@@ -4,6 +4,7 @@ import glob
 import re
 from pathlib import Path
 
+from unmix import errors
 from unmix.weights.releases import RELEASES
 
 SAFETENSORS = ".safetensors"
@@ -11,6 +12,8 @@ WANDB = "wandb:"  # prefix of the name of an artifact at W&B
 OPEN_UNMIX_FOLDER = "separator.json"  # marks a folder in Open-Unmix's format
 # Of MSST, and of SCNet's authors, whose `data` and `model` the files of our runs have too.
 YAML_SECTIONS = ({"audio", "training"}, {"data", "model", "augment"})
+RUNS = Path("outputs", "runs")  # with the default of paths.out
+MOST_NAMES = 5  # of experiments that a message lists
 MSST_WEIGHTS = (".ckpt", ".th", ".pth", ".pt", ".chpt", ".bin")
 
 
@@ -32,9 +35,22 @@ def paths_of(item: str | Path, key: str = "ckpt") -> list[Path]:
         several = f"; several are a list, {key}=[{','.join(parts)}]" if len(parts) > 1 else ""
         raise FileNotFoundError(
             f"{key}: {item} does not exist{several}; give an experiment folder, a .ckpt or .safetensors file, a "
-            f"pattern, a folder in Open-Unmix's or MSST's format, or a release: {', '.join(RELEASES)}"
+            f"pattern, a folder in Open-Unmix's or MSST's format, or a release: {', '.join(RELEASES)}{_meant(path)}"
         )
     return matches
+
+
+def _meant(path: Path) -> str:
+    """Format the path or release that resembles a missing path, or else the experiments that are there; or nothing."""
+    if near := errors.near(path) or "".join(
+        f"; did you mean {name!r}?" for name in errors.similar(str(path), RELEASES)
+    ):
+        return near
+    for folder in (path.parent, RUNS):
+        if names := sorted({best.parents[2].name for best in folder.glob("*/*/checkpoints/best.ckpt")}):
+            more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+            return f"; {folder} holds {', '.join(names[:MOST_NAMES])}{more}"
+    return ""
 
 
 def is_foreign(path: Path) -> bool:
