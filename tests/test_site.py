@@ -1,18 +1,29 @@
 """What the built documentation is checked for: links, anchors, and nothing from the network."""
 
 import importlib
+import re
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from sphinx.application import Sphinx
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.fixture
-def problems(monkeypatch, tmp_path):
-    """`problems(**pages)` writes pages, by name without suffix, and lists what is wrong with them."""
+def extensions(monkeypatch):
+    """Let Python find the extensions of the documentation."""
     monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    yield
+    for name in ("mathml", "site_check"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def problems(extensions, tmp_path):
+    """`problems(**pages)` writes pages, by name without suffix, and lists what is wrong with them."""
     site_check = importlib.import_module("site_check")
 
     def check(**pages: str) -> list[str]:
@@ -20,8 +31,7 @@ def problems(monkeypatch, tmp_path):
             (tmp_path / f"{name}.html").write_text(html)
         return list(site_check.problems(tmp_path))
 
-    yield check
-    sys.modules.pop("site_check")
+    return check
 
 
 def test_links_to_pages_and_anchors_that_exist_are_no_problem(problems):
@@ -66,3 +76,37 @@ def test_style_sheets_load_nothing_from_the_network(problems, tmp_path):
 def test_a_picture_that_is_missing_is_a_problem_and_data_in_the_page_is_none(problems):
     page = '<img src="a.png"><img src="data:image/png;base64,AA"><link rel="canonical" href="https://host/">'
     assert problems(index=page) == ["index.html: links to a.png, and there is no such file"]
+
+
+@pytest.fixture
+def build(extensions, tmp_path):
+    """`build(text)` builds a site of one page; returns its HTML and the warnings."""
+
+    def run(text: str) -> tuple[str, str]:
+        (tmp_path / "index.rst").write_text(f"Title\n=====\n\n{text}\n")
+        settings = {"extensions": ["mathml", "site_check"], "html_math_renderer": "mathml"}
+        warnings = StringIO()
+        site = tmp_path / "html"
+        Sphinx(tmp_path, None, site, tmp_path / "trees", "html", settings, status=None, warning=warnings).build()
+        return (site / "index.html").read_text(), warnings.getvalue()
+
+    return run
+
+
+def test_formulas_are_mathml_within_the_page(build):
+    html, warnings = build(".. math:: \\frac{a}{b}\n   :label: ratio\n\nSee :eq:`ratio` and :math:`x^2`.")
+    assert "<mfrac>" in html
+    assert "<msup>" in html
+    assert "(1)" in html
+    assert "mathjax" not in html.lower()
+    assert warnings == ""
+
+
+def test_a_formula_that_cannot_be_converted_is_a_warning_with_its_line(build):
+    _, warnings = build(":math:`\\nosuchcommand`")
+    assert re.search(r"index\.rst:4: WARNING: formula .*nosuchcommand", warnings)
+
+
+def test_a_dead_link_of_a_built_site_is_a_warning(build):
+    _, warnings = build("`there <nowhere.html>`_")
+    assert "WARNING: index.html: links to nowhere.html, and there is no such file" in warnings
