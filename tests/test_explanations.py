@@ -59,3 +59,13 @@ def test_the_table_of_errors_is_what_its_script_prints(script):
         assert NUMBER.sub("#", shown) == NUMBER.sub("#", row)
         values, expected = ([float(number) for number in NUMBER.findall(line)] for line in (shown, row))
         assert values == pytest.approx(expected, abs=0.11)
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "explanation").glob("*.md")), ids=lambda page: page.stem)
+def test_every_python_file_that_a_page_names_exists(page):
+    files = [
+        path.as_posix() for folder in ("src", "tests", "docs", "bench") for path in (DOCS.parent / folder).rglob("*.py")
+    ]
+    others = "openunmix/model.py"  # of open-unmix-pytorch
+    for name in re.findall(r"`([\w/]+\.py)`", page.read_text()):
+        assert name == others or any(file.endswith(f"/{name}") for file in files), name
