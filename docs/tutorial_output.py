@@ -13,6 +13,7 @@ import argparse
 import os
 import platform
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -46,6 +47,16 @@ class Command:
     exit_code: int = 0
     signum: int | None = None
     cue: str = ""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that was run: what it printed, its seconds, and those that the processors worked for it."""
+
+    command: Command
+    printed: str
+    seconds: float
+    cpu_seconds: float
 
 
 @dataclass(frozen=True)
@@ -167,35 +178,42 @@ def main() -> None:
         if any("literalinclude" in line for line in page.read_text(encoding="utf-8").splitlines()):
             shutil.rmtree(generated, ignore_errors=True)
             generated.mkdir(parents=True)
-            for command, printed, _ in ran:
-                (generated / f"{command.number:02d}.txt").write_text(f"$ {command.text}\n{printed}", encoding="utf-8")
+            for each in ran:
+                text = f"$ {each.command.text}\n{each.printed}"
+                (generated / f"{each.command.number:02d}.txt").write_text(text, encoding="utf-8")
         if arguments.time:
             generated.mkdir(parents=True, exist_ok=True)
             (generated / "times.txt").write_text(_table(ran, load), encoding="utf-8")
 
 
-def _take(step: Command | File, folder: Path) -> tuple[Command, str, float] | None:
-    """Take a step of a page; returns the command, what it printed and its seconds, None for a file."""
+def _take(step: Command | File, folder: Path) -> Ran | None:
+    """Take a step of a page in the reader's folder: run the command, or write the file."""
     if isinstance(step, File):
         path = folder / step.name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(step.content, encoding="utf-8")
         return None
     print(f"$ {step.text}", flush=True)
-    began = time.monotonic()
+    began, cpu_began = time.monotonic(), _cpu_seconds()
     printed = run(step, folder)
-    seconds = time.monotonic() - began
-    print(f"{printed}({seconds:.0f} s)", flush=True)
-    return step, printed, seconds
+    ran = Ran(step, printed, time.monotonic() - began, _cpu_seconds() - cpu_began)
+    print(f"{printed}({ran.seconds:.0f} s)", flush=True)
+    return ran
 
 
-def _table(ran: Sequence[tuple[Command, str, float]], load: float) -> str:
+def _cpu_seconds() -> float:
+    """Seconds that processors worked for the commands so far, and for what these started."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _table(ran: Sequence[Ran], load: float) -> str:
     """Markdown table of the seconds of every command, under a line about the machine."""
-    rows = [f"| {command.number} | `{command.text}` | {seconds:.0f} |" for command, _, seconds in ran]
-    total = sum(seconds for _, _, seconds in ran)
+    rows = [f"| `{each.command.text}` | {each.seconds:.0f} | {each.cpu_seconds:.0f} |" for each in ran]
+    total = f"| all | {sum(each.seconds for each in ran):.0f} | {sum(each.cpu_seconds for each in ran):.0f} |"
     machine = f"{platform.machine()}, {os.cpu_count()} CPU cores, load average {load:.1f} at the beginning"
-    head = [f"{time.strftime('%d %B %Y')}: {machine}.", "", "| | command | seconds |", "|---|---|---|"]
-    return "\n".join([*head, *rows, f"| | all | {total:.0f} |", ""])
+    head = [f"{time.strftime('%d %B %Y')}: {machine}.", "", "| command | seconds | CPU seconds |", "|---|---|---|"]
+    return "\n".join([*head, *rows, total, ""])
 
 
 if __name__ == "__main__":

@@ -203,7 +203,7 @@ def test_the_commands_of_own_data_lead_from_loose_files_to_scores(cli, capfd, tm
     for command in own_data_commands():
         arguments = [argument.replace("max_epochs=3", "max_epochs=1") for argument in command.arguments]
         assert cli(command.name, *arguments, *OWN_SMALLER.get(command.name, [])) == 0, capfd.readouterr().err
-    (scores,) = Path("outputs/evaluations").glob("mine-valid-*/scores.csv")
+    (scores,) = Path("outputs/runs").glob("mine-*/eval/mine-valid-*/scores.csv")
     assert {name for name in SONGS if name in scores.read_text()} == {"Glass Hour", "Low Tide"}
 
 
