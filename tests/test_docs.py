@@ -143,7 +143,8 @@ def smaller(train_arguments):
     return {
         "train": train_arguments,
         "check": data,
-        "evaluate": ["evaluation.workers=0"],
+        "evaluate": ["evaluation.workers=0", "metrics=csdr"],
+        "report": ["figures=null"],
         "listen": ["seconds=1"],
     }
 
