@@ -178,6 +178,34 @@ def test_an_oracle_is_evaluated_as_a_separator_is(cli, tmp_path, musdb_tree, cap
     assert "ckpt: got 'oracle:irm', allowed oracle:irm1, oracle:irm2" in capfd.readouterr().err
 
 
+def test_vocals_and_accompaniment_are_a_scenario_of_their_own(cli, tmp_path, musdb_tree, capfd):
+    command = ["ckpt=oracle:irm1", "data=musdb18hq", f"data.root={musdb_tree}", f"paths.out={tmp_path}", "metrics=csdr"]
+    assert cli("evaluate", *command) == 0
+    assert cli("evaluate", *command, "evaluation.scenario=vocals") == 0
+    assert "scenario: vocals, accompaniment" in capfd.readouterr().out
+    tables = {path.parent: pd.read_csv(path) for path in (tmp_path / "evaluations").glob("*/scores.csv")}
+    scenarios = {" ".join(table.scenario.unique()): path for path, table in tables.items()}
+    assert set(scenarios) == {"4 stems: vocals, drums, bass, other", "vocals, accompaniment"}
+    folder = scenarios["vocals, accompaniment"]
+    assert json.loads((folder / "summary.json").read_text())["scenario"] == ["vocals", "accompaniment"]
+
+    track = next((musdb_tree / "test").iterdir())
+    vocals, *others = (soundfile.read(track / f"{name}.wav")[0] for name in SOURCES)
+    mixture = soundfile.read(track / "mixture.wav")[0] / 2
+    sdr, *_ = museval.evaluate(np.stack([vocals, sum(others)]), np.stack([mixture, mixture]))
+    ours = tables[folder].query("method == 'mixture'").set_index("target").cSDR
+    assert np.allclose([ours["vocals"], ours["accompaniment"]], np.nanmedian(sdr, axis=1), atol=1e-5)
+
+    assert cli("report", f"ckpt=[{','.join(map(str, scenarios.values()))}]", f"paths.out={tmp_path}") == 2
+    said = capfd.readouterr().err
+    assert "oracle-irm1 has 2 evaluations that could be meant, name one of them" in said
+    assert f"{folder} (vocals, accompaniment)" in said
+    assert cli("evaluate", *command, "evaluation.scenario=vocal") == 2
+    assert "evaluation.scenario: got 'vocal', allowed vocals, drums" in capfd.readouterr().err
+    assert cli("evaluate", *command, "evaluation.scenario=vocals", "evaluation.compare=umxhq") == 2
+    assert "which was not published in the scenario vocals, accompaniment" in capfd.readouterr().err
+
+
 @pytest.mark.usefixtures("short_filters")
 def test_a_list_of_checkpoints_is_evaluated_outside_any_experiment(trained, cli, tmp_path, evaluation):
     files = ",".join(str(path) for path in trained.glob("*/checkpoints/best.ckpt"))

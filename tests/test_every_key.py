@@ -49,7 +49,11 @@ CONFIGURATIONS = {
     "evaluate": [
         ["ckpt=x"],
         ["ckpt=x", "data=demo"],
-        ["ckpt=x", "metrics=[museval,usdr,csdr,si_sdr,si_sar,log_wmse,log_magnitude_l1,window_share]"],
+        [
+            "ckpt=x",
+            "metrics=[museval,usdr,csdr,si_sdr,si_sar,log_wmse,log_magnitude_l1,window_share,l1_freq,aura_stft,"
+            "aura_mrstft]",
+        ],
     ],
     "listen": [["ckpt=x"], ["ckpt=x", "data=demo"]],
     "separate": [["ckpt=x", "input=y"]],
@@ -92,6 +96,7 @@ VALID = {
     "model.targets": set(),
     "aggregate": {"null"},
     "residual": {"true"},
+    "scenario": PATH_OR_NULL,
     "start": NUMBER_FROM_ZERO,
     "duration": {"fraction", "null"},
     "overwrite": {"true"},

@@ -107,6 +107,7 @@ print(code, [name for name in ("torch", "pytorch_lightning") if name in sys.modu
         "logger=tensorboard",
         "plugins=[my_package]",
         "evaluation.residual=true",
+        "evaluation.scenario=vocals",
         "evaluation.compare=umxhq",
     ],
 )

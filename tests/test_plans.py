@@ -103,7 +103,8 @@ def test_an_evaluation_counts_only_for_exactly_these_weights(planned):
         "subset": "test",
         "separator": dict(plan.cfg.separator),
     }
-    for change, found in (({}, where), ({"separator": {"niter": 2}}, None), ({"weights": {"vocals": "other"}}, None)):
+    others = ({"separator": {"niter": 2}}, {"weights": {"vocals": "other"}}, {"beside_accompaniment": "vocals"})
+    for change, found in (({}, where), *((other, None) for other in others)):
         (where / "summary.json").write_text(json.dumps({**summary, **change}))
         assert plan.evaluation == found
         assert plan.is_finished == (found is not None)

@@ -12,7 +12,7 @@ from unmix.augmentation_settings import unknown_tracks
 from unmix.data import library
 from unmix.data.cache import default_folder
 from unmix.data.layouts.listing import Listing
-from unmix.evaluation import metrics, published
+from unmix.evaluation import metrics, published, scenarios
 from unmix.evaluation.oracle_names import is_oracle, oracle_of
 from unmix.experiments import status
 from unmix.experiments.hold import check_writable
@@ -62,8 +62,14 @@ def _metrics(cfg: DictConfig) -> None:
 
 
 def _compare(cfg: DictConfig) -> None:
+    scored = [cfg.evaluation.scenario, scenarios.ACCOMPANIMENT] if cfg.evaluation.scenario else []
     for method in _listed(cfg.evaluation.compare):
-        published.medians_of(method)
+        scenarios.check_published("evaluation.compare", method, published.medians_of(method), scored)
+
+
+def _scenario(cfg: DictConfig) -> None:
+    """Check `evaluation.scenario` against the sources of the data that are to be trained on."""
+    scenarios.check(cfg.evaluation.scenario, list(cfg.data.sources))
 
 
 def _init_from(cfg: DictConfig) -> None:
@@ -170,8 +176,8 @@ def _listening_test(cfg: DictConfig) -> None:
 # What the constructors of these models check, too.
 TARGETS = {"unmix.models.open_unmix.UMX": checks.one_target, "unmix.models.x_umx.XUMX": checks.several_targets}
 CHECKS: dict[str, tuple[Callable[[DictConfig], object], ...]] = {
-    "train": (_targets, _training_data, _init_from, _metrics, _compare),
-    "train elsewhere": (_targets, _data_settings, _init_from, _metrics, _compare),
+    "train": (_targets, _training_data, _init_from, _metrics, _compare, _scenario),
+    "train elsewhere": (_targets, _data_settings, _init_from, _metrics, _compare, _scenario),
     "evaluate": (_separators, _metrics, _compare, _listing),
     "listen": (_separators, _page, _tracks),
     "separate": (_ckpt, _input),

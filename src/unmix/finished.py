@@ -27,9 +27,14 @@ DATA_MODULE = "unmix.data.datamodule.SeparationDataModule"
 
 
 def identifying(
-    weights: Mapping[str, str], fingerprint: str, subset: str, separator: DictConfig, chosen: DictConfig | None = None
+    weights: Mapping[str, str],
+    fingerprint: str,
+    subset: str,
+    separator: DictConfig,
+    chosen: DictConfig | None = None,
+    scenario: str | None = None,
 ) -> dict[str, Any]:
-    """Everything that scores depend on: digests of the weights, data, subset, separator, and other metrics than usual.
+    """Everything that scores depend on: digests of the weights, data, subset, separator, other metrics or scenario.
 
     Args:
         weights: target -> digest.
@@ -37,6 +42,7 @@ def identifying(
         subset: split that is scored.
         separator: its settings.
         chosen: the metrics; None means the usual ones.
+        scenario: the source that is scored beside the sum of all others; None scores every source.
     """
     nodes: Any = metrics.DEFAULT if chosen is None else OmegaConf.to_container(chosen)
     others = metrics.that_count(nodes)  # the default has no key: folders of earlier versions keep their names
@@ -47,6 +53,7 @@ def identifying(
         "format": FORMAT,
         "separator": OmegaConf.to_container(separator),
         **({} if others is None else {"metrics": others}),
+        **({} if scenario is None else {"beside_accompaniment": scenario}),
     }
 
 
@@ -142,7 +149,8 @@ def _holds(path: Path, read: Mapping[str, Any], method: str, cfg: DictConfig) ->
     splits = _scan(data, Path(cfg.paths.data).expanduser())
     if splits is None or from_json(summary).method != method or set(summary["weights"]) != set(read["chosen"]):
         return False
-    matters = identifying(summary["weights"], splits.fingerprint(), cfg.subset, cfg.separator, cfg.metrics)
+    settings = cfg.subset, cfg.separator, cfg.metrics, cfg.evaluation.scenario
+    matters = identifying(summary["weights"], splits.fingerprint(), *settings)
     tracks = getattr(splits, cfg.subset, ())
     stores = [path / name / f"{track.name}.json" for track in tracks for name in ("tracks", "mixture")]
     is_same = bool(stores) and path.name == folder_name(data["name"], matters)

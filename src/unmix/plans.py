@@ -137,9 +137,9 @@ class Plan:
             "subset": "test",
             "separator": OmegaConf.to_container(self.cfg.separator),
             "metrics": metrics.that_count(value_of(self.cfg, "metrics")),
+            "beside_accompaniment": self.cfg.evaluation.scenario,
         }
-        evaluations = self._disk.evaluations(self.run.parent)
-        return next((folder for folder, evaluated in evaluations if evaluated == wanted), None)
+        return next((folder for folder, each in self._disk.evaluations(self.run.parent) if each == wanted), None)
 
     def __str__(self) -> str:
         text: str = self.state

@@ -190,6 +190,7 @@ TABLES: dict[str, dict[str, Check]] = {
         "workers": FROM_ZERO,
         "compare": optional(_text_or_texts),
         "residual": flag,
+        "scenario": optional(text),
         "save_estimates": flag,
         "after_training": flag,
         "gpus": optional(device_indices),

@@ -55,9 +55,8 @@ def _evaluations(experiment: Path) -> list[tuple[Path, dict[str, Any]]]:
     """Folders of the finished evaluations of an experiment, by name, and what they evaluated."""
     paths = sorted(experiment.glob("eval/*/summary.json"))
     summaries = [(path.parent, json.loads(path.read_text(encoding="utf-8"))) for path in paths]
-    return [
-        (at, {key: read.get(key) for key in ("weights", "subset", "separator", "metrics")}) for at, read in summaries
-    ]
+    keys = ("weights", "subset", "separator", "metrics", "beside_accompaniment")
+    return [(at, {key: read.get(key) for key in keys}) for at, read in summaries]
 
 
 def _has_test_tracks(settings: str, cache_folder: Path) -> bool:

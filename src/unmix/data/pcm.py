@@ -2,6 +2,7 @@
 
 import warnings
 import wave
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -225,4 +226,11 @@ def to_integers(samples: npt.NDArray[np.floating], subtype: str) -> npt.NDArray[
 
 def write(path: Path, samples: npt.NDArray[np.floating], sample_rate: int) -> None:
     """Write (channels, samples) as a 16-bit file, clipped at full scale; the suffix selects the format (wav, flac)."""
-    soundfile.write(str(path), to_integers(samples.T, "PCM_16"), sample_rate, subtype="PCM_16")
+    write_blocks(path, [samples], sample_rate, len(samples))
+
+
+def write_blocks(path: Path, blocks: Iterable[npt.NDArray[np.floating]], sample_rate: int, num_channels: int) -> None:
+    """Write consecutive blocks, (channels, samples) each, to one file, see `write`."""
+    with soundfile.SoundFile(str(path), "w", sample_rate, num_channels, "PCM_16") as file:
+        for block in blocks:
+            file.write(to_integers(block.T, "PCM_16"))

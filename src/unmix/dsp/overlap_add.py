@@ -1,6 +1,7 @@
 """Centred STFT and its inverse, block by block, for tracks too long for memory."""
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -24,7 +25,8 @@ def spectrograms(stft: Stft, read: Read, num_samples: int, num_frames: int) -> I
         (channels, bins, frames), complex, with at most `num_frames` frames.
     """
     half, total = stft.fft_size // 2, 1 + num_samples // stft.hop_size
-    uncentred = Stft(stft.fft_size, stft.hop_size).to(stft.window.device)
+    uncentred = copy(stft)
+    uncentred.center = False
     for first in range(0, total, num_frames):
         last = min(first + num_frames, total) - 1
         positions = torch.arange(first * stft.hop_size - half, last * stft.hop_size + half).abs()

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from unmix.data import pcm
 from unmix.data.tracks import Track
+from unmix.evaluation.scenarios import ACCOMPANIMENT
 
 RESIDUAL = "residual"
+REST = (RESIDUAL, ACCOMPANIMENT)  # names of the sum of all sources that are not named
 
 
 class Sources:
@@ -19,13 +21,15 @@ class Sources:
 
     Args:
         track: the track.
-        names: names of the stems, in the order of the result; `residual`, allowed only as the last, is the sum of all
-            sources that are not named.
+        names: names of the stems, in the order of the result; `residual` or `accompaniment`, allowed only as the last,
+            is the sum of all sources that are not named, unless the track has a file of that name.
     """
 
     def __init__(self, track: Track, names: Sequence[str]) -> None:
-        rest = [name for name in track.files if name not in (*names, "mixture")] if RESIDUAL in names else []
-        self.files = [pcm.FloatReader(track.path(name)) for name in names if name != RESIDUAL]
+        is_sum = names[-1] in REST and names[-1] not in track.files
+        named = names[:-1] if is_sum else names
+        rest = [name for name in track.files if name not in (*named, "mixture")] if is_sum else []
+        self.files = [pcm.FloatReader(track.path(name)) for name in named]
         self.rest = [pcm.FloatReader(track.path(name)) for name in rest]
 
     def __call__(self, start: int, stop: int) -> Tensor:

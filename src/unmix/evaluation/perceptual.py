@@ -14,6 +14,27 @@ from unmix.evaluation.stems import Stems, check_finite
 FRAMES = 256  # per block
 
 
+def spectrogram_pairs(stft: Stft, stems: Stems) -> Iterator[Tensor]:
+    """Yield the spectrograms of references and estimates block by block, (2, sources, channels, bins, frames), complex.
+
+    A track shorter than a window is padded with silence.
+
+    Args:
+        stft: sizes and window, in double precision.
+        stems: the stems.
+    """
+    num_sources, num_channels = stems.references(0, 1).shape[:2]
+
+    def read(start: int, stop: int) -> Tensor:
+        part = min(start, stems.num_samples), min(stop, stems.num_samples)
+        both = torch.stack(stems.read(*part)).flatten(end_dim=2)
+        return functional.pad(both, (0, stop - start - both.shape[-1]))
+
+    stft = stft.to(stems.references(0, 1).device)
+    for block in spectrograms(stft, read, max(stems.num_samples, stft.fft_size), FRAMES):
+        yield block.unflatten(0, (2, num_sources, num_channels))
+
+
 class LogMagnitudeL1:
     """Mean absolute difference of log-magnitude spectrograms, in dB, over channels, bins and frames; low is better.
 
@@ -33,27 +54,12 @@ class LogMagnitudeL1:
         self.definitions = (Definition("L1 log-magnitude", measure, better="low"),)
 
     def __call__(self, stems: Stems) -> Mapping[str, Tensor]:
-        num_sources, num_channels = stems.references(0, 1).shape[:2]
-        total, count = torch.zeros(num_sources, dtype=torch.float64), 0
-        for spectrogram in self._spectrograms(stems):
-            levels = self._levels(spectrogram).unflatten(0, (2, num_sources, num_channels))
-            total += (levels[0] - levels[1]).abs().sum(dim=(1, 2, 3)).cpu()
+        total, count = torch.zeros(()), 0
+        for pair in spectrogram_pairs(self.stft, stems):
+            levels = self._levels(pair)
+            total = total + (levels[0] - levels[1]).abs().sum(dim=(1, 2, 3)).cpu()
             count += levels[0, 0].numel()
         return {"L1 log-magnitude": total / count}
-
-    def _spectrograms(self, stems: Stems) -> Iterator[Tensor]:
-        """Yield spectrograms of references and estimates, (2 * sources * channels, bins, frames), block by block.
-
-        A track shorter than a window is padded with silence.
-        """
-
-        def read(start: int, stop: int) -> Tensor:
-            part = min(start, stems.num_samples), min(stop, stems.num_samples)
-            both = torch.stack(stems.read(*part)).flatten(end_dim=2)
-            return functional.pad(both, (0, stop - start - both.shape[-1]))
-
-        stft = self.stft.to(stems.references(0, 1).device)
-        yield from spectrograms(stft, read, max(stems.num_samples, stft.fft_size), FRAMES)
 
     def _levels(self, spectrogram: Tensor) -> Tensor:
         """Levels in dB relative to a sine of full scale, at least the floor."""

@@ -7,6 +7,7 @@ import signal
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -106,16 +107,22 @@ class Scoring:
         self._keep_passages(references, store, self.output.passage)
         self._keep_passages(references, baseline, self.output.typical)
         if self.save_estimates:
-            for i, name in enumerate(self.names):
-                path = self.output.estimate(track.name, name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                pcm.write(path, self.estimates(0, track.num_samples)[i].numpy(), track.sample_rate)
+            self._save_estimates()
         self.estimates.path.unlink()
         pace = self.estimates.seconds * track.sample_rate / track.num_samples
         folder.write_atomically(self.output.pace(track.name), f"{pace:.5f}\n")
         # last, as this file marks the track as done: if the process is killed before, the track is scored again
         folder.write_atomically(self.output.store(self.method, track.name), store)
         return self
+
+    def _save_estimates(self) -> None:
+        """Write every estimate as a WAV file, block by block."""
+        track, ends = self.track, [*range(0, self.track.num_samples, pcm.BLOCK), self.track.num_samples]
+        for i, name in enumerate(self.names):
+            path = self.output.estimate(track.name, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            blocks = (self.estimates(start, stop)[i].numpy() for start, stop in pairwise(ends))
+            pcm.write_blocks(path, blocks, track.sample_rate, track.num_channels)
 
     def _keep_passages(self, references: Sources, store: str, path: Callable[[str, str], Path]) -> None:
         """Write a passage of the track for every target that has a score in `store`, where that is typical of it."""

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -12,6 +13,7 @@ from unmix.data.tracks import Track
 from unmix.errors import counted
 from unmix.evaluation import oracle
 from unmix.evaluation.estimates import Estimates, Sources
+from unmix.evaluation.scenarios import ACCOMPANIMENT
 from unmix.evaluation.scoring import EvaluationFolder
 from unmix.models.contract import Separator
 from unmix.models.joined import join
@@ -115,3 +117,28 @@ def separator_of(module: Any, **settings: Any) -> Separator:
 
 
 MakeTest = Callable[[Sequence[Track], EvaluationFolder], SeparationTest]
+
+
+class AccompaniedTest(SeparationTest):
+    """Test module that keeps one estimate of another module, and sums up all its others to `accompaniment`.
+
+    Args:
+        test: the other module.
+        source: name of the estimate that is kept.
+    """
+
+    def __init__(self, test: SeparationTest, source: str) -> None:
+        super().__init__(test.tracks, test.output)
+        self.test = test
+        self.targets = (source, ACCOMPANIMENT)
+
+    def separate(self, track: Track) -> Iterator[Tensor]:
+        position = self.test.targets.index(self.targets[0])
+        others = [i for i in range(len(self.test.targets)) if i != position]
+        for block in self.test.separate(track):
+            yield torch.stack([block[position], block[others].sum(dim=0)])
+
+
+def in_scenario(make_test: MakeTest, source: str | None) -> MakeTest:
+    """Make test modules that estimate a source and its accompaniment; every source when `source` is None."""
+    return make_test if source is None else lambda *arguments: AccompaniedTest(make_test(*arguments), source)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unmix.errors import counted
-from unmix.evaluation.metrics import METRICS
+from unmix.evaluation.metrics import METRICS, scenario
 from unmix.reports.leaderboard import name_of
 from unmix.reports.stored import Evaluation
 
@@ -139,9 +139,13 @@ def _only(evaluations: Sequence[Evaluation], metric: str, is_current: Callable[[
         raise ValueError(f"metric: got {metric!r}, but {method} has {', '.join(names)}; {advice}")
     if all(_agree(each, remaining[0], metric) for each in remaining[1:]):
         return remaining[0]
-    paths = " and ".join(str(each.path) for each in remaining)
+    scenarios = [scenario(each.targets) for each in remaining]
+    differ = len(set(scenarios)) > 1
+    paths = [
+        f"{each.path} ({own})" if differ else str(each.path) for each, own in zip(remaining, scenarios, strict=True)
+    ]
     count = counted(len(remaining), "evaluation")
-    raise ValueError(f"ckpt: {method} has {count} that could be meant, name one of them: {paths}")
+    raise ValueError(f"ckpt: {method} has {count} that could be meant, name one of them: {' and '.join(paths)}")
 
 
 def _agree(one: Evaluation, other: Evaluation, metric: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unmix.evaluation import published, statistics
+from unmix.evaluation import published, scenarios, statistics
 from unmix.evaluation.metrics import BSS_EVAL, METRICS, Definition
 from unmix.evaluation.scores import OVER_TRACKS
 from unmix.evaluation.statistics import Comparison, Run
@@ -95,7 +95,7 @@ def build(methods: Sequence[Method], *, metric: str, tracks: str, compare: Seque
         ValueError: when the methods do not compare, or scores are damaged.
     """
     definition = comparable.check_scores(methods, metric)
-    _check_published(compare, definition)
+    _check_published(compare, definition, methods[0].targets)
     common, left_out = comparable.tracks(methods, tracks)
     targets = methods[0].targets
     columns = [*targets, MEAN] if len(targets) > 1 else targets
@@ -199,7 +199,9 @@ def deciding(table: Table) -> dict[str, tuple[str, Comparison]]:
     return pairs
 
 
-def _check_published(compare: Sequence[str], definition: Definition) -> None:
+def _check_published(compare: Sequence[str], definition: Definition, targets: Sequence[str]) -> None:
+    for name in compare:
+        scenarios.check_published("compare", name, published.medians_of(name), targets)
     if compare and definition not in BSS_EVAL:
         raise ValueError(
             f"compare: published scores are {', '.join(METRICS)} by {BSS_EVAL[0].measure}, not {definition.name}: "

@@ -20,9 +20,11 @@ from unmix import errors, finished
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
 from unmix.errors import counted
-from unmix.evaluation import callback, published
+from unmix.evaluation import callback, published, scenarios
+from unmix.evaluation.estimates import RESIDUAL
 from unmix.evaluation.metrics import Definition, Metric, definitions_of
 from unmix.evaluation.scoring import EvaluationFolder
+from unmix.evaluation.separation import in_scenario
 from unmix.evaluation.summary import Summary
 from unmix.experiments import folder
 from unmix.experiments.hold import Held, hold
@@ -85,6 +87,9 @@ def prepare(cfg: DictConfig) -> EvaluateJob:
         raise ValueError(str(error).replace("trainer.", "evaluation.", 1)) from error
     metrics = make_metrics(cfg)
     located = candidates(cfg)
+    rest = [RESIDUAL] if cfg.evaluation.residual else []
+    for item in located:
+        scenarios.check(cfg.evaluation.scenario, [*item.targets, *rest])
     return EvaluateJob(cfg, located, _datas(located, cfg.data), metrics)
 
 
@@ -137,7 +142,8 @@ def _evaluate(
     tracks = getattr(datamodule.splits, subset)
     if not tracks:
         raise ValueError(f"subset: got {subset!r}, which has no track in {datamodule.root}")
-    matters = finished.identifying(item.weights, datamodule.splits.fingerprint(), subset, cfg.separator, cfg.metrics)
+    settings = subset, cfg.separator, cfg.metrics, cfg.evaluation.scenario
+    matters = finished.identifying(item.weights, datamodule.splits.fingerprint(), *settings)
     output = EvaluationFolder(item.parent / finished.folder_name(str(datamodule.name), matters))
     facts = {**matters, "checkpoints": item.paths, "parameters": item.parameters, **folder.environment()}
     if rank() != 0:  # rank 0 holds the folder, and started this process
@@ -205,7 +211,7 @@ def _score(
     with ExitStack() as stack:
         if has_bar:
             stack.enter_context(logging_redirect_tqdm())  # log lines appear above the bar
-        callback.evaluate(item.test, scorer, trainer)
+        callback.evaluate(in_scenario(item.test, how.scenario), scorer, trainer)
     leave_process_group()
     return scorer
 
