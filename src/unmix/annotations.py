@@ -22,7 +22,7 @@ def misfits(name: str, called: Callable[..., Any], values: Mapping[str, Any]) ->
     """
     parameters = inspect.signature(called).parameters
     takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
-    hints = _hints(called)
+    annotated = hints(called)
     for key, value in values.items():
         if str(key).startswith("_"):
             continue
@@ -31,11 +31,11 @@ def misfits(name: str, called: Callable[..., Any], values: Mapping[str, Any]) ->
                 yield errors.unknown(f"{name}.{key!s}", key, parameters)
             continue
         default = parameters[key].default
-        if _is_nan(value) or not (_same(value, default) or accepts(hints.get(key, Any), value)):
-            yield f"{name}.{key!s}: got {value!r}, {describe(hints.get(key, float))} is needed"
+        if _is_nan(value) or not (_same(value, default) or accepts(annotated.get(key, Any), value)):
+            yield f"{name}.{key!s}: got {value!r}, {describe(annotated.get(key, float))} is needed"
 
 
-def _hints(called: Callable[..., Any]) -> dict[str, Any]:
+def hints(called: Callable[..., Any]) -> dict[str, Any]:
     """Annotations of the parameters; empty when they cannot be resolved, as names imported for type checkers only."""
     try:
         return get_type_hints(called.__init__ if inspect.isclass(called) else called)

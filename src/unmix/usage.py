@@ -4,6 +4,7 @@ The texts have one source: the docstring of the entry point in src/ has examples
 """
 
 import ast
+import itertools
 import math
 import shutil
 import textwrap
@@ -22,11 +23,13 @@ from omegaconf import OmegaConf
 from unmix.composition import CONF, compose
 
 COLUMN = 34  # where explanations begin
+EDITOR = "# yaml-language-server:"  # begins the line that names the JSON schema of a file
+NOT_FOR_READERS = ("# @", EDITOR)  # lines at the head of a file for Hydra and for editors
 FLAGS = (
     ("-m", "run every combination of the values that commas separate"),
     ("--cfg job", "print the configuration as YAML"),
     ("--config-dir DIR", "add a folder of your own groups, which looks like conf/"),
-    ("-sc install=bash", "print a script that completes groups, keys and values on Tab"),
+    ("-sc install=bash", "print a script that completes groups, keys and values on Tab; also zsh, fish"),
 )
 
 
@@ -62,7 +65,7 @@ def help_text(config_name: str, overrides: Sequence[str], config_dir: str | None
     cfg = compose(config_name, overrides, with_hydra=True, config_dir=config_dir)
     composed: Any = OmegaConf.to_container(cfg, resolve=False)
     del composed["hydra"]
-    file = _read(CONF / f"{config_name}.yaml")
+    file = read(CONF / f"{config_name}.yaml")
     # Hydra records no choice where several files of a group are chosen, which are named after their keys
     choices: dict[str, Any] = {entry.group: list(composed[entry.group]) for entry in file.defaults if entry.is_list}
     choices |= {str(group): name for group, name in cfg.hydra.runtime.choices.items()}
@@ -73,8 +76,10 @@ def help_text(config_name: str, overrides: Sequence[str], config_dir: str | None
     notes |= file.comments
     keys = [(_shown(key, value), notes.get(key, "")) for key, value in settings(composed) if key not in choices]
     groups = list(_groups(config_name, choices, config_dir))
+    sentence, examples = description(config_name)
     sections = [
-        _description(config_name),
+        sentence,
+        textwrap.indent(examples, "  "),
         _section("Groups, as group=file; --help lists the keys of the files that are given", groups),
         _section("Keys, as key=value", keys),
         _section("Flags", FLAGS),
@@ -87,16 +92,16 @@ def folders(config_dir: str | None) -> list[Path]:
     return [*([Path(config_dir).expanduser()] if config_dir else []), CONF]
 
 
-def _description(config_name: str) -> str:
-    """Docstring of the command's entry point: a sentence, then examples, which are indented here."""
+def description(config_name: str) -> tuple[str, str]:
+    """Read the docstring of a command's entry point: what it does, and examples."""
     source = (CONF.parent / "src" / f"{config_name}.py").read_text(encoding="utf-8")
     sentence, _, examples = (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")
-    return f"{sentence}\n\n{textwrap.indent(examples, '  ')}"
+    return sentence, examples
 
 
 def _groups(config_name: str, choices: dict[str, Any], config_dir: str | None) -> Iterator[tuple[str, str]]:
     """Yield `group=file` and the files to choose from, for every group of a command that has a choice."""
-    for entry in _read(CONF / f"{config_name}.yaml").defaults:
+    for entry in read(CONF / f"{config_name}.yaml").defaults:
         group = entry.group.removeprefix("override ")
         names = options(group, config_dir) if group else []
         if len(names) > 1:
@@ -110,7 +115,7 @@ def _comments_of_group(group: str, name: Any, config_dir: str | None) -> dict[st
     paths = [path for folder in folders(config_dir) if (path := folder / group / f"{name}.yaml").is_file()]
     if not paths:
         return {}  # nothing is chosen, or what a package of Hydra provides
-    file = _read(paths[0])
+    file = read(paths[0])
     comments: dict[str, str] = {}
     for entry in file.defaults:
         comments |= _comments_of_group(group, entry.file, config_dir)
@@ -120,7 +125,7 @@ def _comments_of_group(group: str, name: Any, config_dir: str | None) -> dict[st
 
 
 @dataclass(frozen=True)
-class _Default:
+class Default:
     """Entry of a defaults list: a group with the comment on it, or another file of the same group.
 
     `is_list` is true where several files of the group are chosen.
@@ -133,16 +138,24 @@ class _Default:
 
 
 @dataclass(frozen=True)
-class _File:
-    """What a configuration file says to its reader; a recipe is a file that changes keys of several groups."""
+class File:
+    """What a configuration file says to its reader.
 
-    defaults: list[_Default]
+    Args:
+        about: the comment at its head, without the lines that are for Hydra and editors.
+        defaults: entries of its defaults list.
+        comments: dotted key -> the comment behind it.
+        is_recipe: whether it changes keys of several groups.
+    """
+
+    about: str
+    defaults: list[Default]
     comments: dict[str, str]
     is_recipe: bool
 
 
-def _read(path: Path) -> _File:
-    """Read the defaults list of a file, and the comment on every setting; on a line of several, it is on the first."""
+def read(path: Path) -> File:
+    """Read what a file says to its reader; of several settings on a line, the comment is on the first."""
     text = path.read_text(encoding="utf-8")
     notes = _comments_by_line(text)
     root: Any = yaml.compose(text)
@@ -151,12 +164,18 @@ def _read(path: Path) -> _File:
         if isinstance(item, yaml.MappingNode):
             ((group, choice),) = item.value
             is_list = isinstance(choice, yaml.SequenceNode)
-            defaults.append(_Default(group.value, comment=notes.get(item.start_mark.line, ""), is_list=is_list))
+            defaults.append(Default(group.value, comment=notes.get(item.start_mark.line, ""), is_list=is_list))
         else:
-            defaults.append(_Default(file=item.value.partition("@")[0]))
+            defaults.append(Default(file=item.value.partition("@")[0]))
     lines = {key: line for key, line in settings(_lines(root)) if isinstance(line, int)}
     comments = {key: notes.pop(line) for key, line in lines.items() if line in notes}
-    return _File(defaults, comments, text.startswith("# @package _global_"))
+    return File(_about(text), defaults, comments, text.startswith("# @package _global_"))
+
+
+def _about(text: str) -> str:
+    """Comment at the head of a file, its lines joined by line breaks."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return "\n".join(line[1:].strip() for line in lines if not line.startswith(NOT_FOR_READERS))
 
 
 def _lines(node: Any) -> Any:
