@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from unmix import checks
+from unmix import checks, trainer_checks
 
 
 @pytest.mark.parametrize("value", [0, 3])
@@ -110,10 +110,10 @@ def test_groups_are_lists_by_name():
 @pytest.mark.parametrize(
     ("check", "good", "bad"),
     [
-        (checks.limit, [1, 300, -1], [0, -2, 1.0, -1.0, True, "1", None]),
-        (checks.time_limit, ["00:12:00:00"], ["12 h", 3, "", None]),
-        (checks.share_or_count, [1, 20, 0.5, 1.0], [0, 0.0, 1.5, -1, True, "all", None]),
-        (checks.device_indices, [0, 4, -1, [0], [2, 3]], [-2, True, "0", [], [-1], [0.5], None]),
+        (trainer_checks.limit, [1, 300, -1], [0, -2, 1.0, -1.0, True, "1", None]),
+        (trainer_checks.time_limit, ["00:12:00:00"], ["12 h", 3, "", None]),
+        (trainer_checks.share_or_count, [1, 20, 0.5, 1.0], [0, 0.0, 1.5, -1, True, "all", None]),
+        (trainer_checks.device_indices, [0, 4, -1, [0], [2, 3]], [-2, True, "0", [], [-1], [0.5], None]),
         (checks.folder_name, ["umx"], ["", "a/b", ".hidden", None]),
     ],
 )

@@ -75,9 +75,7 @@ def composed():
         known.add((command.name, *words))
         bare_words.check(command.name, arguments.overrides, usage.folders(arguments.config_dir))
         hints.check(command.name, arguments.overrides, arguments.config_dir)
-        parsed = parse(
-            command.name, arguments.overrides, multirun=arguments.multirun, config_dir=arguments.config_dir
-        )
+        parsed = parse(command.name, arguments.overrides, multirun=arguments.multirun, config_dir=arguments.config_dir)
         if not parsed.is_search:  # which tests/test_searches.py composes
             for cfg in parsed.compose_jobs():
                 check_targets(cfg, distinct)

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import dropwhile, groupby
 
 import config_reference as reference
 from config_reference import Row
@@ -52,7 +52,7 @@ PAGES = {"reference/configuration": configuration, "reference/commands": command
 
 
 def _sentence(command: str) -> str:
-    return escape(usage.description(command).partition("\n\n")[0])
+    return escape(usage.description(command)[0])
 
 
 def _choice(group: str, chosen: tuple[str, str]) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ def _file(group: str, name: str) -> Iterator[str]:
         text = "\n".join(line.strip() if is_command else escape(line) for line in lines)
         yield f"```text\n{text}\n```" if is_command else text
     if file.is_recipe:
-        content = path.read_text(encoding="utf-8").splitlines()[len(file.description) + 1 :]
+        content = dropwhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
         yield "\n".join(["```yaml", *content, "```"])
         return
     if bases := reference.bases(group, name):

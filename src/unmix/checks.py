@@ -1,8 +1,8 @@
 """Checks of values that a user gives; each raises one line with the name, what was got and what is allowed."""
 
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +61,6 @@ def counts(**values: Any) -> None:
         integer(name, value, least=1)
 
 
-def flags(**values: Any) -> None:
-    """Check that every value is true or false; raises as `flag`."""
-    for name, value in values.items():
-        flag(name, value)
-
-
 def flag(name: str, value: Any) -> bool:
     """Check that a value is true or false, and return it; any other word would count as true in Python.
 
@@ -90,14 +84,33 @@ def word(name: str, value: Any, allowed: Iterable[str]) -> str:
     return str(value)
 
 
-def text(name: str, value: Any) -> str:
-    """Check that a value is a text or a path, and not empty; return it.
+def spelling(name: str, value: Any, allowed: Iterable[str]) -> str:
+    """Check that a value, which may be a number, is spelt as one of the allowed words; return the word."""
+    return word(name, str(value), allowed)
+
+
+def count_or_word(name: str, value: Any, *, allowed: Sequence[str], noun: str) -> Any:
+    """Check that a value is a number of things from 1 on, or one of the allowed words, and return it.
 
     Raises:
-        ValueError: on another type, or an empty text.
+        ValueError: on any other value; `noun` names the things.
+    """
+    if value not in allowed and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        words = ", ".join(map(repr, allowed))
+        raise ValueError(f"{name}: got {value!r}, allowed {words} or a number of {noun}, 1 or more")
+    return value
+
+
+def text(name: str, value: Any, *, most: int | None = None) -> str:
+    """Check that a value is a text or a path, not empty and at most as long as `most` characters; return it.
+
+    Raises:
+        ValueError: on another type, or a text that is empty or too long.
     """
     if not isinstance(value, str | Path) or not str(value).strip():
         raise ValueError(f"{name}: got {value!r}, a text is needed")
+    if most is not None and len(str(value)) > most:
+        raise ValueError(f"{name}: got {len(str(value))} characters, allowed {most} or fewer")
     return str(value)
 
 
@@ -136,66 +149,43 @@ def interval(name: str, value: Any, *, least: float) -> tuple[float, float]:
     return low, high
 
 
-def limit(name: str, value: Any) -> int:
-    """Check a number of epochs or steps; -1 is none."""
-    if value == NO_LIMIT and not isinstance(value, bool | float):
-        return NO_LIMIT
-    try:
-        return integer(name, value, least=1)
-    except ValueError as error:
-        raise ValueError(f"{error}, or {NO_LIMIT} for no limit") from error
-
-
 def folder_name(name: str, value: Any) -> str:
     if "/" in text(name, value) or value.startswith("."):
         raise ValueError(f"{name}: got {value!r}, a name without / is needed, as it is part of a folder's name")
     return str(value)
 
 
-def time_limit(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"\d+:\d{1,2}:\d{1,2}:\d{1,2}", value):
-        raise ValueError(f"{name}: got {value!r}, a time DD:HH:MM:SS is needed, as 00:12:00:00, or null for no limit")
-    return value
-
-
-def share_or_count(name: str, value: Any) -> float:
-    """Check a limit on batches: a number of them from 1 on, or a share of them up to 1.0."""
-    if isinstance(value, float) and 0 < value <= 1:
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return value
-    raise ValueError(
-        f"{name}: got {value!r}, allowed a number of batches from 1 on, a share of them (above 0, up to 1.0), or null"
-    )
-
-
-def device_indices(name: str, value: Any) -> Any:
-    """Check the type of `gpus`; whether this machine has that many is checked by the process that uses them."""
-    is_list = isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 0
-    indices = list(value) if is_list else [value]
-    is_whole = all(isinstance(index, int) and not isinstance(index, bool) for index in indices)
-    if not is_whole or min(indices) < (0 if is_list else -1):
-        raise ValueError(f"{name}: got {value!r}, a number, a list of indices, -1 (all) or null is needed")
-    return value
-
-
 def optional(check: Check) -> Check:
     """Make a check that also accepts None."""
-    return lambda name, value: None if value is None else check(name, value)
+    return partial(null_or, check)
 
 
-def either(*checks: Check) -> Check:
+def null_or(check: Check, name: str, value: Any) -> object:
+    """Check a value unless it is None; raises as `check`."""
+    return None if value is None else check(name, value)
+
+
+def either(*alternatives: Check) -> Check:
     """Make a check that accepts what any of several checks accepts; the last one's message is raised."""
+    return partial(any_of, alternatives)
 
-    def check(name: str, value: Any) -> object:
-        for alternative in checks[:-1]:
-            try:
-                return alternative(name, value)
-            except ValueError:  # the next alternative decides
-                continue
-        return checks[-1](name, value)
 
-    return check
+def any_of(alternatives: Sequence[Check], name: str, value: Any) -> object:
+    """Check that any of several checks accepts a value; raises as the last one."""
+    for check in alternatives[:-1]:
+        try:
+            return check(name, value)
+        except ValueError:  # the next alternative decides
+            continue
+    return alternatives[-1](name, value)
+
+
+def words(check: Check) -> list[str]:
+    """List the words that a check accepts by name, for completion; empty when it accepts none, or any."""
+    if not isinstance(check, partial):
+        return []
+    inner = [check.args[0]] if check.func is null_or else check.args[0] if check.func is any_of else []
+    return [*check.keywords.get("allowed", ()), *(each for alternative in inner for each in words(alternative))]
 
 
 def _check_range(

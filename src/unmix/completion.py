@@ -9,6 +9,8 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from unmix import checks
+from unmix.config_checks import COMMANDS
 from unmix.hints import base
 from unmix.identity import ALL
 from unmix.settings import TABLES
@@ -48,4 +50,5 @@ def _values(config_name: str, key: str, before: Sequence[str]) -> list[str]:
     if isinstance(OmegaConf.select(cfg, key), bool):
         return ["true", "false"]
     node, _, name = key.rpartition(".")
-    return list(getattr(TABLES.get(node, {}).get(name), "keywords", {}).get("allowed", ()))
+    table = TABLES.get(node, {}) if node else {**TABLES[""], **COMMANDS.get(config_name, {})}
+    return checks.words(table.get(name, checks.flag))

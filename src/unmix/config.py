@@ -162,7 +162,7 @@ def _prepare(config_name: str, cfg: DictConfig, distinct: Distinct | None = None
 
 def _unfinished(cfgs: list[DictConfig]) -> Sequence[int]:
     """Return the indices of unfinished jobs; when all are finished, print their states. Does not import torch."""
-    from unmix import plans
+    from unmix import plans, trained
 
     for cfg in cfgs:
         identity.check_targets(cfg.target, cfg.data.sources)
@@ -175,6 +175,7 @@ def _unfinished(cfgs: list[DictConfig]) -> Sequence[int]:
             print(plan)  # noqa: T201
         run_loggers.print_never_logged((plan.cfg.logger, plan.run) for plan in planned)
         plans.print_evaluations(planned)
+        trained.print_next(planned)
     return unfinished
 
 

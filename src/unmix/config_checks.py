@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from unmix.checks import Check, either, flag, hidden_size, integer, number, optional, text, texts, word
+from unmix.checks import Check, either, flag, hidden_size, integer, number, optional, spelling, text, texts
 from unmix.settings import (
     COUNT,
     ENGINES,
@@ -21,22 +21,10 @@ from unmix.settings import (
     one_of,
 )
 
-
-def _bits(name: str, value: Any) -> str:
-    return word(name, str(value), ("16", "24", "float"))
-
-
-def _title(name: str, value: Any) -> str:
-    """A title of a W&B report, which may have 128 characters."""
-    if len(text(name, value)) > 128:
-        raise ValueError(f"{name}: got {len(value)} characters, W&B allows 128 or fewer")
-    return value
-
-
 # Keys of the top level that mean something else, or are optional, in one command.
 COMMANDS: dict[str, dict[str, Check]] = {
     "check": {"format": one_of("text", "json")},
-    "separate": {"format": one_of("wav", "flac"), "bits": _bits},
+    "separate": {"format": one_of("wav", "flac"), "bits": partial(spelling, allowed=("16", "24", "float"))},
     "listen": {
         "tracks": either(COUNT, text, texts),
         "seconds": partial(number, least=1, most=600),
@@ -60,7 +48,7 @@ COMMANDS: dict[str, dict[str, Check]] = {
     "leaderboard": {"name": optional(text), "serve": flag, "port": partial(integer, least=0, most=65535)},
     "report": {
         "format": one_of("latex", "markdown", "csv", "wandb"),
-        "title": optional(_title),
+        "title": optional(partial(text, most=128)),  # which W&B allows
         "metric": optional(text),
         "test_set": optional(text),
         "tracks": one_of("all", "common"),

@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from unmix import next_steps
 from unmix.data import library
 from unmix.data.tracks import Splits
 from unmix.evaluation import metrics
@@ -96,7 +97,13 @@ def show(cfg: DictConfig) -> bool:
     print(f"report: {path / 'report.html'}")  # noqa: T201
     if cfg.evaluation.save_estimates:
         print(f"stems:  {path / 'estimates'}")  # noqa: T201
+    print(next_step())  # noqa: T201
     return True
+
+
+def next_step() -> str:
+    """What one would type after an evaluation: to hear what it scored."""
+    return next_steps.script("listen", *next_steps.from_command_line("ckpt", "data", "subset", "paths"))
 
 
 def find(cfg: DictConfig) -> Path | None:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from unmix import completion, hints, usage
+from unmix import completion, completion_scripts, hints, usage
+from unmix.completion_scripts import SEPARATORS
 from unmix.composition import CONF, check_values
 
 
@@ -18,10 +20,16 @@ def answer(config_name: str, arguments: argparse.Namespace) -> None:
     if arguments.help:
         print(usage.help_text(config_name, arguments.overrides, arguments.config_dir))  # noqa: T201
         return
-    if arguments.overrides == ["query=bash"]:
-        words = completion.words(config_name, os.environ.get("COMP_LINE", ""))
+    if arguments.shell_completion and len(arguments.overrides) == 1:
+        (asked,) = arguments.overrides
+        if asked in completion_scripts.SCRIPTS:
+            print(completion_scripts.SCRIPTS[asked], end="")  # noqa: T201
+            return
+        line = os.environ.get("COMP_LINE", "")
+        os.environ["COMP_LINE"] = re.sub(r"^.*?\.py\s", "python run.py ", line)  # Hydra misreads most other paths
+        words = completion.words(config_name, line) if asked in SEPARATORS else None
         if words is not None:
-            print(" ".join(words))  # noqa: T201
+            print(SEPARATORS[asked].join(words))  # noqa: T201
             return
     through_hydra(config_name, lambda _: None)
 

@@ -14,22 +14,21 @@ from unmix import errors
 from unmix.augmentation_settings import PROBABILITY, check_augmentations, check_track_weights
 from unmix.checks import (
     Check,
-    device_indices,
+    count_or_word,
     either,
     flag,
     folder_name,
     groups,
     integer,
     interval,
-    limit,
     number,
     optional,
-    share_or_count,
+    spelling,
     text,
     texts,
-    time_limit,
     word,
 )
+from unmix.trainer_checks import device_indices, limit, share_or_count, time_limit
 
 FILTERS = ("torch", "norbert")  # implementations of the Wiener filter
 WHOLE = "whole"
@@ -55,35 +54,20 @@ def one_of(*words: str) -> Check:
     return partial(word, allowed=words)
 
 
-def _storage(name: str, value: Any) -> str:
+def _storage(name: str, value: Any, allowed: tuple[str, ...]) -> str:
     if value == "ram":
         raise ValueError(
             f"{name}: got 'ram', which was removed, as the system keeps files that were read in memory: "
             f"use {name}=disk, which changes no sample"
         )
-    return word(name, value, STORAGES)
+    return word(name, value, allowed)
 
 
-def _root(name: str, value: Any) -> Any:
+def data_root(name: str, value: Any) -> str:
+    """Check the folder of a data set; an empty environment variable MUSDB_PATH is named. Raises as `text`."""
     if value == "" and os.environ.get("MUSDB_PATH") == "":
         raise ValueError(f"{name}: the environment variable MUSDB_PATH is empty; set it, or {name}=/path/to/musdb18hq")
-    return None if value is None else text(name, value)
-
-
-def _precision(name: str, value: Any) -> str:
-    return word(name, str(value), PRECISIONS)
-
-
-def _window(name: str, value: Any) -> Any:
-    if value != WHOLE and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise ValueError(f"{name}: got {value!r}, allowed {WHOLE!r} or a number of frames, 1 or more")
-    return value
-
-
-def _slots(name: str, value: Any) -> Any:
-    if value != "auto" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise ValueError(f"{name}: got {value!r}, a number of jobs at a time from 1 on, or auto, is needed")
-    return value
+    return text(name, value)
 
 
 _text_or_texts = either(text, texts)
@@ -100,7 +84,7 @@ TABLES: dict[str, dict[str, Check]] = {
         "init_from": optional(_text_or_texts),
         "ckpt": _text_or_texts,
         "on_busy": one_of(*ON_BUSY),
-        "slots": _slots,
+        "slots": partial(count_or_word, allowed=("auto",), noun="jobs at a time"),
         "run_dir": text,
         "sweep_name": text,
         "subset": one_of(*SUBSETS),
@@ -135,7 +119,7 @@ TABLES: dict[str, dict[str, Check]] = {
         "max_epochs": limit,
         "max_steps": limit,
         "max_time": optional(time_limit),
-        "precision": _precision,
+        "precision": partial(spelling, allowed=PRECISIONS),
         "matmul_precision": one_of(*MATMUL_PRECISIONS),
         "gradient_clip_val": optional(POSITIVE),
         "gradient_clip_algorithm": optional(one_of("norm", "value")),
@@ -148,7 +132,7 @@ TABLES: dict[str, dict[str, Check]] = {
         "check_val_every_n_epoch": COUNT,
     },
     "data": {
-        "root": _root,
+        "root": optional(data_root),
         "download": flag,
         "name": text,
         "sources": texts,
@@ -168,7 +152,7 @@ TABLES: dict[str, dict[str, Check]] = {
         "augmentations": check_augmentations,
         "track_weights": check_track_weights,
         "num_workers": FROM_ZERO,
-        "storage": _storage,
+        "storage": partial(_storage, allowed=STORAGES),
         "cache": optional(text),
         "allow_changed": flag,
         "repeat_epoch": flag,
@@ -179,7 +163,7 @@ TABLES: dict[str, dict[str, Check]] = {
         "softmask": flag,
         "residual": flag,
         "wiener": one_of(*FILTERS),
-        "window": _window,
+        "window": partial(count_or_word, allowed=(WHOLE,), noun="frames"),
         "exact_seconds": partial(number, least=SHORTEST_EXACT_SECONDS),
         "chunk_seconds": optional(POSITIVE),
         "overlap": partial(number, least=0, most=0.5),

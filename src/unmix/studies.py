@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial
 
-from unmix import checks, errors
+from unmix import checks, errors, next_steps
 from unmix.composition import Command
 from unmix.errors import counted
 from unmix.identity import experiment_id, included
@@ -179,6 +179,8 @@ def summarize(search: Search, trials: Sequence[FrozenTrial]) -> None:
         values = described(dict(zip(search.settings.objectives, trial.values, strict=True)))
         lines += [f"best: trial {trial.number}, {values}: {' '.join(search.space.overrides(trial.params))}"]
         lines += [f"      {Path(search.cfg.paths.out) / 'runs' / run}" for run in trial.user_attrs[study_file.RUNS]]
+    if len(trials) == search.settings.n_trials and all(trial.state.is_finished() for trial in trials):
+        lines.append(next_steps.script("leaderboard", *next_steps.from_command_line("paths")))
     print("\n".join(lines))  # noqa: T201
 
 

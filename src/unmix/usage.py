@@ -23,11 +23,13 @@ from omegaconf import OmegaConf
 from unmix.composition import CONF, compose
 
 COLUMN = 34  # where explanations begin
+EDITOR = "# yaml-language-server:"  # begins the line that names the JSON schema of a file
+NOT_FOR_READERS = ("# @", EDITOR)  # lines at the head of a file for Hydra and for editors
 FLAGS = (
     ("-m", "run every combination of the values that commas separate"),
     ("--cfg job", "print the configuration as YAML"),
     ("--config-dir DIR", "add a folder of your own groups, which looks like conf/"),
-    ("-sc install=bash", "print a script that completes groups, keys and values on Tab"),
+    ("-sc install=bash", "print a script that completes groups, keys and values on Tab; also zsh, fish"),
 )
 
 
@@ -74,8 +76,10 @@ def help_text(config_name: str, overrides: Sequence[str], config_dir: str | None
     notes |= file.comments
     keys = [(shown(key, value), notes.get(key, "")) for key, value in settings(composed) if key not in choices]
     groups = list(_groups(config_name, choices, config_dir))
+    sentence, examples = description(config_name)
     sections = [
-        description(config_name),
+        sentence,
+        textwrap.indent(examples, "  "),
         _section("Groups, as group=file; --help lists the keys of the files that are given", groups),
         _section("Keys, as key=value", keys),
         _section("Flags", FLAGS),
@@ -88,11 +92,11 @@ def folders(config_dir: str | None) -> list[Path]:
     return [*([Path(config_dir).expanduser()] if config_dir else []), CONF]
 
 
-def description(config_name: str) -> str:
-    """Docstring of the command's entry point: a sentence, then examples, which are indented here."""
+def description(config_name: str) -> tuple[str, str]:
+    """Read the docstring of a command's entry point: what it does, and examples."""
     source = (CONF.parent / "src" / f"{config_name}.py").read_text(encoding="utf-8")
     sentence, _, examples = (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")
-    return f"{sentence}\n\n{textwrap.indent(examples, '  ')}"
+    return sentence, examples
 
 
 def _groups(config_name: str, choices: dict[str, Any], config_dir: str | None) -> Iterator[tuple[str, str]]:
@@ -140,7 +144,7 @@ class ConfigFile:
     Args:
         defaults: its defaults list.
         comments: comments by key.
-        description: lines of the comment at its top.
+        description: lines of the comment at its top, without those for Hydra and editors.
         is_recipe: whether it changes keys of several groups.
     """
 
@@ -165,9 +169,9 @@ def read_file(path: Path) -> ConfigFile:
             defaults.append(Default(file=item.value.partition("@")[0]))
     lines = {key: line for key, line in settings(_lines(root)) if isinstance(line, int)}
     comments = {key: notes.pop(line) for key, line in lines.items() if line in notes}
-    top = [line.removeprefix("#")[1:] for line in takewhile(lambda line: line.startswith("#"), text.splitlines())]
-    is_recipe = top[:1] == ["@package _global_"]
-    return ConfigFile(defaults, comments, top[is_recipe:], is_recipe)
+    top = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    description = [line.removeprefix("#")[1:] for line in top if not line.startswith(NOT_FOR_READERS)]
+    return ConfigFile(defaults, comments, description, text.startswith("# @package _global_"))
 
 
 def _lines(node: Any) -> Any:

@@ -197,7 +197,7 @@ def test_jobs_fill_the_nodes_that_suit_them(monkeypatch, overrides, slots, num_c
         ([], {"num_cpus": 17}, "num_cpus: got 17, but no node of the Ray cluster with 1 GPU has more than 16 CPUs"),
         ([], {"num_cpus": "many"}, "hydra.launcher.num_cpus: got 'many', a whole number is needed"),
         ([], {"max_retries": -1}, "hydra.launcher.max_retries: got -1, allowed 0 or more"),
-        ([], {"slots": 0}, "slots: got 0, a number of jobs at a time from 1 on, or auto, is needed"),
+        ([], {"slots": 0}, "slots: got 0, allowed 'auto' or a number of jobs at a time, 1 or more"),
     ],
 )
 def test_what_a_cluster_cannot_do_is_refused(monkeypatch, overrides, settings, message):

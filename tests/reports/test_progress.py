@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import sys
+from io import StringIO
 from types import SimpleNamespace
 
 import pytest
@@ -48,7 +50,7 @@ def test_a_running_job_shows_epochs_activity_best_and_the_time_left(line, job, m
     assert look(line, job) == View("running", "epoch 2/10, batch 3/9", "0.2500", "")
     now[0] += 30
     status.write(line.run, Status("umx-1", "running", epoch=5, best=0.125))
-    assert look(line, job) == View("running", "epoch 5/10", "0.1250", "0:00:50"), "10 s an epoch, five are left"
+    assert look(line, job) == View("running", "epoch 5/10", "0.1250", "50 s"), "10 s an epoch, five are left"
 
 
 def test_a_job_without_a_limit_shows_neither_a_total_nor_the_time_left(line, job, monkeypatch):
@@ -77,12 +79,15 @@ def test_a_job_that_ended_within_an_epoch_shows_its_steps(line, job):
     assert look(line, job).progress == "14 steps"
 
 
-def test_every_change_is_a_line_and_another_batch_is_none(line, job, tmp_path, capsys):
+def test_every_change_is_a_line_and_another_batch_is_none(line, job, tmp_path, capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     journal = tmp_path / "sweep" / "jobs.jsonl"
     with Progress([line], [job], journal) as shown:
         shown.update()
         give_process(job)
         for epoch, activity in ((0, "batch 1/9"), (0, "batch 2/9"), (1, "validating")):
+            now[0] += 60
             status.write(line.run, Status("umx-1", "running", epoch=epoch, activity=activity))
             shown.update()
     entries = [json.loads(text) for text in journal.read_text().splitlines()]
@@ -93,12 +98,12 @@ def test_every_change_is_a_line_and_another_batch_is_none(line, job, tmp_path, c
     ]
     assert capsys.readouterr().out.splitlines() == [
         "[1/1] lr=1: running epoch 0/10",
-        "[1/1] lr=1: running epoch 1/10",
+        "[1/1] lr=1: running epoch 1/10, 18 min left",
     ]
 
 
 def test_the_table_has_a_row_per_job(line, job, tmp_path):
-    table = Progress([line], [job], tmp_path / "jobs.jsonl")._table([View("running", "epoch 1/10", "0.5", "0:01:00")])
+    table = Progress([line], [job], tmp_path / "jobs.jsonl")._table([View("running", "epoch 1/10", "0.5", "1.2 min")])
     cells = {column.header: list(column.cells) for column in table.columns}
     assert cells == {
         "": ["1"],
@@ -107,13 +112,34 @@ def test_the_table_has_a_row_per_job(line, job, tmp_path):
         "state": ["running"],
         "progress": ["epoch 1/10"],
         "best val/loss": ["0.5"],
-        "to go": ["0:01:00"],
+        "time left": ["1.2 min"],
     }
 
 
 def test_states_are_counted_in_the_end(line, job, tmp_path, capsys):
     Progress([line], [job], tmp_path / "jobs.jsonl").summarize(["done", "new", "done", "continues"])
     assert capsys.readouterr().out == "2 done, 1 not started, 1 interrupted\n"
+
+
+class Terminal(StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment", "is_coloured"),
+    [(Terminal(), {}, True), (Terminal(), {"NO_COLOR": "1"}, False), (StringIO(), {}, False)],
+)
+def test_colours_are_for_terminals_whose_user_wants_them(tmp_path, monkeypatch, stream, environment, is_coloured):
+    for name, value in {"TERM": "xterm-256color", **environment}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdout", stream)
+    Progress([], [], tmp_path / "jobs.jsonl").summarize(["done"])
+    assert "1 done" in re.sub("\x1b\\[[0-9;]*m", "", stream.getvalue())
+    assert bool(re.search("\x1b\\[[0-9;]*3[0-9]", stream.getvalue())) == is_coloured
+    assert "\x1b" not in stream.getvalue() or stream.isatty()
 
 
 @pytest.fixture

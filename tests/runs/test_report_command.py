@@ -111,7 +111,7 @@ def test_figures_can_be_left_out(cli, out):
         (["format=html"], "report: format: got 'html', allowed "),
         (["save=true"], "report: save: got true, but format=latex writes files: only format=wandb saves to W&B"),
         (["format=wandb", "save=true"], "report: entity: not given; save=true needs your W&B user or team: entity=me"),
-        (["format=wandb", f"title={'x' * 129}"], "report: title: got 129 characters, W&B allows 128 or fewer"),
+        (["format=wandb", f"title={'x' * 129}"], "report: title: got 129 characters, allowed 128 or fewer"),
         (["figures=png"], "report: figures: got 'png', allowed "),
         (["tracks=some"], "report: tracks: got 'some', allowed "),
         (["out=/dev/null"], "report: out: /dev/null is no folder; name a folder that can be written"),

@@ -83,6 +83,62 @@ def test_a_bar_is_for_terminals_and_a_line_per_epoch_for_everything_else(monkeyp
     assert type(callbacks.progress()).__name__ == kind
 
 
+def lines_of_epochs(monkeypatch, caplog, limits, resumed=0):
+    """Log two epochs of four batches, on a clock that is set by hand: 100 s for a batch, 50 s to validate."""
+    now = [0.0]
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(callbacks.EpochLines, "SECONDS", 250.0)
+    batches, epochs = SimpleNamespace(processed=4 if resumed else 0), SimpleNamespace(processed=resumed)
+    loop = SimpleNamespace(
+        epoch_progress=SimpleNamespace(current=epochs),
+        epoch_loop=SimpleNamespace(batch_progress=SimpleNamespace(current=batches)),
+    )
+    state = trainer(
+        global_step=4 * resumed,
+        is_global_zero=True,
+        num_training_batches=4,
+        fit_loop=loop,
+        callback_metrics={"train/loss": 0.5},
+        **limits,
+    )
+    lines = callbacks.EpochLines()
+    with caplog.at_level("INFO"):
+        lines.on_train_start(state, None)
+        for _ in range(2):
+            for batches.processed in range(1, 5):
+                now[0] += 100
+                state.global_step += 1
+                lines.on_train_batch_end(state, None, None, None, batches.processed - 1)
+            now[0] += 50
+            epochs.processed += 1
+            lines.on_train_epoch_end(state, None)
+    return caplog.messages
+
+
+def test_a_log_has_a_line_per_epoch_and_some_within_a_long_one_with_the_time_left(monkeypatch, caplog):
+    assert lines_of_epochs(monkeypatch, caplog, {"max_epochs": 10, "max_steps": -1}) == [
+        "epoch 1 of 10, batch 3 of 4, 62 min left",
+        "epoch 1 of 10, 68 min left  train/loss 0.5",
+        "epoch 2 of 10, batch 3 of 4, 59 min left",
+        "epoch 2 of 10, 60 min left  train/loss 0.5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "resumed", "last"),
+    [
+        ({"max_epochs": None, "max_steps": -1}, 0, "epoch 2  train/loss 0.5"),
+        ({"max_epochs": -1, "max_steps": 16}, 0, "epoch 2, 15 min left  train/loss 0.5"),
+        ({"max_epochs": 10, "max_steps": 8}, 0, "epoch 2 of 10  train/loss 0.5"),
+        ({"max_epochs": 10, "max_steps": -1}, 6, "epoch 8 of 10, 15 min left  train/loss 0.5"),
+    ],
+)
+def test_the_time_left_is_that_to_the_first_limit_at_the_pace_of_this_attempt(
+    monkeypatch, caplog, limits, resumed, last
+):
+    assert lines_of_epochs(monkeypatch, caplog, limits, resumed)[-1] == last
+
+
 def test_the_status_is_reported_at_most_every_two_seconds_within_an_epoch(monkeypatch):
     now, reports = [10.0], []
     monkeypatch.setattr(callbacks.time, "monotonic", lambda: now[0])

@@ -7,14 +7,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 
-from rich.progress import track
-
 from unmix.data import building
 from unmix.data.building import Target
 from unmix.data.cache import build_once, cache_key, short_name
 from unmix.data.layouts.entry import Entry
 from unmix.data.pcm import Header
 from unmix.errors import counted
+from unmix.time_left import with_progress
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +74,7 @@ def build(entries: Sequence[Entry], sources: Sequence[str], headers: Mapping[Pat
             pool.submit(build_once, _folder(entry, sources, cache), partial(_build, entry, sources, headers))
             for entry in entries
         ]
-        for job in track(as_completed(jobs), "building", total=len(jobs), transient=True):
+        for job in with_progress(as_completed(jobs), "building", len(jobs), "track"):
             job.result()
     finally:
         pool.shutdown(cancel_futures=True)

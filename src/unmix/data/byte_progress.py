@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from unmix.errors import human_size
+from unmix.time_left import Watch
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +45,15 @@ def shown(label: str, total: int) -> Iterator[ByteProgress]:
 
 
 class _Tenths:
-    """Logs every tenth of `total` bytes, once."""
+    """Logs every tenth of `total` bytes, once; the first call tells what was there before."""
 
     def __init__(self, label: str, total: int) -> None:
         self.label, self.total, self.tenths = label, total, 0
+        self.watch: Watch | None = None
 
     def __call__(self, num_bytes: int) -> None:
+        self.watch = self.watch or Watch(self.total, num_bytes)
         if (tenths := 10 * num_bytes // max(self.total, 1)) > self.tenths:
             self.tenths = tenths
-            log.info("%s: %d %% of %s", self.label, 10 * tenths, human_size(self.total))
+            share = f"{self.label}: {10 * tenths} % of {human_size(self.total)}"
+            log.info("%s", ", ".join(filter(None, (share, self.watch.left(num_bytes)))))

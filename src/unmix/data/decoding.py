@@ -8,13 +8,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from rich.progress import track
-
 from unmix.data import ffmpeg
 from unmix.data.cache import build_once, cache_key, short_name
 from unmix.data.layouts.entry import Entry
 from unmix.data.wav import Overflow, WavWriter
 from unmix.errors import counted
+from unmix.time_left import with_progress
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ def decode(entries: Sequence[Entry], cache: Path) -> tuple[list[Entry], dict[Pat
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         jobs = [pool.submit(build_once, decoded[path], partial(_decode, path)) for path in missing]
-        for job in track(as_completed(jobs), "decoding", total=len(jobs), transient=True):
+        for job in with_progress(as_completed(jobs), "decoding", len(jobs), "file"):
             job.result()
     finally:
         pool.shutdown(cancel_futures=True)

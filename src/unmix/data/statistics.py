@@ -14,6 +14,7 @@ from unmix.data.cache import build_once, cache_key
 from unmix.data.mixing import to_float
 from unmix.data.tracks import AudioFile, Track
 from unmix.dsp.stft import Stft
+from unmix.time_left import Lines
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +36,13 @@ def compute(tracks: Sequence[Track], stft: Stft, device: torch.device) -> tuple[
         raise ValueError(f"statistics: need a track and Stft(center=False), got {len(tracks)} and center={stft.center}")
     stft = Stft(stft.fft_size, stft.hop_size).to(device)  # a copy: the caller's stays on its device
     num_frames, total = 0, torch.zeros(2, stft.num_bins, dtype=torch.float64, device=device)
-    for track in tracks:
+    lines = Lines("statistics", len(tracks), "mixture")
+    for number, track in enumerate(tracks, start=1):
         for block in _blocks(track, stft):
             magnitude = stft(to_float(block.to(device))).abs().mean(dim=0).double()  # (bins, frames)
             num_frames += magnitude.shape[-1]
             total += torch.stack([magnitude.sum(dim=-1), magnitude.square().sum(dim=-1)])
+        lines(number)
     mean, mean_square = total.cpu() / num_frames
     std = (mean_square - mean.square()).clamp(min=0).sqrt()
     std = torch.where(std == 0, 1.0, std)  # StandardScaler leaves a constant feature unscaled

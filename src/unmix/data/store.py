@@ -19,6 +19,7 @@ from unmix.data import pcm
 from unmix.data.cache import build_once, cache_key, short_name
 from unmix.data.tracks import AudioFile, Track
 from unmix.errors import counted
+from unmix.time_left import with_progress
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +133,8 @@ def to_int16(tracks: Sequence[Track], cache: Path) -> list[Track]:
         log.info("writing %s as 16-bit WAV, once, to %s", counted(len(missing), "file"), cache / "pcm")
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        copies = dict(zip([file.path for file in foreign], pool.map(partial(_copy, cache), foreign), strict=True))
+        made = with_progress(pool.map(partial(_copy, cache), foreign), "writing", len(foreign), "file")
+        copies = dict(zip([file.path for file in foreign], made, strict=True))
     finally:
         pool.shutdown(cancel_futures=True)
     return [

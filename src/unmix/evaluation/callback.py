@@ -3,7 +3,6 @@
 import logging
 import multiprocessing
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -22,6 +21,7 @@ from unmix.evaluation.scoring import MIXTURE, EvaluationFolder, Scoring, initial
 from unmix.evaluation.separation import MakeTest, SeparationTest
 from unmix.evaluation.summary import Summary
 from unmix.settings import check as check_settings
+from unmix.time_left import Watch
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,8 @@ class Museval(Callback):
         self.under_way: deque[Future[Scoring]] = deque()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.started, self.num_done, self.num_tracks = time.monotonic(), 0, int(trainer.num_test_batches[0])
+        self.num_done, self.num_tracks = 0, int(trainer.num_test_batches[0])
+        self.watch = Watch(self.num_tracks)
         if self.workers:
             self.pool = ProcessPoolExecutor(
                 self.workers, multiprocessing.get_context("spawn"), initialize_worker, (os.getpid(),)
@@ -152,8 +153,7 @@ class Museval(Callback):
         store = self.output.store(self.method, name).read_text()
         main = self.definitions[0].name
         shown = "  ".join(f"{row.target} {row.metrics[main]:.2f}" for row in scores.of_track("", name, store))
-        remaining = (time.monotonic() - self.started) / num_done * (num_tracks - num_done)
-        log.info("[%d/%d] %s: %s %s (%.0f s to go)", num_done, num_tracks, name, main, shown, remaining)
+        log.info("%s", self.watch.numbered(num_done, f"{name}: {main} {shown}"))
 
 
 def unscored(

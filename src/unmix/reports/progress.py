@@ -15,9 +15,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from unmix.errors import human_time
 from unmix.experiments import status
 from unmix.experiments.status import Status
 from unmix.processes.jobs import Job
+from unmix.time_left import seconds_to_limit
 
 # Exit codes of an interrupted job: ours, and those of a process that had not yet installed our signal handlers.
 INTERRUPTED = (75, 130, -signal.SIGINT, -signal.SIGTERM)
@@ -34,7 +36,7 @@ COLUMNS = {
     "state": "left",
     "progress": "left",
     "best val/loss": "right",
-    "to go": "right",
+    "time left": "right",
 }
 
 
@@ -141,7 +143,8 @@ class Progress:
             return False
         self.last[line.number] = text
         if not self.live and view.state != "waiting":
-            text = f"[{line.number}/{self.total or len(self.lines)}] {line.label}: {text}"
+            left = f", {view.to_go} left" if view.to_go else ""
+            text = f"[{line.number}/{self.total or len(self.lines)}] {line.label}: {text}{left}"
             self.console.print(text, markup=False, soft_wrap=True)
         return True
 
@@ -206,11 +209,9 @@ def _activity(run: Path, now: Status, job: Job) -> str:
 
 
 def _to_go(line: Line, now: Status) -> str:
-    """Estimate the time left, H:MM:SS, at the pace since the job was first seen running; empty when unknown."""
+    """Estimate the time left, such as `3.2 min`, at the pace since the job was first seen running; empty if unknown."""
     if line.began is None:
         line.began = (time.monotonic(), now.epoch)
-    since, epochs = time.monotonic() - line.began[0], now.epoch - line.began[1]
-    if not epochs or not line.max_epochs or now.state == "done":
-        return ""
-    seconds = round(since / epochs * (line.max_epochs - now.epoch))
-    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    began, epoch = line.began
+    seconds = seconds_to_limit(time.monotonic() - began, [epoch], [now.epoch], [line.max_epochs])
+    return human_time(seconds) if seconds and now.state != "done" else ""

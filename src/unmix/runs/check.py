@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from unmix import next_steps
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.doctor import names
 from unmix.data.doctor.errata import known, without_known
@@ -62,6 +63,8 @@ class CheckJob:
             _print(self.datamodule, findings, examined)
         if result := _result(self.datamodule, findings):
             raise Reported(result)
+        if not is_json:
+            print(next_steps.script("train", *next_steps.from_command_line("data", "paths")))  # noqa: T201
 
 
 def prepare(cfg: DictConfig) -> CheckJob:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import TQDMProgressBar
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from unmix import errors, finished
+from unmix import errors, finished, next_steps
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
 from unmix.errors import counted
@@ -70,6 +70,9 @@ class EvaluateJob:
         pairs = [pair for pair in scored if pair is not None]  # None on all ranks except the first
         if len(pairs) > 1:
             _compare(pairs, cfg)
+            log.info("%s", next_steps.script("report", *next_steps.from_command_line("ckpt", "paths")))
+        elif pairs:
+            log.info("%s", finished.next_step())
 
 
 def prepare(cfg: DictConfig) -> EvaluateJob:

@@ -2,13 +2,12 @@
 
 import logging
 import re
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from unmix import plugins
+from unmix import next_steps, plugins
 from unmix.experiments.hold import check_writable
 from unmix.weights import checkpoint, files, open_unmix_release, safetensors
 from unmix.weights.checkpoint import Checkpoint
@@ -37,9 +36,9 @@ class ExportJob:
         arguments += ["residual=true"] if len(targets) == 1 else []  # the Wiener filter needs two sources
         arguments += [f"plugins=[{','.join(self.plugins)}]"] if self.plugins else []
         log.info("%s: %s", self.out, ", ".join(targets))
-        log.info("  next: python src/separate.py %s", shlex.join(arguments))
         if self.format == "umx":
-            log.info('  or: openunmix.utils.load_separator("%s", targets=%s)', self.out, targets)
+            log.info('in Python: openunmix.utils.load_separator("%s", targets=%s)', self.out, targets)
+        log.info("%s", next_steps.script("separate", *arguments))
 
 
 def prepare(cfg: DictConfig) -> ExportJob:

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from omegaconf import DictConfig
 
-from unmix import errors
+from unmix import errors, next_steps
 from unmix.experiments import folder
 from unmix.reports import leaderboard, leaderboard_page, live, ranking
 from unmix.reports.leaderboard import Leaderboard, Row
@@ -45,6 +45,8 @@ class LeaderboardJob:
         print(f"page: {self.path}.html; all columns: {self.path}.csv")  # noqa: T201
         if self.server is not None:
             self.server.run()
+        else:
+            print(next_steps.again("serve=true"))  # noqa: T201
 
 
 def prepare(cfg: DictConfig) -> LeaderboardJob:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from unmix import errors
+from unmix import errors, next_steps
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
 from unmix.data.tracks import Track
@@ -29,6 +29,7 @@ from unmix.runs.chosen_tracks import chosen_tracks
 from unmix.runs.dropped_songs import DroppedSongs
 from unmix.runs.listening_methods import Method
 from unmix.settings import WEBMUSHRA
+from unmix.time_left import Watch
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ class ListenJob:
             self.datamodule.prepare_data()
             tracks = choose_tracks(self.cfg, self.datamodule)
             methods = [Method(item, self.cfg, self.datamodule) for item in self.candidates]
-            excerpts = [self._excerpt(track, methods) for track in tracks]
+            watch = Watch(len(tracks) * len(methods))
+            excerpts = [self._excerpt(track, methods, watch, i * len(methods)) for i, track in enumerate(tracks)]
         names = [item.method for item in self.candidates]
         if self.cfg.format == WEBMUSHRA:
             listening_test.export(self._path([track.name for track in tracks]), names, excerpts, self.cfg.loudness)
@@ -66,9 +68,11 @@ class ListenJob:
                 routes = {"POST /songs": dropped.answer} if has_uploads else {}
                 self.server.routes = {"GET /": lambda _: Response(page.encode()), **routes}
                 self.server.run()
+        else:
+            log.info("%s", next_steps.command("python", "-m", "webbrowser", str(path)))
 
-    def _excerpt(self, track: Track, methods: Sequence[Method]) -> Excerpt:
-        """Read the excerpt of a track: mixture and references, and separate it by every method."""
+    def _excerpt(self, track: Track, methods: Sequence[Method], watch: Watch, num_done: int) -> Excerpt:
+        """Read an excerpt of a track, mixture and references, and separate it by every method; `watch` counts these."""
         cfg, names = self.cfg, [name for name in self.datamodule.sources if name in track.files]
         references, mixture = Sources(track, names), Sources(track, ["mixture"])
         length = min(track.num_samples, round(cfg.seconds * track.sample_rate))
@@ -78,9 +82,9 @@ class ListenJob:
         samples = songs.part(Path(track.name), track.num_samples, track.sample_rate, start, cfg.seconds)
         span = samples.start, samples.stop
         stems = [dict(zip(names, references(*span), strict=True))]
-        for method in methods:
-            log.info("%s: %s", track.name, method.name)
+        for number, method in enumerate(methods, start=num_done + 1):
             stems.append(dict(zip(method.targets, method.estimates(track, samples), strict=True)))
+            log.info("%s", watch.numbered(number, f"{track.name}: {method.name}"))
         return Excerpt(track.name, samples.start, track.sample_rate, mixture(*span)[0], stems)
 
     def _path(self, tracks: Sequence[str]) -> Path:

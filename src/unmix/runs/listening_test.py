@@ -1,13 +1,13 @@
 """Export of a listening test from the excerpts that listen.py separates: format=webmushra."""
 
 import logging
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from unmix import next_steps
 from unmix.evaluation import scores
 from unmix.evaluation.energy_ratios import SiSar, SiSdr, TrackSdr
 from unmix.evaluation.engines import BssEval
@@ -56,7 +56,7 @@ def export(path: Path, methods: Sequence[str], excerpts: Sequence[Excerpt], loud
     test.finish({"methods": list(methods), "loudness": loudness})
     log.info("listening test: %s, %d trials", path, len(test.trials))
     log.info("  copy %s into webMUSHRA's folder, and open it with ?config=%s.yaml", path / "configs", test.name)
-    log.info("  then: python src/ratings.py results=mushra.csv key=%s", shlex.quote(str(path / KEY)))
+    log.info("%s", next_steps.script("ratings", "results=mushra.csv", f"key={path / KEY}"))
 
 
 def score(references: Mapping[str, Tensor], estimates: Mapping[str, Tensor], sample_rate: int) -> Scores:

@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,8 +12,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
-from rich.progress import track
 
+from unmix import next_steps
 from unmix.data import decoding, library
 from unmix.data.layouts.entry import SPLITS, Entry
 from unmix.data.library import Library
@@ -26,6 +25,7 @@ from unmix.data.tracks import SOURCES, AudioFile, Splits
 from unmix.errors import counted, needed
 from unmix.experiments.hold import Busy, check_writable
 from unmix.processes import signals
+from unmix.time_left import with_progress
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,8 @@ class PrepareJob:
             unwritten = self.preparation.unwritten(manifest)
             there = len(self.preparation.entries) - len(unwritten)
             log.info("%s: %s to write, %d there already", out, counted(len(unwritten), "track"), there)
-            for _ in track(self.preparation.write(unwritten, manifest), "preparing", len(unwritten), transient=True):
+            written = self.preparation.write(unwritten, manifest)
+            for _ in with_progress(written, "preparing", len(unwritten), "track"):
                 pass
             manifest.rewrite()
         _summarise(self.preparation, manifest)
@@ -84,9 +85,7 @@ class FetchJob:
         archive = self.dataset.archive
         assert archive is not None  # of a name that is published
         log.info("%s is in %s", archive.name, self.dataset.root)
-        log.info(
-            "  next: python src/train.py %s", shlex.join([f"data={archive.name}", f"data.root={self.dataset.root}"])
-        )
+        log.info("%s", next_steps.script("train", f"data={archive.name}", f"data.root={self.dataset.root}"))
 
 
 def prepare(cfg: DictConfig) -> PrepareJob | FetchJob:
@@ -231,4 +230,4 @@ def _summarise(preparation: Preparation, manifest: Manifest) -> None:
     arguments += [] if preparation.sample_rate == _USUAL_RATE else [f"data.sample_rate={preparation.sample_rate}"]
     arguments += ["data.absent=skip"] if any(entry.is_loose for entry in preparation.entries) else []
     arguments += [] if tracks["valid"] else ["data.validation_share=0.1"]
-    log.info("  next: python src/check.py %s", shlex.join(arguments))
+    log.info("%s", next_steps.script("check", *arguments))

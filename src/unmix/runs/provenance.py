@@ -12,12 +12,11 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer
 
-from unmix import plugins
 from unmix.data.datamodule import SeparationDataModule
 from unmix.errors import counted
 from unmix.experiments import folder
 from unmix.experiments.status import Status
-from unmix.plans import Plan, plan
+from unmix.plans import Plan
 from unmix.processes.jobs import SWEEP
 from unmix.runs.inspection import num_parameters
 from unmix.training.checkpoints import BEST
@@ -125,16 +124,6 @@ def say_what_came_out(planned: Plan, final: Status) -> None:
     early = " (early stopping)" if final.stopped_early else ""
     log.info("%s: done after %s%s, best val/loss %.4f", planned.run, final.duration, early, final.best)
     log.info("  best weights: %s", planned.run / "checkpoints" / BEST)
-    if planned.run.parent.name != planned.experiment:
-        return  # a run_dir chosen by the user, or by debug=...
-    weights = plan(planned.cfg).weights
-    missing = [source for source in planned.sources if source not in weights]
-    if missing:
-        log.info("  next: the same command with target=%s", missing[0])
-    elif planned.has_test_tracks:
-        names = ",".join(plugins.check(planned.cfg.plugins))
-        named = f" 'plugins=[{names}]'" if names else ""
-        log.info("  next: python src/evaluate.py ckpt=%s%s", planned.run.parent, named)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from unmix import next_steps
 from unmix.evaluation import ratings
 from unmix.experiments import folder
 from unmix.experiments.hold import check_writable
@@ -28,6 +29,7 @@ class RatingsJob:
         folder.write_atomically(self.out / "correlations.csv", rated.correlations_csv(self.results))
         rated.print_tables(self.results)
         log.info("tables: %s, %s", self.out / "ratings.csv", self.out / "correlations.csv")
+        log.info("%s", next_steps.script("report", "ckpt=[...]"))  # of the methods, which the key knows by name only
 
 
 def prepare(cfg: DictConfig) -> RatingsJob:

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from unmix import finished
+from unmix import finished, next_steps
 from unmix.evaluation import published
 from unmix.experiments import folder
 from unmix.experiments.curves import epochs
@@ -31,6 +31,7 @@ class ReportJob:
         path: folder to write into.
         form: `latex`, `markdown` or `csv`.
         figures: `pdf`, `svg`, or None for no figures.
+        can_be_heard: whether listen.py takes the same `ckpt`, which names no folder of an evaluation.
     """
 
     table: Table
@@ -39,6 +40,7 @@ class ReportJob:
     path: Path
     form: str
     figures: str | None
+    can_be_heard: bool
 
     def run(self) -> None:
         """Write table, comparisons and figures; print the table and what decides about the best of each column."""
@@ -53,6 +55,8 @@ class ReportJob:
         for column, (_, pair) in paper.deciding(self.table).items():
             print(f"{column}: {pair.in_words()}")  # noqa: T201
         print(f"written to {self.path}: {', '.join(names)}")  # noqa: T201
+        if self.can_be_heard:
+            print(next_steps.script("listen", *next_steps.from_command_line("ckpt", "paths")))  # noqa: T201
 
     def _draw(self, kind: str) -> list[str]:
         from unmix.reports import paper_figures  # matplotlib takes a second
@@ -110,7 +114,8 @@ def prepare(cfg: DictConfig) -> ReportJob | WandbReportJob:
     )
     path = out / "reports" / f"{table.test_set}-{code.hexdigest()[:6]}" if cfg.out is None else Path(cfg.out)
     check_writable(path, "paths.out" if cfg.out is None else "out")
-    return ReportJob(table, rows, out / "runs", path, cfg.format, cfg.figures)
+    can_be_heard = not any(Path(entry, "summary.json").is_file() for entry in every)
+    return ReportJob(table, rows, out / "runs", path, cfg.format, cfg.figures, can_be_heard)
 
 
 def _listed(value: Any) -> list[str]:

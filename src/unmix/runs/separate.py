@@ -13,10 +13,9 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from rich.progress import Progress, TimeRemainingColumn
 from torch import Tensor
 
-from unmix import errors, plugins
+from unmix import errors, next_steps, plugins, time_left
 from unmix.composition import quoted
 from unmix.data.memory import keep_freed_memory
 from unmix.dsp.overlap_add import Read
@@ -27,6 +26,7 @@ from unmix.processes import signals
 from unmix.runs import songs as files
 from unmix.runs.songs import Audio, Song
 from unmix.runs.stems import StemWriter, subtype_of
+from unmix.time_left import Watch
 from unmix.weights import checkpoint
 from unmix.weights.find import distinct, find_checkpoints, load
 
@@ -37,13 +37,17 @@ RESIDUAL = "residual"
 
 @dataclass(frozen=True)
 class SeparateJob:
-    """A prepared separation: songs, the loaded separator, the targets to write, and why other files are unreadable."""
+    """A prepared separation: songs, the loaded separator, the targets to write, and why other files are unreadable.
+
+    `has_data` is true when the models name the data that they were trained on.
+    """
 
     cfg: DictConfig
     songs: list[Song]
     separator: Separator
     targets: list[str]
     unreadable: Mapping[Path, str]
+    has_data: bool
 
     def run(self) -> None:
         """Separate one song after the other; songs that fail are listed at the end.
@@ -55,22 +59,28 @@ class SeparateJob:
         keep_freed_memory()
         failed = dict(self.unreadable)
         num_files = len(self.songs) + len(failed)
+        watch = Watch(len(self.songs))
         try:
             for number, song in enumerate(self.songs):
                 num_done = number + len(self.unreadable) - len(failed)
                 with signals.explained(partial(self._kept, num_done, self.songs[number:])):
                     try:
-                        self._separate(song)
+                        line = self._separate(song)
                     except ValueError as error:
                         if num_files == 1:
                             raise
                         failed[song.path] = files.reason(error, song.path)
+                        continue
+                log.info("%s", watch.numbered(number + 1, line) if len(self.songs) > 1 else line)
         finally:  # also when a full disk or Ctrl-C ends the command
             if failed:
                 head = f"{len(failed)} of {num_files} files were not separated:"
                 print(f"separate: {head}", *files.by_reason(failed), sep="\n  ", file=sys.stderr)  # noqa: T201
         if failed:
             raise errors.Reported(f"{head} {'; '.join(files.by_reason(failed))}")
+        data = [] if self.has_data else ["data=demo"]  # of the page, which takes any song
+        arguments = [*next_steps.from_command_line("ckpt", "paths"), *data, "serve=true"]
+        log.info("%s", next_steps.script("listen", *arguments))
 
     def _kept(self, num_done: int, left: Sequence[Song]) -> str:
         """Describe what an interrupted separation has written, and how the songs that are left are separated."""
@@ -81,7 +91,8 @@ class SeparateJob:
         given = shlex.quote(f"input=[{listed}]")
         return f"{num_done} of {total} separated; for the others: the same command with {given}"
 
-    def _separate(self, song: Song) -> None:
+    def _separate(self, song: Song) -> str:
+        """Separate a song; return a line about it."""
         cfg, started = self.cfg, time.perf_counter()
         paths = {name: _stem_path(cfg, song.path, name) for name in _names(cfg, self.targets)}
         with closing(song.open(next(iter(paths.values())).parent)) as audio:
@@ -92,7 +103,7 @@ class SeparateJob:
                     stems.write(_named(cfg, self.targets, *block))
         seconds = len(samples) / song.rate
         speed = pace(seconds, time.perf_counter() - started)
-        log.info("%s: %.1f s, %s -> %s", song.path, seconds, speed, ", ".join(map(str, paths.values())))
+        return f"{song.path}: {seconds:.1f} s, {speed} -> {', '.join(map(str, paths.values()))}"
 
 
 def pace(audio_seconds: float, seconds: float) -> str:
@@ -128,7 +139,8 @@ def prepare(cfg: DictConfig) -> SeparateJob:
         plugins=trusted,
         **chosen,
     )
-    return SeparateJob(cfg, songs, separator, targets, unreadable)
+    has_data = any(item.config["data"]["root"] is not None for item in located.values())
+    return SeparateJob(cfg, songs, separator, targets, unreadable, has_data)
 
 
 def _check_outputs(cfg: DictConfig, songs: Sequence[Song], targets: list[str]) -> None:
@@ -190,12 +202,12 @@ def _named(cfg: DictConfig, targets: list[str], mixture: Tensor, estimates: Tens
 def _with_progress(
     blocks: Iterator[tuple[Tensor, Tensor]], name: str, num_samples: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
-    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:  # it would print empty lines
-        bar = progress.add_task(name, total=num_samples)
+    with time_left.shown(name, num_samples) as update:
+        num_done = 0
         for block in blocks:
             yield block
-            progress.advance(bar, block[0].shape[-1])
+            num_done += block[0].shape[-1]
+            update(num_done)
 
 
 def _targets(cfg: DictConfig, known: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Protocol
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from unmix import trained
 from unmix.checks import NO_LIMIT
 from unmix.composition import CONF, Command, bases_of, labels
 from unmix.distinct import Distinct
@@ -107,6 +108,11 @@ def run(
     plans = plan_all([settled(planned.cfg) for planned in plans])
     progress.summarize([_ended_as(after, job) for after, job in zip(plans, jobs, strict=True)])
     print_evaluations(plans)
+    print(f"logs: {sweep_dir}")  # noqa: T201
+    if any(map(_goes_on, jobs)):
+        print("next: the same command, which shows what has become of them")  # noqa: T201
+    else:
+        trained.print_next(plans)
     return [_outcome(planned, job) for planned, job in zip(plans, jobs, strict=True)]
 
 

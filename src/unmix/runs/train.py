@@ -1,6 +1,7 @@
 """python src/train.py: trains one run of an experiment; the same command again resumes it."""
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,14 +12,14 @@ from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ProgressBar
 
-from unmix import torchrun
+from unmix import torchrun, trained
 from unmix.data.datamodule import SeparationDataModule
 from unmix.data.memory import keep_freed_memory
 from unmix.distinct import Distinct
 from unmix.experiments.hold import Held, hold, move_aside
 from unmix.experiments.status import Status
 from unmix.plans import Plan, plan, requested_length, settled, warn_of_no_test
-from unmix.processes import signals
+from unmix.processes import jobs, signals
 from unmix.runs import boards, evaluate, preflight
 from unmix.runs.build import (
     configure_loggers,
@@ -100,6 +101,8 @@ class TrainJob:
             log.info("%s", planned)
             boards.log_finished(planned)
         evaluate.after_training(planned)
+        if jobs.SWEEP not in os.environ:  # a sweep says at its end what to do next
+            trained.print_next([plan(settled(cfg))])
         return None if planned.previous is None else planned.previous.best
 
     def _train(self, held: Held) -> None:

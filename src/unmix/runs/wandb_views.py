@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from contextlib import redirect_stderr
 from io import StringIO
 from typing import Any
@@ -10,7 +11,7 @@ import wandb
 from omegaconf import DictConfig
 from wandb.errors import Error as WandbError
 
-from unmix import errors
+from unmix import errors, next_steps
 
 
 def check_can_save(cfg: DictConfig) -> None:
@@ -32,7 +33,9 @@ def print_or_save(view: Any, specification: Any, cfg: DictConfig) -> None:
         ValueError: when W&B rejects it.
     """
     if not cfg.save:
-        print(json.dumps(specification, indent=2))  # noqa: T201
+        print(json.dumps(specification, indent=2))  # noqa: T201 - for machines, so that the hint goes elsewhere
+        entity = ["entity=me"] if cfg.entity is None else []
+        print(next_steps.again(*entity, "save=true"), file=sys.stderr)  # noqa: T201
         return
     try:
         with _quiet():

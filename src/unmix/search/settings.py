@@ -14,11 +14,12 @@ PRUNERS = ("none", "median", "halving", "hyperband")
 LARGEST_SEED = 2**32 - 1  # NumPy's
 
 _count = partial(integer, least=1)
-_CHECKS: dict[str, Check] = {
+CHECKS: dict[str, Check] = {
     "n_trials": _count,
     "sampler": partial(word, allowed=SAMPLERS),
     "seed": partial(integer, least=0, most=LARGEST_SEED),
     "parallel": optional(_count),
+    "pruner": partial(word, allowed=PRUNERS),
     "min_epochs": optional(_count),
 }
 
@@ -50,14 +51,13 @@ class SearchSettings:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for key, check in _CHECKS.items():
-            check(f"hydra.sweeper.{key}", getattr(self, key))
         if self.pruner == "asha":
             raise ValueError(
                 "hydra.sweeper.pruner: got 'asha', whose promotions depend on which trial ends first, so that no "
                 "search can be repeated; halving promotes by complete rungs"
             )
-        word("hydra.sweeper.pruner", self.pruner, PRUNERS)
+        for key, check in CHECKS.items():
+            check(f"hydra.sweeper.{key}", getattr(self, key))
         for objective in self.objectives:
             word("hydra.sweeper.objective", objective, OBJECTIVES)
         if self.pruner != "none" and self.objectives not in (["val/loss"], ["val/sdr"]):

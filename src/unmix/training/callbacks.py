@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 from torch.optim import Optimizer
 
 from unmix import checks
+from unmix.time_left import in_words, seconds_to_limit
 from unmix.training.checkpoints import Checkpoints, finished_epochs, is_within_epoch
 
 log = logging.getLogger(__name__)
@@ -133,7 +134,20 @@ class GradientNorm(Callback):
 
 
 class EpochLines(Callback):
-    """Callback that logs one line per epoch: the progress bar for log files and pipes."""
+    """Callback that logs one line per epoch, and some within a long one: the progress bar for log files and pipes."""
+
+    SECONDS = 300.0  # from one line to the next within an epoch
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.began = self.logged = time.monotonic()
+        self.begun = _position(trainer)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        number, num_batches = batch_idx + 1, trainer.num_training_batches
+        if time.monotonic() - self.logged > self.SECONDS and number < num_batches:
+            self._log(trainer, finished_epochs(trainer) + 1, f", batch {number} of {num_batches}")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         shown = (
@@ -146,9 +160,23 @@ class EpochLines(Callback):
         )
         values = {name: trainer.callback_metrics[name] for name in shown if name in trainer.callback_metrics}
         text = "  ".join(f"{name} {float(value):.4g}" for name, value in values.items())
-        of_total = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
+        self._log(trainer, finished_epochs(trainer), metrics=f"  {text}")
+
+    def _log(self, trainer: Trainer, epoch: int, batch: str = "", metrics: str = "") -> None:
+        self.logged = time.monotonic()
+        limits = [None if limit in (None, -1) else limit for limit in (trainer.max_epochs, trainer.max_steps)]
+        left = in_words(seconds_to_limit(self.logged - self.began, self.begun, _position(trainer), limits))
+        of_total = "" if limits[0] is None else f" of {limits[0]}"
         if trainer.is_global_zero:
-            log.info("epoch %d%s  %s", finished_epochs(trainer), of_total, text)
+            log.info("epoch %d%s%s%s%s", epoch, of_total, batch, f", {left}" if left else "", metrics)
+
+
+def _position(trainer: Trainer) -> tuple[float, int]:
+    """Epochs, with the share of the one under way, and steps that are done."""
+    batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+    num_done, num_batches = batches.processed, trainer.num_training_batches
+    share = num_done / num_batches if num_done < num_batches else 0.0  # of the last epoch, once it has ended
+    return finished_epochs(trainer) + share, trainer.global_step
 
 
 def progress() -> Callback:

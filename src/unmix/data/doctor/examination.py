@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import track as with_progress
 from threadpoolctl import threadpool_limits
 
 from unmix.data.cache import build_once, cache_key
@@ -24,6 +22,7 @@ from unmix.data.doctor.interruptions import interruptions
 from unmix.data.doctor.measuring import SLOWER, Measurement, measure
 from unmix.data.doctor.spectrum import low_pass
 from unmix.data.tracks import Splits, Track
+from unmix.time_left import with_progress
 
 Detector = Callable[[Track, Measurement], Iterator[Finding]]
 
@@ -130,8 +129,7 @@ def _examine_all(tracks: Sequence[Track], cache: Path) -> list[Examination | Fin
     try:
         with threadpool_limits(1):  # one thread per track avoids oversubscription
             results = pool.map(lambda track: _examine_or_refuse(track, cache), tracks)
-            console = Console(stderr=True)
-            return list(with_progress(results, "listening", total=len(tracks), transient=True, console=console))
+            return list(with_progress(results, "listening", len(tracks), "track"))
     finally:
         pool.shutdown(cancel_futures=True)
 

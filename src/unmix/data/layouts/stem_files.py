@@ -10,14 +10,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 
-from rich.progress import track
-
 from unmix.data.cache import build_once, short_name
 from unmix.data.layouts.entry import Entry
 from unmix.data.layouts.layout import Fit, Layout
 from unmix.data.layouts.naming import Naming
 from unmix.data.layouts.tree import Folder
 from unmix.errors import counted
+from unmix.time_left import with_progress
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +81,7 @@ class StemFiles(Layout):
             jobs = [
                 pool.submit(build_once, _decoded(entry), partial(self._decode_file, entry.path)) for entry in missing
             ]
-            for job in track(as_completed(jobs), "decoding", total=len(jobs), transient=True):
+            for job in with_progress(as_completed(jobs), "decoding", len(jobs), "file"):
                 job.result()
         finally:
             pool.shutdown(cancel_futures=True)

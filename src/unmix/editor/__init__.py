@@ -1,0 +1,1 @@
+"""JSON Schemas of the files in conf/, for completion, explanations and checks in editors; kept in schemas/."""
