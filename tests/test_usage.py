@@ -55,6 +55,10 @@ def test_help_of_an_evaluation_has_no_key_of_trainings(shown):
     assert offering == ["train"]
 
 
+def test_the_line_for_editors_at_the_head_of_a_file_is_no_explanation(shown):
+    assert "yaml-language-server" not in "".join([*shown("train", "experiment=demo"), *shown("evaluate")])
+
+
 def test_help_lists_the_groups_of_the_command_only(shown):
     def groups(*arguments):
         return [line.split()[0] for line in shown(*arguments) if line.startswith("  ") and line.split()[0] in expected]
@@ -157,6 +161,8 @@ def test_help_and_refusals_do_not_import_torch(tmp_path):
         f"for sys.argv in {commands}:\n"
         "    if main(sys.argv[0]) != 2 * (sys.argv[1] != '--help'):\n"
         "        sys.exit(f'{sys.argv} is not refused')\n"
+        "    if sys.argv[1] == '--help' and 'scipy' in sys.modules:\n"
+        "        sys.exit('help waits for scipy, half a second')\n"
         "sys.exit('torch' in sys.modules)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True)

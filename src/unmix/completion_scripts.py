@@ -43,10 +43,16 @@ end
 function __unmix_words
     set -l parts (commandline -opc)
     set -lx COMP_LINE (commandline -cp)
-    $parts[1] $parts[2] -sc query=fish 2> /dev/null
+    set -l choices ($parts[1] $parts[2] -sc query=fish 2> /dev/null)
+    if test -z "$choices"
+        # file names behind the equals sign
+        set -l key (string match -r '^[^=]*=' -- (commandline -ct))
+        set choices $key(__fish_complete_path (string replace -r '^[^=]*=' '' -- (commandline -ct)))
+    end
+    printf '%s\\n' $choices
 end
-complete -c python -n __unmix_is_command -a '(__unmix_words)'
-complete -c python3 -n __unmix_is_command -a '(__unmix_words)'
+complete -c python -n __unmix_is_command -f -a '(__unmix_words)'
+complete -c python3 -n __unmix_is_command -f -a '(__unmix_words)'
 """
 
 SCRIPTS = {

@@ -27,10 +27,8 @@ from omegaconf.errors import OmegaConfBaseException
 from unmix import (
     bare_words,
     console,
-    early_checks,
     errors,
     extras,
-    finished,
     hints,
     identity,
     machine,
@@ -130,7 +128,7 @@ def _run(config_name: str) -> int:
     cfgs = list(command.compose_jobs())
     if not command.is_sweep:  # before the job is prepared, which logs already
         configure_log(command.hydra.job_logging, command.hydra.verbose)
-    if config_name == "evaluate" and not command.is_sweep and finished.show(cfgs[0]):
+    if config_name == "evaluate" and not command.is_sweep and import_module("unmix.finished").show(cfgs[0]):
         return 0
     numbers = _unfinished(cfgs) if config_name == "train" else range(len(cfgs))
     jobs = dict(zip(numbers, command.each(numbers, lambda number: prepare(cfgs[number])), strict=True))
@@ -151,6 +149,8 @@ def _prepare(config_name: str, cfg: DictConfig, distinct: Distinct | None = None
 
     A training that another machine runs (`is_elsewhere`) is only checked, without data and devices.
     """
+    from unmix import early_checks  # half of the time that --help and completion would take
+
     early_checks.check("train elsewhere" if is_elsewhere else config_name, cfg)
     check_targets(cfg, distinct)
     extras.check(config_name, cfg)
@@ -197,7 +197,12 @@ def _sweep(command: Command, cfgs: list[DictConfig], jobs: dict[int, Any], disti
         os.environ[SWEEP] = Path(command.hydra.sweep.dir).name  # their configurations would compose a time each
     if command.hydra.launcher._target_.endswith(".BasicLauncher"):
         configure_log(command.hydra.job_logging, command.hydra.verbose)
-        return _in_this_process(command, jobs, fail_fast=bool(cfgs[0].get("fail_fast")))
+        code = _in_this_process(command, jobs, fail_fast=bool(cfgs[0].get("fail_fast")))
+        if command.config_name == "train" and code == 0:
+            from unmix import plans, trained
+
+            trained.print_next(plans.plan_all([plans.settled(cfg) for cfg in cfgs]))
+        return code
     return through_hydra(command.config_name, lambda cfg: _prepare(command.config_name, cfg).run())
 
 

@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import Progress, TimeRemainingColumn
-
 from unmix.errors import counted, human_time
 
 log = logging.getLogger(__name__)
@@ -116,6 +113,9 @@ def shown(label: str, num_total: int, noun: str = "") -> Iterator[Callable[[int]
     if not num_total or not sys.stderr.isatty():
         yield Lines(label, num_total, noun)
         return
+    from rich.console import Console  # a tenth of a second, which most commands do not need
+    from rich.progress import Progress, TimeRemainingColumn
+
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task(label, total=num_total)

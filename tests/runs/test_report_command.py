@@ -39,7 +39,10 @@ def test_a_table_is_printed_and_written_with_its_figures(form, ending, cli, capf
     assert "vocals: umxhq is 1.90 dB better than umx (95 % interval " in printed
     files = {f"table.{ending}", "comparisons.csv", "boxplot.pdf", "parameters.pdf", "learning_curves.pdf"}
     assert {path.name for path in folder.iterdir()} == files
-    assert all(name in printed.splitlines()[-1] for name in files)
+    *_, written, hint = printed.splitlines()
+    assert all(name in written for name in files)
+    assert hint.startswith("next: python src/listen.py ")
+    assert "'ckpt=[" in hint
 
 
 def test_the_same_command_again_writes_the_same_bytes(cli, out):
