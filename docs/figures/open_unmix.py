@@ -78,7 +78,7 @@ def shapes() -> dict[str, tuple[int, ...]]:
         seen.update(magnitudes=tuple(magnitudes.shape), refined=tuple(refined.shape))
         return refined
 
-    separator.refine = refine_and_record  # type: ignore[method-assign]
+    separator.refine = refine_and_record
     mixture = torch.zeros(1, 2, SECONDS * SAMPLE_RATE)
     return {"mixture": tuple(mixture.shape), "stems": tuple(separator(mixture).shape), **seen}
 
