@@ -25,8 +25,9 @@ def sources() -> Tensor:
 
 
 def estimates(first: Tensor, second: Tensor) -> dict[str, Tensor]:
-    """Make wrong estimates of `first`, each by what is wrong."""
+    """Make wrong estimates of `first`, each by what is wrong; a trace of noise keeps all ratios finite."""
     noise = torch.randn(first.shape, generator=torch.Generator().manual_seed(1)) * first.std(dim=-1, keepdim=True)
+    first = first + 1e-5 * noise
     silenced, wrong_at_the_end = first + 0.1 * second, first + 0.1 * second
     silenced[..., :RATE] = 0
     wrong_at_the_end[..., -RATE:] = second[..., -RATE:]
