@@ -23,6 +23,7 @@ extensions = [
 exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [("py:class", r"(torch|numpy|collections|pathlib)\..*|Tensor")]  # described elsewhere
+highlight_language = "none"  # of blocks that name no language: command lines, and what they print
 smartquotes = False  # as typed: a quote in a text is one of the command line
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]

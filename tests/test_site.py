@@ -102,6 +102,13 @@ def test_formulas_are_mathml_within_the_page(build):
     assert warnings == ""
 
 
+def test_bars_are_stretched_only_where_the_formula_says_so(build):
+    plain, _ = build(r":math:`\frac{a}{b} \lVert c \rVert`")
+    assert plain.count('stretchy="false">\u2016</mo>') == 2
+    stretched, _ = build(r":math:`\left\|\frac{a}{b}\right\|`")
+    assert stretched.count("<mo>\u2016</mo>") == 2
+
+
 def test_a_formula_that_cannot_be_converted_is_a_warning_with_its_line(build):
     _, warnings = build(":math:`\\nosuchcommand`")
     assert re.search(r"index\.rst:4: WARNING: formula .*nosuchcommand", warnings)

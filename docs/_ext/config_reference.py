@@ -13,7 +13,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from unmix import annotations, plugins, usage
-from unmix.checks import Check
+from unmix.checks import Check, words
 from unmix.composition import CONF
 from unmix.config_checks import CLASSES, COMMANDS
 from unmix.schema import SCHEMAS
@@ -127,11 +127,11 @@ def kind_of(checks: list[Check], annotation: Any, default: Any, meaning: str) ->
 
     if accepts(object()):
         return "any"
-    words = _words(checks, annotation, default, meaning)
-    further = {"list of names": [[word] for word in words]}
+    named = _words(checks, annotation, default, meaning)
+    further = {"list of names": [[word] for word in named]}
     kinds = [kind for kind, values in KINDS.items() if any(map(accepts, [*values, *further.get(kind, [])]))]
     kinds = [kind for kind in kinds if not any(NARROWER.get(wider) == kind for wider in kinds)]
-    if "text" not in kinds and (accepted := [f"`{word}`" for word in words if accepts(word)]):
+    if "text" not in kinds and (accepted := [f"`{word}`" for word in named if accepts(word)]):
         kinds.insert(0, ", ".join(accepted))
     return " or ".join(kinds) or "a class"
 
@@ -145,10 +145,10 @@ def _passes(check: Check, value: Any) -> bool:
 
 
 def _words(checks: list[Check], annotation: Any, default: Any, meaning: str) -> list[str]:
-    named = [word for check in checks for word in getattr(check, "keywords", {}).get("allowed", ())]
+    named = [word for check in checks for word in words(check)]
     literals = [word for part in (annotation, *get_args(annotation)) for word in get_args(part)]
-    words = [*literals, *named, default, *re.findall(r"[\w-]+", meaning)]
-    return list(dict.fromkeys(word for word in words if isinstance(word, str) and "${" not in word))
+    every = [*literals, *named, default, *re.findall(r"[\w-]+", meaning)]
+    return list(dict.fromkeys(word for word in every if isinstance(word, str) and "${" not in word))
 
 
 def _checks(group: str, key: str, content: dict[str, Any]) -> tuple[list[Check], Any]:

@@ -3,6 +3,8 @@
 Browsers draw MathML themselves: no script, no font and no network, in the colour of the text around it.
 """
 
+import re
+
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -14,15 +16,20 @@ from sphinx.writers.html5 import HTML5Translator
 
 logger = logging.getLogger(__name__)
 
+BAR = re.compile(r'<mo((?: class="\w+")?)>([|\u2016])</mo>')
+
 
 def mathml(node: nodes.Element, is_block: bool) -> str:
     """Convert the LaTeX of a node; what docutils cannot convert is a warning, which names the page and the line."""
     latex = node.astext()
     try:
-        return tex2mathml(latex, as_block=is_block)
+        markup = tex2mathml(latex, as_block=is_block)
     except MathError as error:
         logger.warning("formula %r: %s", latex, error, location=node)
         return f"<code>{latex}</code>"
+    if re.search(r"\\left(?![a-z])", latex):
+        return markup
+    return BAR.sub(r'<mo\1 stretchy="false">\2</mo>', markup)  # else as high as the highest part of the line
 
 
 def visit_inline(translator: HTML5Translator, node: nodes.math) -> None:
