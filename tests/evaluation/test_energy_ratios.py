@@ -149,3 +149,22 @@ def test_windows_can_be_longer():
     torch.testing.assert_close(
         compute(ChunkSdr(window_seconds=2), *both), energy_ratios.decibels(*energies), rtol=0, atol=1e-9
     )
+
+
+@pytest.mark.parametrize("level_db", [-140, -60, 0, 40])
+def test_single_precision_stems_have_museval_s_sdr_at_any_distance(level_db):
+    references, _ = draw(2.0)
+    noise = torch.randn(references.shape, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    both = references.float(), (references + 10 ** (level_db / 20) * noise).float()
+    expected = museval_sdr(*(each.double() for each in both))
+    np.testing.assert_allclose(compute(ChunkSdr(), *both).numpy(), expected, rtol=0, atol=1e-6)
+
+
+def test_methods_that_are_scored_together_have_their_own_scores():
+    references, estimates = draw(3.0)
+    estimates_of = [estimates, estimates.roll(1, dims=0), torch.zeros_like(estimates)]
+    together = ChunkSdr().together([Stems.of(references, each, RATE) for each in estimates_of])
+    for scores, each in zip(together, estimates_of, strict=True):
+        torch.testing.assert_close(
+            scores["cSDR"], compute(ChunkSdr(), references, each), rtol=0, atol=0, equal_nan=True
+        )

@@ -55,7 +55,9 @@ def test_latex_has_rows_of_methods_and_rules_between_kinds(table):
         ["oracle-mwf", "10.50", "10.50", "10.50", "-", "-", "-", "-"],
     ]
     assert tex.count(r"\midrule") == 2
-    assert tex.startswith("% needs \\usepackage{booktabs}\n\\begin{table}")
+    assert tex.startswith(
+        "% needs \\usepackage{booktabs}, and LuaLaTeX or XeLaTeX for names that are not in Latin script\n"
+    )
 
 
 def test_markdown_has_the_caption_below(table):
@@ -116,7 +118,7 @@ def test_markup_in_names_is_escaped(tmp_path):
     table = built(tmp_path, path)
     assert parsed(paper_formats.to_latex(table))[1][0] == (
         r"{[}5\% \$x\_1\textasciicircum{}2\$ \{a\} \#1 \& \textless{}b\textgreater{}''q''\textbar{}\textasciitilde{}"
-        r"\textbackslash{}c `c` {*}i{*} 'u'"
+        r"\textbackslash{}c \textasciigrave{}c\textasciigrave{} {*}i{*} 'u'"
     )
     row = paper_formats.to_markdown(table).splitlines()[2]
     assert row.startswith(r"""| \[5% \$x\_1^2\$ {a} \#1 & \<b\>"q"\|\~\\c \`c\` \*i\* 'u' |""")
@@ -133,6 +135,13 @@ def test_long_names_are_shortened_unless_two_become_the_same(tmp_path):
     store(tmp_path, "x" * 150 + "B" + "y" * 149, LOW, name="hq-test-2")
     names = paper_formats.short_names(built(tmp_path, *paths, tmp_path / "evaluations" / "hq-test-2"))
     assert [len(name) for name in names.values()] == [300, 300, 300]
+
+
+def test_names_have_no_character_that_tex_joins_or_refuses(tmp_path):
+    store(tmp_path, "a---b,,c\x07 Cafe\u0301", LOW)
+    table = built(tmp_path, next((tmp_path / "evaluations").iterdir()))
+    assert parsed(paper_formats.to_latex(table))[1][0] == "a-{}-{}-b,{},c Caf\u00e9"
+    assert paper_formats.to_markdown(table).splitlines()[2].startswith("| a---b,,c Caf\u00e9 |")
 
 
 def test_names_with_line_breaks_stay_in_their_row(tmp_path):

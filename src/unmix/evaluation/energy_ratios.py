@@ -36,8 +36,11 @@ class ChunkSdr:
 
     def together(self, stems: Sequence[Stems]) -> list[Mapping[str, Tensor]]:
         """Score several methods, whose references are read once."""
-        true, *methods = _energies(stems, self.window_seconds)
-        return [{"cSDR": torch.where(silent.any(dim=0), torch.nan, decibels(true, error))} for error, silent in methods]
+        true, errors, silences = _energies(stems, self.window_seconds)
+        return [
+            {"cSDR": torch.where(silent.any(dim=0), torch.nan, decibels(true, error))}
+            for error, silent in zip(errors, silences, strict=True)
+        ]
 
 
 class WindowShare:
@@ -53,7 +56,7 @@ class WindowShare:
         self.window_seconds = window_seconds
 
     def __call__(self, stems: Stems) -> Mapping[str, Tensor]:
-        _, (_, silent) = _energies([stems], self.window_seconds)
+        _, _, (silent,) = _energies([stems], self.window_seconds)
         share = 100 * (~silent.any(dim=0)).double().mean()
         return {"windows": share.expand(len(silent))}
 
@@ -117,15 +120,15 @@ def decibels(numerator: Tensor, denominator: Tensor) -> Tensor:
     return 10 * torch.log10(numerator / denominator)
 
 
-def _energies(methods: Sequence[Stems], window_seconds: float) -> tuple[Tensor, *tuple[tuple[Tensor, Tensor], ...]]:
+def _energies(methods: Sequence[Stems], window_seconds: float) -> tuple[Tensor, Tensor, Tensor]:
     """Compute energies by window, as museval divides a track: the samples behind the last full window are left out.
 
     Args:
         methods: stems of several methods, with the same references.
         window_seconds: length of a window.
     Returns:
-        Energy of the references; then for each method the energy of the errors, and whether a reference or an estimate
-        is silent. Each is (sources, windows). As in museval, a stem whose channels cancel is silent, and a shorter
+        Energy of the references, (sources, windows); energy of the errors, and whether a reference or an estimate is
+        silent, both (methods, sources, windows). As in museval, a stem whose channels cancel is silent, and a shorter
         track is one window.
     """
     first = methods[0]
@@ -141,9 +144,10 @@ def _energies(methods: Sequence[Stems], window_seconds: float) -> tuple[Tensor, 
             errors.append(energy(references - estimates))
             silences.append(is_silent | _silent(estimates))
     true = torch.stack(trues, dim=1).cpu()
-    error, silent = (torch.stack(each, dim=1).unflatten(1, (-1, len(methods))).cpu() for each in (errors, silences))
+    by_method = (torch.stack(each).unflatten(0, (-1, len(methods))).permute(1, 2, 0) for each in (errors, silences))
+    error, silent = (each.cpu() for each in by_method)
     check_finite(references=true, estimates=error)
-    return true, *((error[..., i], silent[..., i]) for i in range(len(methods)))
+    return true, error, silent
 
 
 def _silent(stems: Tensor) -> Tensor:

@@ -64,8 +64,10 @@ class AuraMrStft:
 
     def __call__(self, stems: Stems) -> Mapping[str, Tensor]:
         taps = _a_weighting(stems.sample_rate)
-        readers = (_filtered(read, stems.num_samples, taps) for read in (stems.references, stems.estimates))
-        weighted = Stems(*readers, stems.num_samples, stems.sample_rate)
+        references, estimates = (
+            _filtered(read, stems.num_samples, taps) for read in (stems.references, stems.estimates)
+        )
+        weighted = Stems(references, estimates, stems.num_samples, stems.sample_rate)
         losses = [_stft_loss(size, weighted, _mel_bands(size, stems.sample_rate)) for size in (1024, 2048, 4096)]
         return {"aura MRSTFT": _score(torch.stack(losses).mean(dim=0))}
 

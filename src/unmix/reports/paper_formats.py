@@ -2,6 +2,7 @@
 
 import csv
 import math
+import unicodedata
 from collections.abc import Callable, Sequence
 from io import StringIO
 
@@ -25,6 +26,9 @@ LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': "''",
+    "`": r"\textasciigrave{}",
+    "--": "-{}",  # the first of two hyphens or commas, which fonts would join to another character
+    ",,": ",{}",
     "[": "{[}",  # these two, at the beginning of a row, would belong to the end of the row above
     "*": "{*}",
 }
@@ -125,7 +129,7 @@ def to_latex(table: Table) -> str:
     facts, names = _facts(table), short_names(table)
     heads = ["method", *table.columns, *(heading for heading, *_ in facts)]
     lines = [
-        r"% needs \usepackage{booktabs}",
+        r"% needs \usepackage{booktabs}, and LuaLaTeX or XeLaTeX for names that are not in Latin script",
         r"\begin{table}",
         r"  \centering",
         rf"  \caption{{{_escaped(' '.join(caption(table)), LATEX)}}}",
@@ -197,8 +201,11 @@ def _fact_cells(row: Row, facts: Sequence[Fact], escapes: dict[str, str]) -> lis
 
 
 def _escaped(text: str, escapes: dict[str, str]) -> str:
-    """Escape markup, on one line."""
-    return "".join(escapes.get(character, character) for character in " ".join(text.split()))
+    """Escape markup, on one line, without characters that cannot be printed; accents become part of their letter."""
+    composed = unicodedata.normalize("NFC", " ".join(text.split()))  # file names of macOS are not
+    characters = [character for character in composed if character.isprintable()]
+    pairs = zip(characters, [*characters[1:], ""], strict=True)
+    return "".join(escapes.get(each + following) or escapes.get(each, each) for each, following in pairs)
 
 
 def short_names(table: Table) -> dict[str, str]:
