@@ -88,10 +88,9 @@ def check(config_name: str, overrides: Sequence[str], config_dir: str | None = N
             raise ValueError(message)
         group = key.replace(".", "/")
         if key.startswith("hydra.") and (files := options(group, config_dir)):
-            allowed = f"=... with a slash; allowed {_with_packages(group, files)}"
-            raise ValueError(
-                f"{key}: got {value}, write {group}{f'={value}, with a slash' if value in files else allowed}"
-            )
+            known = f"={value}, with a slash"
+            written = known if value in files else f"=... with a slash; allowed {_with_packages(group, files)}"
+            raise ValueError(f"{key}: got {value}, write {group}{written}")
 
 
 def _devices(config_name: str, key: str, value: str) -> str | None:
@@ -168,10 +167,8 @@ def _searched(arguments: Sequence[str]) -> str:
     parsed = OverridesParser.create().parse_overrides(arguments_of(arguments).overrides)
     override = next(each for each in parsed if each.is_sweep_override())
     key, _, value = str(override.input_line).partition("=")
-    search = "hydra/sweeper=optuna sweep_name=mystudy searches it"
-    if override.is_discrete_sweep():
-        return f"{key}: got {value}; several jobs need -m, and {search}"
-    return f"{key}: got {value}, which a sweep cannot list; {search}"
+    reason = "; several jobs need -m, and" if override.is_discrete_sweep() else ", which a sweep cannot list;"
+    return f"{key}: got {value}{reason} hydra/sweeper=optuna sweep_name=mystudy searches it"
 
 
 def _unknown_file(name: str, arguments: Sequence[str]) -> str:

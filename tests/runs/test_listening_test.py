@@ -28,7 +28,7 @@ def test_a_listening_test_has_a_trial_per_source_with_the_scores_of_its_clips(cl
         assert trial["scores"]["C1"]["uSDR"] > 0
     printed = "".join(capfd.readouterr())
     assert "4 trials" in printed
-    assert f"python src/ratings.py results=mushra.csv key='{tmp_path / 'My Test' / 'key.json'}'" in printed
+    assert f"python src/ratings.py results=mushra.csv 'key={tmp_path / 'My Test' / 'key.json'}'" in printed
 
 
 def test_what_is_no_listening_test_is_one_line(cli, capfd, arguments, tmp_path):
