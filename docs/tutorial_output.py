@@ -28,6 +28,7 @@ DOCS = Path(__file__).resolve().parent
 GENERATED = DOCS / "generated"
 BLOCK = re.compile(r"^<!-- ([^\n]*) -->\n```[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MARK = re.compile(r'commands(?:, (?:exit code (?P<code>\d+)|(?P<signal>Ctrl-C|kill -9) after "(?P<cue>[^"]+)"))?')
+BUSY = re.compile("other processes keep .* CPUs busy")  # see unmix.machine
 SIGNALS = {"Ctrl-C": (signal.SIGINT, 130), "kill -9": (signal.SIGKILL, -signal.SIGKILL)}
 
 
@@ -115,9 +116,9 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _without_paths(printed: str, folder: Path) -> str:
-    """Replace the paths of this machine by those of the reader."""
+    """Replace the paths of this machine by those of the reader; leave out what is said of other work on it."""
     reader = printed.replace(str(folder / ".cache"), "~/.cache").replace(f"{folder}/", "").replace(str(folder), ".")
-    return "".join(f"{line.rstrip()}\n" for line in reader.splitlines())
+    return "".join(f"{line.rstrip()}\n" for line in reader.splitlines() if not BUSY.match(line))
 
 
 def make_folder(page: Path, folder: Path) -> None:

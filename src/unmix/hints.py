@@ -239,11 +239,9 @@ def _elsewhere(key: str, base: DictConfig, names: Sequence[str], part: str) -> s
     last = key.rpartition(".")[2]
     same = [known for known in keys if known.endswith(f".{key}")]
     if not (near := errors.similar(part, names)) and not same:
-        lasts = sorted({known.rpartition(".")[2] for known in keys})
-        ends = errors.similar(SYNONYMS.get(last, last), lasts) if part == key else [last]
-        same = [known for known in keys if known.rpartition(".")[2] in ends]
-    if same and part == key:
-        same = [*near, *same]
-    if not 1 <= len(same) <= MOST_SUGGESTIONS or key.startswith("hydra."):
-        return None
-    return f"{key}: no such key; did you mean {' or '.join(map(repr, same))}?"
+        lasts = {known: known.rpartition(".")[2] for known in keys}
+        ends = errors.similar(SYNONYMS.get(last, last), lasts.values()) if part == key else [last]
+        same = [known for known in keys if lasts[known] in ends]
+    same = [*near, *same] if same and part == key else same
+    is_clear = 1 <= len(same) <= MOST_SUGGESTIONS and not key.startswith("hydra.")
+    return f"{key}: no such key; did you mean {' or '.join(map(repr, same))}?" if is_clear else None
