@@ -7,7 +7,12 @@ import pytest
 import documents
 
 MARK = "commands in tests/toy"
-OPEN_UNMIX = ("model.hidden_size=16", "model.bandwidth_hz=4000")  # makes it tiny, for music at 8 kHz
+OPEN_UNMIX = (  # makes it tiny, for music at 8 kHz
+    "model.hidden_size=16",
+    "model.bandwidth_hz=4000",
+    "model.stft.fft_size=1024",
+    "model.stft.hop_size=256",
+)
 PAGES = [page for page in documents.PAGES if f"<!-- {MARK} -->" in page.read_text()]
 
 
