@@ -98,8 +98,9 @@ def rows_by_panel(
     panels, names = (list(dict.fromkeys(row[key] for row in rows)) for key in ("panel", "name"))
     condition = {"test": {"field": "name", "oneOf": list(muted)}, "value": GREY}
     encoding = {
-        "y": {"field": "name", "type": "nominal", "sort": names, "axis": {"title": None, "grid": True}},
-        "x": {"field": "value", "type": "quantitative", "scale": ROOM, "axis": {"title": value}},
+        "y": {"field": "name", "title": " ", "type": "nominal", "sort": names, "axis": {"title": None, "grid": True}},
+        # the title is what the tooltip of a box says, as in `Median of score`
+        "x": {"field": "value", "title": "score", "type": "quantitative", "scale": ROOM, "axis": {"title": value}},
         "color": {"condition": condition, "value": COLORS[0]},
     }
     spec = {
