@@ -69,7 +69,8 @@ def doctor() -> Sequence[str]:
     damaged = OUT / "damaged"
     if not (ROOT / damaged).exists():
         write_damaged(ROOT / damaged, default_folder() / f"demo-{TRACKS}x{SECONDS}s-0")
-    return ("check.py", "data=own", f"data.root={damaged}", f"report={OUT / 'doctor'}", f"paths.out={OUT}")
+    data = ("data=own", "data.name=damaged", f"data.root={damaged}")
+    return ("check.py", *data, f"report={OUT / 'doctor'}", f"paths.out={OUT}")
 
 
 PAGES = (
