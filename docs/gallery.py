@@ -22,7 +22,7 @@ from unmix.reports import pages
 
 ROOT = Path(__file__).parents[1]
 OUT = Path("outputs/gallery")  # seen from ROOT
-TRACKS, SECONDS = 24, 12  # of the data set
+TRACKS, SECONDS = 28, 10  # of the data set
 TRAINING = (
     "train.py -m experiment=demo target=vocals,drums,bass,other model.hidden_size=32,64 trainer.max_epochs=3",
     f"data.prepare.num_tracks={TRACKS} data.prepare.seconds={SECONDS} data.samples_per_track=16 paths.out={OUT}",
@@ -69,7 +69,8 @@ def doctor() -> Sequence[str]:
     damaged = OUT / "damaged"
     if not (ROOT / damaged).exists():
         write_damaged(ROOT / damaged, default_folder() / f"demo-{TRACKS}x{SECONDS}s-0")
-    return ("check.py", "data=own", f"data.root={damaged}", f"report={OUT / 'doctor'}", f"paths.out={OUT}")
+    data = ("data=own", "data.name=damaged", f"data.root={damaged}")
+    return ("check.py", *data, f"report={OUT / 'doctor'}", f"paths.out={OUT}")
 
 
 PAGES = (

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gallery
-from PIL import Image
+from PIL import Image, ImageOps
 from playwright.sync_api import Browser, Page, sync_playwright
 
 IMAGES = Path(__file__).parent / "images"
 WIDE, NARROW = 1280, 390  # pixels
 HEIGHTS = {WIDE: 960, NARROW: 844}
+UNLIKE = {"report": 880, "comparison": 1290, "leaderboard": 890, "doctor": 1180}  # where a wide picture ends well
 LARGEST = 250_000  # bytes
 COLOURS = 128
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage"]
@@ -24,7 +25,7 @@ DRAWN = """document.getElementById("wave")
   ? picture.done !== undefined && picture.done === picture.drawn
   : [...document.querySelectorAll("figure.chart")].every((figure) => figure.view)"""
 PREPARED = {  # JavaScript before the picture is taken
-    "listen": "chooseCell(3, 0); setRegion([2.5, 4.5]); player.seek(3.2)",
+    "listen": "chooseCell(3, 0); setRegion([2.5, 4.5]); player.seek(3.2); tick()",
 }
 
 
@@ -35,6 +36,11 @@ class Shot:
     page: str
     width: int = WIDE
     is_dark: bool = False
+
+    @property
+    def height(self) -> int:
+        """Height in pixels, unless the whole page is taken."""
+        return UNLIKE.get(self.page, HEIGHTS[WIDE]) if self.width == WIDE else HEIGHTS[self.width]
 
     @property
     def name(self) -> str:
@@ -59,7 +65,7 @@ def take(browser: Browser, shot: Shot, *, is_whole: bool = False) -> bytes:
     if path is None:
         raise SystemExit(f"screenshots: the gallery has no page {shot.page}: make gallery")
     context = browser.new_context(
-        viewport={"width": shot.width, "height": HEIGHTS[shot.width]},
+        viewport={"width": shot.width, "height": shot.height},
         color_scheme="dark" if shot.is_dark else "light",
         reduced_motion="reduce",
     )
@@ -84,8 +90,8 @@ def _wait(page: Page) -> None:
 
 
 def small(png: bytes) -> bytes:
-    """Reduce a picture to a palette, which makes it three times smaller; nobody sees it on a page of text and lines."""
-    image = Image.open(io.BytesIO(png)).convert("RGB")
+    """Frame a picture and reduce it to a palette, a third of its size; nobody sees that on a page of text and lines."""
+    image = ImageOps.expand(Image.open(io.BytesIO(png)).convert("RGB"), border=1, fill="#808080")
     reduced = image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     out = io.BytesIO()
     reduced.save(out, "PNG", optimize=True)

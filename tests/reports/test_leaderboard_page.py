@@ -216,7 +216,7 @@ def test_names_from_outside_are_escaped(out, make_run):
     found = leaderboard.collect(out)
     page = leaderboard_page.to_html(found, found.rows, out)
     assert "<b>" not in page
-    assert "&lt;b&gt;-1/vocals-s1" in page
+    assert "&lt;b&gt;-1/<wbr>vocals-s1" in page
 
 
 def test_damaged_folders_are_named_on_the_terminal_and_the_page(out, make_run):

@@ -98,8 +98,9 @@ def rows_by_panel(
     panels, names = (list(dict.fromkeys(row[key] for row in rows)) for key in ("panel", "name"))
     condition = {"test": {"field": "name", "oneOf": list(muted)}, "value": GREY}
     encoding = {
-        "y": {"field": "name", "type": "nominal", "sort": names, "axis": {"title": None, "grid": True}},
-        "x": {"field": "value", "type": "quantitative", "scale": ROOM, "axis": {"title": value}},
+        "y": {"field": "name", "title": " ", "type": "nominal", "sort": names, "axis": {"title": None, "grid": True}},
+        # the title is what the tooltip of a box says, as in `Median of score`
+        "x": {"field": "value", "title": "score", "type": "quantitative", "scale": ROOM, "axis": {"title": value}},
         "color": {"condition": condition, "value": COLORS[0]},
     }
     spec = {
@@ -115,7 +116,7 @@ def boxes(title: str, rows: Sequence[Mapping[str, Any]], *, value: str, **option
 
     Rows have a `label` each, the name of the track; the rest is as for `rows_by_panel`.
     """
-    box = {"type": "boxplot", "extent": 1.5, "outliers": False, "size": 10, "opacity": 0.5}
+    box = {"type": "boxplot", "extent": 1.5, "outliers": False, "size": 10, "opacity": 0.65}
     marks = [{"mark": box}, points(value, labels="track")]
     return rows_by_panel(title, rows, value=value, marks=marks, **options)
 
@@ -161,7 +162,7 @@ def points(value: str, *, labels: str) -> Chart:
     marked = {"param": "hovered", "empty": False}
     return {
         "params": [ZOOM, {**hovered, "select": {**hovered["select"], "clear": "pointerout"}}],
-        "mark": {"type": "circle", "opacity": 0.6, "clip": True, "yOffset": BELOW},
+        "mark": {"type": "circle", "opacity": 0.85, "clip": True, "yOffset": BELOW},
         "encoding": {
             "size": {"condition": {**marked, "value": 130}, "value": 22},
             "stroke": {"condition": {**marked, "value": "currentColor"}, "value": None},
@@ -222,7 +223,7 @@ def groups(title: str, series: Mapping[str, Mapping[str, float]], *, x: str, y: 
     spec = {
         "width": "container",
         "height": 220,
-        "mark": {"type": "point", "filled": True, "size": 90},
+        "mark": {"type": "point", "filled": True, "opacity": 1, "size": 90},
         "encoding": {
             "x": {"field": "category", "type": "nominal", "sort": categories, "axis": {"title": x, "labelAngle": 0}},
             "y": {"field": "value", "type": "quantitative", "axis": {"title": y}, "scale": ROOM},

@@ -36,12 +36,12 @@ STYLE: Any = {
 
 
 def svg(figure: Figure) -> Markup:
-    """Convert a figure to an SVG element for a page."""
+    """Convert a figure to an SVG element for a page, whose black is the colour of the page's text."""
     text = StringIO()
     with matplotlib.rc_context(STYLE):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     # Without ids on groups, which would clash between the charts of a page.
-    element = re.sub(r'<g id="[^"]*">', "<g>", text.getvalue())
+    element = re.sub(r'<g id="[^"]*">', "<g>", text.getvalue()).replace("#000000", "currentColor")
     return Markup(element[element.index("<svg") :])
 
 
@@ -96,10 +96,11 @@ def _zoom(axes: Axes, passage: Mapping[str, Samples], start: int, position: floa
         piece = samples[0, first : first + width] / INT16_FULL_SCALE
         axes.plot(milliseconds[: len(piece)], piece, color=color, linewidth=1, label=name)
     axes.axvline(0, color=COLORS[1], linewidth=0.8)
-    axes.set(title=f"What happens at {clock(position)}?", xlabel="milliseconds")
-    # beside the title, where it covers no curve
-    small = {"fontsize": 7, "frameon": False, "handlelength": 1, "columnspacing": 1}
-    axes.legend(ncols=2, loc="lower right", bbox_to_anchor=(1.02, 1), borderaxespad=0, **small)
+    axes.set(title=f"What happens at {clock(position)}?")
+    axes.set_xlabel("milliseconds", loc="left")
+    # beside the label, where it covers no curve
+    small = {"fontsize": 8, "frameon": False, "handlelength": 1, "columnspacing": 1}
+    axes.legend(ncols=2, loc="upper right", bbox_to_anchor=(1.02, -0.12), borderaxespad=0, **small)
 
 
 def _spectra(axes: Axes, passage: Mapping[str, Samples], sample_rate: int) -> None:
