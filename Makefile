@@ -54,8 +54,9 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The site of docs/, to be opened as a file; docs/_ext/site_check.py checks its links, offline.
-docs: .venv/installed
+# The site of docs/, to be opened as a file; docs/_ext/site_check.py checks its links, offline. Notebooks are shown as the
+# tests last ran them; those that changed since are run.
+docs: .venv/installed ffmpeg
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet --builder html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 

@@ -22,8 +22,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import soundfile
-import stempeg
 from omegaconf import DictConfig
 from speedrun import CLOCKS, WALL, Limit, children_seconds
 
@@ -31,8 +29,8 @@ import unmix
 from unmix.composition import CONF, parse
 from unmix.data.cache import default_folder
 from unmix.data.tracks import SOURCES
+from unmix.demo.excerpt import write_excerpt
 from unmix.demo.tree import write_tree
-from unmix.files import replacing
 from unmix.identity import experiment_id
 
 BENCH, SRC = Path(__file__).parent, CONF.parent / "src"
@@ -41,7 +39,6 @@ RECIPES = sorted(path.stem for path in (CONFIG_DIR / "experiment").glob("*.yaml"
 CORES = 2
 HELD_OUT = {"num_tracks": 64, "seconds": 20, "seed": 1}  # 16 test tracks of songs that no recipe was tuned on
 HEADER = f"| date | recipe | budget | seconds | parameters | {' | '.join(SOURCES)} | mean |\n|{'---|' * 10}\n"
-EXCERPT = {"train/Train": (0.0, 3.0), "train/Validation": (3.0, 4.0), "test/Test": (4.0, 6.08)}  # seconds
 
 
 @dataclass(frozen=True)
@@ -98,19 +95,6 @@ def compose(recipe: str, data: str) -> tuple[DictConfig, list[str]]:
         overrides.append(f"data.root={root}")
     (cfg,) = parse("train", overrides, config_dir=str(CONFIG_DIR)).compose_jobs()
     return cfg, overrides
-
-
-def write_excerpt(root: Path) -> Path:
-    """Write stempeg's excerpt of MUSDB18 as a data set: its first part to train on, its last part to test on."""
-    if not root.exists():
-        audio, rate = stempeg.read_stems(stempeg.example_stem_path())
-        with replacing(root) as partial:
-            for track, (start, stop) in EXCERPT.items():
-                (partial / track).mkdir(parents=True)
-                for stem, samples in zip(("mixture", "drums", "bass", "other", "vocals"), audio, strict=True):
-                    cut = samples[int(start * rate) : int(stop * rate)]
-                    soundfile.write(partial / track / f"{stem}.wav", cut, int(rate), subtype="PCM_16")
-    return root
 
 
 def run_round(commands: dict[Path, list[str]], limit: Limit, processes: int = 1) -> None:

@@ -20,7 +20,7 @@ extensions = [
     "reference_pages",
     "site_check",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
 nitpicky = True
 nitpick_ignore_regex = [("py:class", r"(torch|numpy|collections|pathlib)\..*|Tensor")]  # described elsewhere
 highlight_language = "none"  # of blocks that name no language: command lines, and what they print
@@ -28,7 +28,10 @@ smartquotes = False  # as typed: a quote in a text is one of the command line
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
-nb_execution_mode = "off"
+nb_execution_mode = "cache"  # filled by tests/test_notebooks.py, which also runs the notebooks
+nb_execution_cache_path = str(DOCS / "_build" / ".jupyter_cache")
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300  # seconds of a cell
 
 default_role = "code"  # single backticks in docstrings
 autodoc_typehints_format = "short"

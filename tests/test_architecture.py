@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "dsp": {"dsp"},
     "models": {"models", "dsp"},
     "weights": {"weights", "models", "dsp", "plugins"},
-    "demo": {"demo", "data"},
+    "demo": {"demo", "data", "extras"},
     "data": {"data", "dsp", "augmentation_settings"},
     "processes": {"processes"},
     "cluster": {"cluster", "experiments", "extras", "processes"},

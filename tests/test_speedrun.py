@@ -4,12 +4,10 @@ import importlib.util
 import json
 import sys
 import time
-from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import soundfile
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from torch.utils.data import DataLoader
@@ -137,15 +135,6 @@ def test_every_recipe_names_what_is_there(package):
         composition.check_targets(cfg)
         assert cfg.name == recipe
         assert cfg.data.name == "demo"
-
-
-def test_the_excerpt_is_divided_without_overlap(command, tmp_path):
-    root = command.write_excerpt(tmp_path / "excerpt")
-    seconds = {str(path.relative_to(root).parent): soundfile.info(path).duration for path in root.rglob("bass.wav")}
-    assert seconds == pytest.approx({"train/Train": 3.0, "train/Validation": 1.0, "test/Test": 2.08}, abs=0.01)
-    assert len(list(root.rglob("*.wav"))) == 15
-    edges = sorted(command.EXCERPT.values())
-    assert all(stop <= start for (_, stop), (start, _) in pairwise(edges))
 
 
 def test_a_table_is_begun_once_and_has_a_row_for_each_recipe_and_budget(command, tmp_path):
