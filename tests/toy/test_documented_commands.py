@@ -30,7 +30,7 @@ def test_the_commands_of_the_pages_run(small, cli, capfd, song, tmp_path, monkey
     ]
     assert len(commands) >= 6
     for command in commands:
-        arguments = small if command.name == "train" else []
-        if not any(argument.startswith("model=") for argument in command.arguments):
-            arguments = [*arguments, *OPEN_UNMIX] if arguments else []
+        given = " ".join(command.arguments)
+        defaults = {"train": [*small, *([] if " model=" in given else OPEN_UNMIX)], "evaluate": ["metrics=csdr"]}
+        arguments = [] if "metrics=" in given else defaults.get(command.name, [])
         assert cli(command.name, *command.arguments, *arguments) == 0, capfd.readouterr().err
