@@ -68,7 +68,7 @@ gallery: install
 screenshots: gallery
 	$(BIN)/python docs/screenshots.py
 
-bench: bench-wiener bench-separate bench-evaluate bench-csdr bench-loader bench-scan bench-prepare bench-doctor bench-held_out bench-duplicates bench-test_set bench-train bench-epoch bench-together bench-side_by_side bench-parity_training bench-models bench-model_seconds bench-sweeps
+bench: bench-wiener bench-separate bench-evaluate bench-csdr bench-comparison bench-loader bench-scan bench-prepare bench-doctor bench-held_out bench-duplicates bench-test_set bench-train bench-epoch bench-together bench-side_by_side bench-parity_training bench-models bench-model_seconds bench-sweeps
 
 bench-%: install
 	$(BIN)/python bench/$*.py

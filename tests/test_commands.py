@@ -164,6 +164,12 @@ def test_missing_targets_are_scored_as_a_residual_on_request(trained, cli, tmp_p
     assert np.allclose([ours["vocals"], ours["residual"]], np.nanmedian(sdr, axis=1), atol=1e-3)
     shutil.rmtree(folder.parent)
 
+    accompanied = ["evaluation.residual=true", "evaluation.scenario=vocals", "metrics=csdr"]
+    assert cli("evaluate", ckpt, f"paths.out={tmp_path}", *accompanied) == 0
+    (folder,) = folder.parent.iterdir()
+    assert set(pd.read_csv(folder / "scores.csv").scenario) == {"vocals, accompaniment"}
+    shutil.rmtree(folder.parent)
+
 
 @pytest.mark.usefixtures("short_filters")
 def test_an_oracle_is_evaluated_as_a_separator_is(cli, tmp_path, musdb_tree, capfd):
