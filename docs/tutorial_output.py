@@ -104,7 +104,8 @@ def run(command: Command, folder: Path) -> str:
             os.killpg(process.pid, command.signum)
             is_signalled = True
     if (code := process.wait()) != command.exit_code:
-        raise RuntimeError(f"{command.text}: exit code {code}, the page says {command.exit_code}\n{printed}")
+        unsaid = f", and {command.cue!r} was not printed" if command.cue not in printed else ""
+        raise RuntimeError(f"{command.text}: exit code {code}, the page says {command.exit_code}{unsaid}\n{printed}")
     return _without_paths(printed, folder)
 
 

@@ -106,7 +106,7 @@ def interrupt(start, command, arguments, log):
     log.touch()
     endless = [re.sub(r"max_epochs=\d+", "max_epochs=100000", argument) for argument in arguments]
     process = start("train", *endless, log=log)
-    cue = command.cue.partition("/")[0]
+    cue = command.cue.removesuffix("10")  # the number of epochs, which differs here
     wait_until(lambda: process.poll() is not None or cue in log.read_text())
     process.send_signal(command.signum)
     assert process.wait() == command.exit_code, log.read_text()
