@@ -198,7 +198,7 @@ def test_a_wrong_value_in_a_sweep_is_refused_with_the_number_of_its_job(refused,
 
 def test_a_wrong_value_in_all_jobs_is_blamed_on_none(refused, train_arguments, tmp_path):
     options = [*train_arguments, f"paths.out={tmp_path / 'out'}", "-m", "target=vocals,drums"]
-    assert refused("train", *options, "slots=0").startswith("train: slots: got 0, a number of jobs")
+    assert refused("train", *options, "slots=0").startswith("train: slots: got 0, allowed 'auto' or a number of jobs")
     assert refused("train", *options, "model.hidden_size=15").startswith("train: model.hidden_size: got 15, an even")
     message = refused("train", *options, "model.hidden_size=0,-4")
     assert message.startswith("train: job 1 of 4 (model.hidden_size=0 target=vocals): model.hidden_size: got 0,")

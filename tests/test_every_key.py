@@ -26,6 +26,7 @@ CONFIGURATIONS = {
     "train": [
         [],
         ["experiment=demo"],
+        ["experiment=quick"],
         ["experiment=umx", "model=umx_small"],
         ["experiment=umxl", "trainer=ddp_cpu"],
         ["experiment=umxse", "callbacks=ema", "evaluation=published"],

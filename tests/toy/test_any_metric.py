@@ -49,8 +49,8 @@ def test_other_metrics_are_another_evaluation_and_the_default_has_no_name_in_its
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["metrics=peak"], "metrics: got 'peak', allowed csdr,"),
-        (["metrics=peak_error"], "metrics: got 'peak_error', allowed csdr,"),
+        (["metrics=peak"], "metrics: got 'peak', allowed aura_mrstft,"),
+        (["metrics=peak_error"], "metrics: got 'peak_error', allowed aura_mrstft,"),
         ([*OWN[:2], "metrics=peak_error"], "metrics.peak_error._target_: got the class 'my_package.metric.PeakError'"),
         (["metrics=[]"], "metrics: got none, name at least one, as metrics=[museval,usdr]"),
         (["metrics=usdr", "metrics.usdr=null"], "metrics: got none, name at least one, as metrics=[museval,usdr]"),
