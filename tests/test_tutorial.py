@@ -137,8 +137,25 @@ def follow(script, page, cli, start, capfd):
     return here((DOCS / f"{page}.md").read_text(encoding="utf-8"))
 
 
+def _of_the_reader():
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "my_package"}
+
+
+@pytest.fixture
+def own_package(monkeypatch):
+    """The reader's package is imported from the reader's folder: tests/toy has another of that name."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    others = _of_the_reader()
+    for name in others:
+        del sys.modules[name]
+    yield
+    for name in _of_the_reader():
+        del sys.modules[name]
+    sys.modules.update(others)
+
+
 @pytest.mark.slow
-@pytest.mark.usefixtures("short_filters")
+@pytest.mark.usefixtures("short_filters", "own_package")
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_page_work_in_order_and_write_what_it_names(
     script, page, cli, start, capfd, tmp_path, monkeypatch
