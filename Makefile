@@ -36,7 +36,7 @@ chromium:
 	@sh .ci/install_debian.sh chromium chromium "the tests of pages in a browser are skipped"
 
 demo: install
-	$(BIN)/python src/train.py -m experiment=demo target=vocals,drums,bass,other
+	$(BIN)/python src/train.py experiment=quick
 
 # Runs the commands of docs/tutorial.md, some five minutes, and stores what they print in docs/generated/.
 tutorial: install

@@ -81,6 +81,7 @@ GOLDEN = {
     "umxse": "umxse-38c59806",
     "xumx": "xumx-3c0fe2d9",
     "xumx_demo": "xumx_demo-579bda22",
+    "quick": "quick-849053f4",
 }
 
 

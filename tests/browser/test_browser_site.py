@@ -1,4 +1,4 @@
-"""The documentation in a browser, opened as files; `make docs` builds it, as .ci/run does before the tests."""
+"""The documentation in a browser, opened as files; .ci/run builds it first, with `make docs`."""
 
 from pathlib import Path
 
