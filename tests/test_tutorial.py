@@ -144,7 +144,7 @@ def _of_the_reader():
 @pytest.fixture
 def own_package(monkeypatch):
     """The reader's package is imported from the reader's folder: tests/toy has another of that name."""
-    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if not Path(folder, "my_package").is_dir()])
     others = _of_the_reader()
     for name in others:
         del sys.modules[name]
