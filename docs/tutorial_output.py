@@ -111,9 +111,9 @@ def run(command: Command, folder: Path) -> str:
 
 def _environment(folder: Path) -> dict[str, str]:
     """Environment of a reader whose machine has no data yet."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("UNMIX_", "MUSDB_"))}
+    outer = {name: value for name, value in os.environ.items() if not name.startswith(("UNMIX_", "MUSDB_"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**kept, "PATH": path, "UNMIX_DATA": str(folder / ".cache" / "unmix"), "PYTHONUNBUFFERED": "1"}
+    return {**outer, "PATH": path, "UNMIX_DATA": str(folder / ".cache" / "unmix"), "PYTHONUNBUFFERED": "1"}
 
 
 def _without_paths(printed: str, folder: Path) -> str:

@@ -1,37 +1,34 @@
 """Every key of the configuration with its type, default and meaning, from the files of conf/ and what checks them.
 
-Keys, defaults and meanings are read from conf/ by `unmix.usage`, as `--help` does. A type is what the checks of a key
-accept, which are asked with values of every kind, so that it cannot differ from what a command accepts.
+Keys, defaults and meanings are read from conf/ by `unmix.usage`, as `--help` does. A type is that of the JSON Schemas,
+which `unmix.editor` makes of the checks and annotations of a key.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
 
 from unmix import annotations, plugins, usage
-from unmix.checks import Check, words
+from unmix.checks import Check
 from unmix.composition import CONF
 from unmix.config_checks import CLASSES, COMMANDS
+from unmix.editor.values import Schema, of_annotation, of_check
 from unmix.schema import SCHEMAS
 from unmix.settings import TABLES
+from unmix.trainer_checks import time_limit
 
-# Values of every kind, by the words for the kind; a type is named after all kinds of which it accepts a value.
-KINDS: dict[str, list[Any]] = {
-    "true or false": [True],
-    "number": [0.001, 0.25, 1.5, 10.5, 100.5, -20.5],
-    "whole number": [0, 1, 2, 60, 256, -1],
-    "text": ["x"],
-    "DD:HH:MM:SS": ["00:12:00:00"],
-    "list of numbers": [[1, 2], [0.25, 1.25]],
-    "list of names": [["a"], ["a", "b"]],
-    "names with lists": [{"a": ["b"]}],
-    "`null`": [None],
+NULL = "`null`"
+KINDS = {
+    "boolean": "true or false",
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "object": "names with values",
+    "null": NULL,
 }
-NARROWER = {"number": "whole number", "text": "DD:HH:MM:SS"}  # what needs no mention beside the wider kind
 NOT_GROUPS = ("wandb", "hydra/job_logging")  # a file for W&B, and one that nobody chooses
 
 
@@ -81,20 +78,20 @@ def command_rows(command: str) -> Iterator[Row]:
         node, _, name = key.rpartition(".")
         check = COMMANDS.get(command, {}).get(key) or TABLES.get(node, {}).get(name)
         meaning = comments.get(key, "")
-        yield Row(key, kind_of([check] if check else [], Any, value, meaning), _shown(value), meaning)
+        yield Row(key, kind_of([check] if check else [], Any), _shown(value), meaning)
 
 
 def file_rows(group: str, name: str) -> Iterator[Row]:
     """Yield the keys that a file of a group sets; those of the files that it is based on have their own rows."""
     content = _content(f"{group}/{name}.yaml")
     content.pop("defaults", None)
-    whole = merged(group, name)
+    with_bases = merged(group, name)
     comments = usage.comments_of_group(group, name)
     for key, value in usage.settings(content):
         full = f"{group}.{key}"
         default = value.get("_target_", "") if isinstance(value, dict) and value else value
         meaning = comments.get(full, "")
-        kind = "a class" if default is not value else kind_of(*_checks(group, key, whole), value, meaning)
+        kind = "a class" if default is not value else kind_of(*_checks(group, key, with_bases))
         yield Row(full.replace("/", "."), kind, _shown(default), meaning)
 
 
@@ -111,44 +108,28 @@ def merged(group: str, name: str) -> dict[str, Any]:
     """Content of a file with that of the files that it is based on."""
     content = _content(f"{group}/{name}.yaml")
     content.pop("defaults", None)
-    whole = OmegaConf.merge(*(merged(group, base) for base in bases(group, name)), content)
-    composed: Any = OmegaConf.to_container(whole, resolve=False)
+    merge = OmegaConf.merge(*(merged(group, base) for base in bases(group, name)), content)
+    composed: Any = OmegaConf.to_container(merge, resolve=False)
     return dict(composed)
 
 
-def kind_of(checks: list[Check], annotation: Any, default: Any, meaning: str) -> str:
-    """Describe which values are accepted by all checks and an annotation.
-
-    Where only some words are, these are among the words of the annotation, the checks, the default and the meaning.
-    """
-
-    def accepts(value: Any) -> bool:
-        return annotations.accepts(annotation, value) and all(_passes(check, value) for check in checks)
-
-    if accepts(object()):
-        return "any"
-    named = _words(checks, annotation, default, meaning)
-    further = {"list of names": [[word] for word in named]}
-    kinds = [kind for kind, values in KINDS.items() if any(map(accepts, [*values, *further.get(kind, [])]))]
-    kinds = [kind for kind in kinds if not any(NARROWER.get(wider) == kind for wider in kinds)]
-    if "text" not in kinds and (accepted := [f"`{word}`" for word in named if accepts(word)]):
-        kinds.insert(0, ", ".join(accepted))
-    return " or ".join(kinds) or "a class"
+def kind_of(checks: list[Check], annotation: Any) -> str:
+    """Describe which values a key accepts: by its checks if it has any, else by the annotation of the argument."""
+    return in_words(of_check(checks[-1]) if checks else of_annotation(annotation))
 
 
-def _passes(check: Check, value: Any) -> bool:
-    try:
-        check("key", value)
-    except ValueError:
-        return False
-    return True
-
-
-def _words(checks: list[Check], annotation: Any, default: Any, meaning: str) -> list[str]:
-    named = [word for check in checks for word in words(check)]
-    literals = [word for part in (annotation, *get_args(annotation)) for word in get_args(part)]
-    every = [*literals, *named, default, *re.findall(r"[\w-]+", meaning)]
-    return list(dict.fromkeys(word for word in every if isinstance(word, str) and "${" not in word))
+def in_words(schema: Schema) -> str:
+    """Describe a schema of a value: `whole number`, `list of names`, `` `wait`, `skip` ``."""
+    if "anyOf" in schema:
+        kinds = dict.fromkeys(map(in_words, schema["anyOf"]))  # null last, as it stands for "not set"
+        return " or ".join(sorted(kinds, key=lambda kind: kind == NULL))
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in dict.fromkeys(map(str, schema["enum"])))
+    if schema == of_check(time_limit):
+        return "DD:HH:MM:SS"
+    if schema.get("type") == "array":
+        return "list of numbers" if schema["items"].get("type") in ("integer", "number") else "list of names"
+    return KINDS.get(schema.get("type", ""), "any")
 
 
 def _checks(group: str, key: str, content: dict[str, Any]) -> tuple[list[Check], Any]:

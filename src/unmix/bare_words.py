@@ -52,11 +52,11 @@ def _rejoined(arguments: Sequence[str], word: str) -> str:
     """Format the argument that a space has cut before a word: a list, or the name of a file; empty if none was cut."""
     index = arguments.index(word)
     before = arguments[index - 1].replace("'", "") if index else ""  # file names are quoted for Hydra by now
-    whole = " ".join([before, *takewhile(lambda argument: "=" not in argument, arguments[index:])])
+    argument = " ".join([before, *takewhile(lambda each: "=" not in each, arguments[index:])])
     if "=" in before and before.endswith(","):
-        return f"write {whole.replace(' ', '')}, without spaces"
-    is_file = "=" in before and Path(whole.partition("=")[2]).expanduser().exists()
-    return f"a name with spaces is quoted: {shlex.quote(whole)}" if is_file else ""
+        return f"write {argument.replace(' ', '')}, without spaces"
+    is_file = "=" in before and Path(argument.partition("=")[2]).expanduser().exists()
+    return f"a name with spaces is quoted: {shlex.quote(argument)}" if is_file else ""
 
 
 def _group_of(command: str, word: str, taken: set[str], folders: Sequence[Path]) -> str | None:

@@ -43,11 +43,11 @@ def arguments(target: str, given: Mapping[str, Any]) -> dict[str, Schema]:
         given: arguments that files of conf/ give; any other without a default is passed by the code.
     """
     called = plugins.locate(target, "conf", ())
-    found = _signature(called)
+    parameters = _signature(called)
     if target in _PASSED_ON:
         further = _signature(plugins.locate(_PASSED_ON[target], "conf", ()))
-        found |= {key: value for key, value in further.items() if key not in (*_SET_BY_US, *found)}
-    schemas = {key: value for key, (value, is_needed) in found.items() if key in given or not is_needed}
+        parameters |= {key: value for key, value in further.items() if key not in (*_SET_BY_US, *parameters)}
+    schemas = {key: value for key, (value, is_needed) in parameters.items() if key in given or not is_needed}
     schemas |= {key: of_check(check) for key, check in _CHECKED.get(target, {}).items()}
     return {key: any_of(value, OPEN) for key, value in schemas.items()}
 
@@ -55,7 +55,7 @@ def arguments(target: str, given: Mapping[str, Any]) -> dict[str, Schema]:
 def _signature(called: Any) -> dict[str, tuple[Schema, bool]]:
     """Arguments of a class or function, and of its bases if it passes others on: schema, and whether it is needed."""
     makers = [vars(base).get("__init__") for base in called.__mro__[:-1]] if inspect.isclass(called) else [called]
-    found: dict[str, tuple[Schema, bool]] = {}
+    schemas: dict[str, tuple[Schema, bool]] = {}
     for maker in filter(None, makers):
         hints = annotations.hints_of(maker)
         parameters = inspect.signature(maker).parameters.values()
@@ -64,10 +64,10 @@ def _signature(called: Any) -> dict[str, tuple[Schema, bool]]:
                 continue
             value = of_annotation(hints.get(each.name, Any))
             value = any_of(value, {"type": "null"}) if each.default is None else value
-            found.setdefault(each.name, (value, each.default is each.empty))
+            schemas.setdefault(each.name, (value, each.default is each.empty))
         if not any(each.kind is each.VAR_KEYWORD for each in parameters):
             break
-    return found
+    return schemas
 
 
 def of_dataclass(kind: Any) -> dict[str, Schema]:

@@ -116,7 +116,7 @@ def read(path: Path) -> Evaluation:
         known = summaries.from_json(content)
         evaluation = Evaluation(path, content, known.method, {each.name: each for each in known.definitions})
         if not isinstance(known.num_tracks, int) or not isinstance(content.get("checkpoints", {}), dict):
-            raise TypeError("num_tracks is no number, or checkpoints no mapping")
+            raise TypeError("num_tracks: a whole number is needed; checkpoints: a mapping is needed")
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration, OSError) as error:
         raise ValueError(f"ckpt: {path / SUMMARY} is damaged ({one_line(error)}); evaluate again") from error
     return evaluation
