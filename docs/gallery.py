@@ -18,6 +18,7 @@ import numpy.typing as npt
 import soundfile
 
 from unmix.data.cache import default_folder
+from unmix.files import replacing
 from unmix.reports import pages
 
 ROOT = Path(__file__).parents[1]
@@ -113,17 +114,15 @@ def write_damaged(root: Path, source: Path) -> None:
         source: tree in MUSDB18-HQ's layout.
     """
     train, test = (sorted((source / split).iterdir()) for split in ("train", "test"))
-    partial = root.with_name(f"{root.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    for track in (*train[:4], test[0]):
-        shutil.copytree(track, partial / track.parent.name / track.name)
-    shutil.copytree(test[0], partial / "train" / "The Same Song - Under Another Name")
-    first, second, third, fourth = (partial / "train" / track.name for track in train[:4])
-    _change(first / "vocals.wav", lambda samples: -samples)
-    _change(second / "drums.wav", lambda samples: np.roll(samples, 441, axis=0))
-    _change(third / "bass.wav", _with_gap)
-    _change(fourth / "other.wav", lambda samples: samples // 2)
-    partial.rename(root)
+    with replacing(root) as partial:
+        for track in (*train[:4], test[0]):
+            shutil.copytree(track, partial / track.parent.name / track.name)
+        shutil.copytree(test[0], partial / "train" / "The Same Song - Under Another Name")
+        first, second, third, fourth = (partial / "train" / track.name for track in train[:4])
+        _change(first / "vocals.wav", lambda samples: -samples)
+        _change(second / "drums.wav", lambda samples: np.roll(samples, 441, axis=0))
+        _change(third / "bass.wav", _with_gap)
+        _change(fourth / "other.wav", lambda samples: samples // 2)
 
 
 def _with_gap(samples: Samples) -> Samples:
