@@ -2,7 +2,8 @@
 
     python docs/figures/front_page.py outputs/runs/demo-*/eval/* 'Amber Lathe - After the Ferry'
 
-after `python src/train.py -m experiment=demo target=vocals,drums,bass,other`. The picture is part of the page, so that text has the colour of the page, light or dark.
+after `python src/train.py -m experiment=demo target=vocals,drums,bass,other`. The picture is part of the page, so that
+text has the colour of the page, light or dark.
 """
 
 import json
