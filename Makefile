@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One process per core; a process that has no tests left takes some of another's.
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses=8 --dist worksteal
 
-.PHONY: install demo tutorial test test-fast lint docs gallery screenshots bench clean
+.PHONY: install demo families tutorial test test-fast lint docs gallery screenshots bench clean
 .DEFAULT_GOAL := test
 
 install: .venv/installed ffmpeg slurm chromium
@@ -37,6 +37,12 @@ chromium:
 
 demo: install
 	$(BIN)/python src/train.py experiment=quick
+
+# A small model of every family on the music of `make demo`, and one page that compares them: half an hour on two cores.
+families: install
+	$(BIN)/python src/train.py sweep=targets experiment=demo
+	$(BIN)/python src/train.py -m experiment=quick,xumx_demo,scnet_demo,bs_roformer_demo,mel_band_roformer_demo
+	$(BIN)/python src/evaluate.py 'ckpt=["outputs/runs/demo-*","outputs/runs/quick-*","outputs/runs/xumx_demo-*","outputs/runs/scnet_demo-*","outputs/runs/bs_roformer_demo-*","outputs/runs/mel_band_roformer_demo-*"]'
 
 # Runs the commands of docs/tutorial.md, some five minutes, and stores what they print in docs/generated/.
 tutorial: install

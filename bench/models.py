@@ -263,9 +263,10 @@ def seconds(run: Callable[[], Tensor]) -> float:
 
 
 def peak_megabytes(family: str, name: str, part: str) -> float:
-    """Measure the peak memory of a process that does this once, less what it held before."""
+    """Measure the peak memory of a process that does this once, less what it held before; the median of three."""
     command = [sys.executable, __file__, family, name, part]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+    runs = (subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(3))
+    return statistics.median(float(run.stdout.split()[-1]) for run in runs)
 
 
 def measure_peak(family: str, name: str, part: str) -> float:

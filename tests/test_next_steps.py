@@ -8,7 +8,7 @@ import pytest
 
 from unmix import next_steps
 from unmix.quoting import quote_literal
-from unmix.trained import next_step
+from unmix.trained import MOST_COMPARED, next_step
 
 
 @pytest.fixture
@@ -44,17 +44,31 @@ def test_the_same_command_with_more(typed):
     assert next_steps.again("serve=true") == "next: python src/leaderboard.py sort=sdr paths.out=x serve=true"
 
 
-def planned(state="done", experiment="demo-1", weights=("vocals", "drums"), evaluation=None, has_test_tracks=True):
+def planned(
+    state="done",
+    experiment="demo-1",
+    weights=("vocals", "drums"),
+    evaluation=None,
+    has_test_tracks=True,
+    folder="demo-1",
+    root="/music",
+):
     """A plan, as far as the hint looks at it."""
     return SimpleNamespace(
         state=state,
         experiment=experiment,
-        run=Path("outputs/runs/demo-1/vocals-s1"),
+        run=Path(f"outputs/runs/{folder}/vocals-s1"),
+        cfg=SimpleNamespace(data=SimpleNamespace(root=root)),
         sources=["vocals", "drums"],
         weights=dict.fromkeys(weights, "digest"),
         evaluation=evaluation,
         has_test_tracks=has_test_tracks,
     )
+
+
+OTHER = planned(experiment="demo-2", folder="demo-2")
+OTHER_SCORED = planned(experiment="demo-2", folder="demo-2", evaluation="eval")
+MANY_SCORED = [planned(experiment=f"{n}", folder=f"{n}", evaluation="eval") for n in range(MOST_COMPARED)]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +78,14 @@ def planned(state="done", experiment="demo-1", weights=("vocals", "drums"), eval
         ([planned()], "next: python src/evaluate.py ckpt=outputs/runs/demo-1"),
         ([planned(evaluation="eval")], "next: python src/separate.py ckpt=outputs/runs/demo-1 input=song.wav"),
         ([planned(has_test_tracks=False)], "next: python src/separate.py ckpt="),
-        ([planned(), planned(experiment="demo-2")], "next: python src/leaderboard.py"),
+        ([planned(), OTHER], "next: python src/leaderboard.py"),
+        (
+            [planned(evaluation="eval"), OTHER_SCORED],
+            "next: python src/evaluate.py 'ckpt=[outputs/runs/demo-1,outputs/runs/demo-2]'",
+        ),
+        ([planned(evaluation="eval"), OTHER], "next: python src/leaderboard.py"),
+        ([planned(evaluation="eval", root="/more"), OTHER_SCORED], "next: python src/leaderboard.py"),
+        ([planned(evaluation="eval"), *MANY_SCORED], "next: python src/leaderboard.py"),
         ([planned(), planned(state="failed")], ""),
         ([planned(experiment="other")], ""),
     ],

@@ -14,7 +14,7 @@ from unmix.dsp.stft import Stft
 from unmix.models import contract
 from unmix.models.band_roformer import BandRoformer
 from unmix.models.frequency_bands import MelBands, Overlap, WidthBands
-from unmix.models.rotary_transformer import Layers, RmsNorm
+from unmix.models.rotary_transformer import Layers, RmsNorm, linear
 from unmix.runs.build import make
 
 SOURCES = ("vocals", "drums", "bass", "other")
@@ -154,6 +154,22 @@ def test_the_norm_s_gradient_is_that_of_its_definition():
     x = torch.randn(3, 6, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(norm, x)
     assert torch.equal(norm(torch.zeros(2, 6).double()), torch.zeros(2, 6))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # a convolution, and torch's own layer
+@pytest.mark.parametrize("shape", [(1, 7, 6), (62, 301, 6), (20, 1, 6)])
+def test_a_linear_layer_and_its_gradients_are_torch_s_and_their_features_last_in_memory(dtype, shape):
+    torch.manual_seed(0)
+    ours = [torch.randn(*size, dtype=dtype, requires_grad=True) for size in (shape, (5, 6), (5,))]
+    theirs = [tensor.detach().clone().requires_grad_() for tensor in ours]
+    results = linear(*ours), torch.nn.functional.linear(*theirs)
+    assert results[0].is_contiguous()
+    torch.testing.assert_close(*results)
+    direction = torch.randn_like(results[0])
+    for result in results:
+        result.backward(direction)
+    for mine, torch_s in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine.grad, torch_s.grad, rtol=1e-4, atol=1e-4)
 
 
 def test_double_precision_agrees_with_single():

@@ -105,16 +105,28 @@ class RmsNorm(nn.Module):
         return self.unit(x) * self.gains
 
 
-def normalised_linear(unit: Tensor, norm: RmsNorm, linear: nn.Linear) -> Tensor:
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Apply a linear layer to (first, second, features).
+
+    On a CPU it is a convolution of single points, which torch gives to oneDNN: its matrix products take a tenth to a
+    third less time than MKL's on a processor of AMD. The features come last in memory for either.
+    """
+    if not x.is_cpu or x.dtype != torch.float32:
+        return functional.linear(x, weight, bias)
+    points = x.unsqueeze(1).permute(0, 3, 1, 2)
+    return functional.conv2d(points, weight[..., None, None], bias).permute(0, 2, 3, 1).squeeze(1)
+
+
+def normalised_linear(unit: Tensor, norm: RmsNorm, layer: nn.Linear) -> Tensor:
     """Apply a linear layer after a norm's gains.
 
     The gains are applied to the weights, which are fewer than the tokens; their gradient needs no sum over tokens.
 
     Args:
         unit: the norm's input, normalised by `norm.unit`.
-        norm, linear: the layers.
+        norm, layer: the layers.
     """
-    return functional.linear(unit, linear.weight * norm.gains, linear.bias)
+    return linear(unit, layer.weight * norm.gains, layer.bias)
 
 
 class Rotary(nn.Module):
@@ -164,7 +176,9 @@ class Attention(nn.Module):
         dropout = self.dropout if self.training else 0.0
         heads = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout).transpose(1, 2)
         heads = heads * (gates.transpose(0, 1) if axis == 0 else gates).unsqueeze(-1)
-        out: Tensor = self.to_out(heads.flatten(2))
+        layers: Any = self.to_out
+        project, drop = layers
+        out: Tensor = drop(linear(heads.flatten(2), project.weight))
         return out.transpose(0, 1) if axis == 0 else out
 
 
@@ -184,12 +198,11 @@ class FeedForward(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        norm: Any = self.net[0]
-        linear: Any = self.net[1]
-        x = normalised_linear(norm.unit(x), norm, linear)
-        for layer in self.net[2:]:
-            x = layer(x)
-        return x
+        layers: Any = self.net
+        norm, widen, gelu, drop, narrow, drop_output = layers
+        x = drop(gelu(normalised_linear(norm.unit(x), norm, widen)))
+        out: Tensor = drop_output(linear(x, narrow.weight, narrow.bias))
+        return out
 
 
 class Transformer(nn.Module):
