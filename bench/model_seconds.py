@@ -1,8 +1,9 @@
 """Parameters, time and memory of separation, for the models of the recipes: `make bench-model_seconds`.
 
 One row for each distinct model among conf/experiment/*.yaml with four targets, without the small ones that train on
-`data=demo`. Each is measured in a process of its own: random weights, four stems of the same noise, with the settings
-that separate.py has by default, on the CPU.
+`data=demo`, and one for Mel-band RoFormer, which has no recipe. Each is measured in a process of its own: random
+weights, four stems of the same noise, with the settings that separate.py has by default, on the CPU. Arguments are
+overrides that select a single model.
 """
 
 import os
@@ -11,15 +12,17 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 THREADS, SECONDS, RATE = 2, 30, 44100
 TARGETS = ("vocals", "drums", "bass", "other")
 CONF = Path(__file__).parents[1] / "conf"
+WITHOUT_RECIPE = {"`model=mel_band_roformer`": ["experiment=bs_roformer", "model=mel_band_roformer"]}
 
 
 def models() -> dict[str, list[str]]:
-    """Names of the recipes of each distinct model, by its configuration."""
+    """Overrides that select each distinct model of the recipes, by the names of these."""
     from unmix.composition import compose
     from unmix.identity import value_of
 
@@ -29,11 +32,12 @@ def models() -> dict[str, list[str]]:
         if cfg.data.name != "demo" and tuple(cfg.data.sources) == TARGETS:
             model = {name: value for name, value in value_of(cfg, "model").items() if name != "targets"}
             names.setdefault(repr(model), []).append(path.stem)
-    return names
+    recipes = {", ".join(f"`{name}`" for name in group): [f"experiment={group[0]}"] for group in names.values()}
+    return recipes | WITHOUT_RECIPE
 
 
-def measure(experiment: str) -> None:
-    """Separate noise with the model of a recipe; print millions of parameters, CPU seconds, seconds and peak in MB."""
+def measure(overrides: Sequence[str]) -> None:
+    """Separate noise with the selected model; print millions of parameters, CPU seconds, seconds and peak in MB."""
     import torch
 
     from unmix.composition import compose
@@ -45,10 +49,10 @@ def measure(experiment: str) -> None:
     keep_freed_memory()
     torch.manual_seed(0)
     targets = [[target] for target in TARGETS]
-    cfg = compose("train", [f"experiment={experiment}", "data.validation_tracks=[a]"])
+    cfg = compose("train", [*overrides, "data.validation_tracks=[a]"])
     if cfg.target == "all":
         targets = [list(TARGETS)]
-    cfgs = [compose("train", [f"experiment={experiment}", f"target=[{','.join(group)}]"]) for group in targets]
+    cfgs = [compose("train", [*overrides, f"target=[{','.join(group)}]"]) for group in targets]
     built = [make(cfg.model, "model").eval() for cfg in cfgs]
     separator = join(built, targets=list(TARGETS)).eval()
     noise = 0.1 * torch.randn(2, SECONDS * RATE, generator=torch.Generator().manual_seed(0))
@@ -71,20 +75,19 @@ def main() -> None:
     print(f"machine: {platform.machine()}, {machine.num_cpus()} CPUs, {THREADS} threads, torch {torch.__version__}; ")
     print(f"four stems of {SECONDS} s of stereo noise, one run\n")
     print(
-        "| recipe | parameters | CPU seconds per second of audio | seconds per second of audio | peak of the process |"
+        "| model | parameters | CPU seconds per second of audio | seconds per second of audio | peak of the process |"
     )
     print("|---|---|---|---|---|")
     environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS), machine.SPIN_COUNT: str(machine.SHORT_SPIN)}
-    for experiments in models().values():
-        command = [sys.executable, __file__, experiments[0]]
+    for name, overrides in models().items():
+        command = [sys.executable, __file__, *overrides]
         printed = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
         millions, cpu, seconds, peak = map(float, printed.splitlines()[-1].split())
-        recipes = ", ".join(f"`{name}`" for name in experiments)
-        print(f"| {recipes} | {millions:.1f} M | {cpu:.2f} | {seconds:.2f} | {peak:.0f} MB |", flush=True)
+        print(f"| {name} | {millions:.1f} M | {cpu:.2f} | {seconds:.2f} | {peak:.0f} MB |", flush=True)
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        measure(sys.argv[1])
+        measure(sys.argv[1:])
     else:
         main()
