@@ -28,7 +28,7 @@ def completed(cli, capfd, monkeypatch):
 
 
 TRAIN = "python src/train.py "
-MODELS = ("bs_roformer", "mel_band_roformer", "scnet", "scnet_large", "umx_small", "x_umx")  # beside umx
+MODELS = sorted({path.stem for path in CONF.glob("model/*.yaml")} - {"umx"})
 
 
 @pytest.mark.parametrize(
