@@ -1,6 +1,7 @@
 """The shape of the house: imports point one way, and no file, function or constructor outgrows its budget."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -259,6 +260,15 @@ def test_entry_points_hold_no_logic(path):
 def test_only_one_file_calls_the_short_time_fourier_transform():
     callers = {path.name for path in FILES if {"stft", "istft"} & attributes(path)}
     assert callers == {"stft.py"}
+
+
+def test_no_file_outside_models_and_weights_names_a_model_but_open_unmix():
+    yamls = [path.read_text() for path in (SOURCE.parent / "conf" / "model").glob("*.yaml")]
+    targets = [name for text in yamls for name in re.findall(r"^_target_: (unmix\.\S+)", text, flags=re.MULTILINE)]
+    modules = {target.rpartition(".")[0] for target in targets} - {"unmix.models.open_unmix", "unmix.models.x_umx"}
+    assert len(modules) >= 2
+    for path in (path for path in FILES if room(path) not in ("models", "weights")):
+        assert not [module for module in modules if module in path.read_text()], path
 
 
 def test_processes_need_only_the_standard_library():
