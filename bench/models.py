@@ -4,17 +4,20 @@ One row per family: forward pass to magnitudes, of SCNet and RoFormers to wavefo
 weights, on the same batch, in turns; peaks of memory in processes of their own, less model and batch. Full-size
 networks; no data loading, no optimiser. On the CPU the RoFormers have a quarter of their transformers and a batch of
 one. The losses of asteroid's X-UMX and of SCNet's authors are in recipes outside the packages, and written out here.
-Arguments are the families to measure.
+On a GPU each family has three rows: single precision, bf16-mixed, and this with torch.compile of both networks.
+Arguments are the families to measure; `--variants` selects rows.
 """
 
+import argparse
 import platform
 import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
@@ -43,6 +46,7 @@ from unmix.training.objectives import ComplexRmse, MagnitudeMse, MultiResolution
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BATCH, SECONDS = (16, 6.0) if DEVICE == "cuda" else (4, 3.0)
 TARGETS, TURNS = ("vocals", "drums", "bass", "other"), 5
+SINGLE, HALF, COMPILED = VARIANTS = ("single", "bf16", "bf16-compiled")
 KEPT: list[nn.Module] = []  # so that no model leaves room behind that a later pass would use
 Sources = dict[str, Tensor]
 Run = Callable[[Tensor, Sources], Tensor]  # mixture and sources -> estimates, or a loss
@@ -230,12 +234,24 @@ FAMILIES = {
 }
 
 
-def contender(family: str, name: str, duration: float) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
+def compile_network(module: nn.Module) -> None:
+    """Compile what a forward pass and a training step call."""
+    module.compile()
+    if hasattr(module, "magnitudes"):
+        module.magnitudes = torch.compile(module.magnitudes)
+
+
+def contender(
+    family: str, name: str, duration: float, variant: str = SINGLE
+) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
     """Functions that run a forward pass and a training step of `ours` or `theirs`; they return estimates and loss."""
     torch.manual_seed(0)
     model = FAMILIES[family].make().to(DEVICE)
     KEPT.append(model)
     module, forward, loss = getattr(FAMILIES[family], name)(model)
+    if variant == COMPILED:
+        compile_network(module)
+    autocast = partial(torch.autocast, DEVICE, torch.bfloat16, enabled=variant != SINGLE)
     torch.manual_seed(0)
     stems = 0.1 * torch.randn(len(TARGETS), FAMILIES[family].batch, 2, round(duration * 44100), device=DEVICE)
     sources, mixture = dict(zip(TARGETS, stems, strict=True)), stems.sum(0)
@@ -243,12 +259,14 @@ def contender(family: str, name: str, duration: float) -> tuple[Callable[[], Ten
     @torch.no_grad()
     def evaluate() -> Tensor:
         module.eval()
-        return forward(mixture, sources)
+        with autocast():
+            return forward(mixture, sources)
 
     def step() -> Tensor:
         module.train()
         module.zero_grad()
-        value = loss(mixture, sources)
+        with autocast():
+            value = loss(mixture, sources)
         value.backward()
         return value.detach()
 
@@ -262,17 +280,17 @@ def seconds(run: Callable[[], Tensor]) -> float:
     return time.perf_counter() - started
 
 
-def peak_megabytes(family: str, name: str, part: str) -> float:
+def peak_megabytes(family: str, name: str, part: str, variant: str) -> float:
     """Measure the peak memory of a process that does this once, less what it held before; the median of three."""
-    command = [sys.executable, __file__, family, name, part]
+    command = [sys.executable, __file__, family, "--peak-of", name, part, "--variants", variant]
     runs = (subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(3))
     return statistics.median(float(run.stdout.split()[-1]) for run in runs)
 
 
-def measure_peak(family: str, name: str, part: str) -> float:
+def measure_peak(family: str, name: str, part: str, variant: str) -> float:
     """Peak memory of this process, or of its GPU, in MB, of what `part` allocates beyond model and batch."""
     index = ("forward", "step").index(part)
-    first, run = (contender(family, name, duration)[index] for duration in (0.5, SECONDS))
+    first, run = (contender(family, name, duration, variant)[index] for duration in (0.5, SECONDS))
     first()  # loads libraries
     if DEVICE == "cuda":
         before = torch.cuda.memory_allocated()
@@ -289,26 +307,37 @@ def status(field: str) -> int:
     return int(re.findall(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[0])
 
 
-def row(family: str) -> str:
+def row(family: str, variant: str) -> str:
     """Measure a family and format its row."""
-    runs = {name: contender(family, name, SECONDS) for name in ("theirs", "ours")}
+    runs = {name: contender(family, name, SECONDS, variant) for name in ("theirs", "ours")}
     timings: dict[tuple[str, int], list[float]] = {}
     for _ in range(TURNS + 1):
         for part in (0, 1):
             for name, parts in runs.items():
                 timings.setdefault((name, part), []).append(seconds(parts[part]))
-    cells = [f"{family} ({FAMILIES[family].peer} {version(FAMILIES[family].peer)})"]
+    suffix = "" if variant == SINGLE else f", {variant}"
+    cells = [f"{family} ({FAMILIES[family].peer} {version(FAMILIES[family].peer)}){suffix}"]
     for part in (0, 1):
         ours, theirs = (statistics.median(timings[name, part][1:]) for name in ("ours", "theirs"))
         cells.append(f"{ours:.3f} / {theirs:.3f} ({ours / theirs:.2f})")
     for part_name in ("forward", "step"):
-        ours, theirs = (peak_megabytes(family, name, part_name) for name in ("ours", "theirs"))
+        ours, theirs = (peak_megabytes(family, name, part_name, variant) for name in ("ours", "theirs"))
         cells.append(f"{ours:.0f} / {theirs:.0f} ({ours / theirs:.2f})")
     return "| " + " | ".join(cells) + " |"
 
 
-def main(families: Sequence[str]) -> None:
+def main() -> None:
     """Print the table of some families."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("families", nargs="*", default=list(FAMILIES), help=", ".join(FAMILIES))
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS if DEVICE == "cuda" else [SINGLE])
+    parser.add_argument("--peak-of", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if unknown := [name for name in options.families if name not in FAMILIES]:
+        parser.error(f"families: got {unknown[0]}, allowed {', '.join(FAMILIES)}")
+    if options.peak_of:
+        print(measure_peak(options.families[0], *options.peak_of, options.variants[0]))
+        return
     keep_freed_memory()  # as the commands do; the peers gain from it too
     print(
         f"machine: {platform.machine()}, {torch.get_num_threads()} threads, {DEVICE}, torch {torch.__version__}; ",
@@ -318,12 +347,10 @@ def main(families: Sequence[str]) -> None:
     print(
         "| family | forward, s | training step, s | forward, peak MB | training step, peak MB |\n|---|---|---|---|---|"
     )
-    for family in families:
-        print(row(family), flush=True)
+    for family in options.families:
+        for variant in options.variants:
+            print(row(family, variant), flush=True)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4 and sys.argv[3] in ("forward", "step"):
-        print(measure_peak(*sys.argv[1:]))
-    else:
-        main(sys.argv[1:] or list(FAMILIES))
+    main()
