@@ -156,3 +156,14 @@ def test_a_failed_training_says_why(command, tmp_path):
     script.write_text("raise SystemExit('data.root: not there')")
     with pytest.raises(RuntimeError, match=r"a\.log: ended with 1\ndata\.root: not there"):
         command.run_round({tmp_path / "a.log": [str(script)]}, command.Limit("wall", 1.0, 0.0))
+
+
+def test_on_the_real_excerpt_a_recipe_has_one_process_as_there_is_one_track_to_validate_on(
+    command, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("UNMIX_DATA", str(tmp_path))
+    cfg, overrides = command.compose("shallow_bridged", "stempeg")
+    assert cfg.trainer.cpu_processes == 1
+    assert [path.name for path in sorted((Path(cfg.data.root) / "train").iterdir())] == ["Train", "Validation"]
+    assert list(cfg.data.validation_tracks) == ["Validation"]
+    assert f"data.root={cfg.data.root}" in overrides
