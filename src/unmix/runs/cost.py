@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from unmix.data.datasets import DrawBatch
+from unmix.data.memory import keep_freed_memory
 from unmix.data.mixing import render
 from unmix.data.sampling import Recipe, draw
 from unmix.dsp.stft import Stft
@@ -97,6 +98,7 @@ def measure(cfg: DictConfig, recipe: Recipe | None, batch: int, device: torch.de
         return Cost(4 * STATES * num_parameters, free)
     segment = round(cfg.data.segment_seconds * cfg.data.sample_rate)
     chosen = recipe or Recipe(segment)
+    keep_freed_memory()  # as a training does
     augmentations = {name: item for name, item in chosen.augmentations.items() if name != "activity"}
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         steps = Steps(cfg, replace(chosen, augmentations=augmentations, weights=None, starts=None), device)

@@ -2,10 +2,12 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
@@ -105,9 +107,21 @@ def _measure_all(jobs: Sequence[Job]) -> None:
         first = same[0]
         batch = max(1, int(first.plan.cfg.data.batch_size) // first.num_ranks)
         device = device_here(first.arguments)
-        cost = measure(first.plan.cfg, first.recipe, batch, device, first.num_parameters)
+        with _threads_of_a_rank(first.num_ranks):
+            cost = measure(first.plan.cfg, first.recipe, batch, device, first.num_parameters)
         for job in same:
             job.cost = cost
+
+
+@contextmanager
+def _threads_of_a_rank(num_ranks: int) -> Iterator[None]:
+    """Leave this process the share of its threads that each rank has, as Lightning divides them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads // num_ranks))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _content(job: Job) -> str:
