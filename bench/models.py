@@ -46,7 +46,7 @@ from unmix.training.objectives import ComplexRmse, MagnitudeMse, MultiResolution
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BATCH, SECONDS = (16, 6.0) if DEVICE == "cuda" else (4, 3.0)
 TARGETS, TURNS = ("vocals", "drums", "bass", "other"), 5
-SINGLE, HALF, COMPILED = VARIANTS = ("single", "bf16", "bf16-compiled")
+SINGLE, _, COMPILED = VARIANTS = ("single", "bf16", "bf16-compiled")
 KEPT: list[nn.Module] = []  # so that no model leaves room behind that a later pass would use
 Sources = dict[str, Tensor]
 Run = Callable[[Tensor, Sources], Tensor]  # mixture and sources -> estimates, or a loss

@@ -52,15 +52,18 @@ def test_a_job_has_its_work_memory_and_time(dry_run):
     assert note.endswith("not counted: reading data, checkpoints, the evaluation after training")
 
 
-@pytest.mark.parametrize(("ranks", "threads"), [(1, 4), (2, 2), (3, 1), (8, 1)])
-def test_a_step_is_timed_with_the_samples_and_threads_of_a_rank(monkeypatch, ranks, threads):
+@pytest.mark.parametrize(
+    ("ranks", "nodes", "threads"), [(1, 1, 4), (2, 1, 2), (3, 1, 1), (8, 1, 1), (4, 2, 2), (2, 2, 4)]
+)
+def test_a_step_is_timed_with_the_samples_and_threads_of_a_rank(monkeypatch, ranks, nodes, threads):
     seen = []
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     monkeypatch.setattr(torch, "set_num_threads", seen.append)
     monkeypatch.setattr(preview, "_content", lambda _: "the same")
     monkeypatch.setattr(preview, "measure", lambda cfg, recipe, batch, *_: seen.append(f"{batch} samples"))
+    arguments = {"accelerator": "cpu", "num_nodes": nodes}
     plan = SimpleNamespace(cfg=small("data.batch_size=24"))
-    job = SimpleNamespace(plan=plan, num_ranks=ranks, arguments={"accelerator": "cpu"}, recipe=None, num_parameters=1)
+    job = SimpleNamespace(plan=plan, num_ranks=ranks, arguments=arguments, recipe=None, num_parameters=1)
     preview._measure_all([job])
     assert seen == [threads, f"{24 // ranks} samples", 4]
 

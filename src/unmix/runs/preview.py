@@ -107,17 +107,17 @@ def _measure_all(jobs: Sequence[Job]) -> None:
         first = same[0]
         batch = max(1, int(first.plan.cfg.data.batch_size) // first.num_ranks)
         device = device_here(first.arguments)
-        with _threads_of_a_rank(first.num_ranks):
+        with _threads_of_a_rank(first.num_ranks // int(first.arguments["num_nodes"])):
             cost = measure(first.plan.cfg, first.recipe, batch, device, first.num_parameters)
         for job in same:
             job.cost = cost
 
 
 @contextmanager
-def _threads_of_a_rank(num_ranks: int) -> Iterator[None]:
-    """Leave this process the share of its threads that each rank has, as Lightning divides them."""
+def _threads_of_a_rank(num_local: int) -> Iterator[None]:
+    """Leave this process the threads that each of the ranks of one machine has, as Lightning divides them."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads // num_ranks))
+    torch.set_num_threads(max(1, threads // num_local))
     try:
         yield
     finally:
