@@ -1,4 +1,4 @@
-"""python -m unmix.editor: writes schemas/, and into each file of conf/ the line that names its schema."""
+"""python -m unmix.editor: writes docs/schemas/, and into each file of conf/ the line that names its schema."""
 
 import json
 

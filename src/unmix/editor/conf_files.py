@@ -9,7 +9,7 @@ import yaml
 from unmix import usage
 from unmix.composition import CONF
 
-SCHEMAS = CONF.parent / "schemas"
+SCHEMAS = CONF.parent / "docs" / "schemas"
 
 
 def files() -> list[Path]:
@@ -32,7 +32,7 @@ def group_of(path: Path) -> str:
 def line_of(path: Path) -> str:
     """The line at the head of a file of conf/ by which editors find its schema."""
     up = "../" * len(path.relative_to(CONF.parent).parents[:-1])
-    return f"{usage.EDITOR} $schema={up}{SCHEMAS.name}/{name_of(path)}.json"
+    return f"{usage.EDITOR} $schema={up}{SCHEMAS.relative_to(CONF.parent).as_posix()}/{name_of(path)}.json"
 
 
 def with_line(path: Path) -> str:
