@@ -114,6 +114,11 @@ def _single(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
+def _complex(x: Tensor) -> Tensor:
+    """Join real and imaginary parts, the last axis; torch.complex would hold both until the backward pass."""
+    return torch.view_as_complex(x.contiguous())
+
+
 class SeparationNet(nn.Module):
     """Dual-path layers, alternately on frames and on the Fourier transform of each bin's frames.
 
@@ -134,7 +139,7 @@ class SeparationNet(nn.Module):
                 spectrum = torch.fft.rfft(x, dim=1, norm="ortho")
                 x = torch.cat([spectrum.real, spectrum.imag], dim=-1)
             else:
-                x = torch.fft.irfft(torch.complex(*x.chunk(2, dim=-1)), dim=1, norm="ortho")
+                x = torch.fft.irfft(_complex(x.unflatten(-1, (2, -1)).transpose(-1, -2)), dim=1, norm="ortho")
         return x.permute(0, 3, 2, 1)
 
 
@@ -219,8 +224,8 @@ class SCNet(nn.Module):
         x = _single(x)
         if statistics is not None:
             x = torch.addcmul(statistics[1], x, statistics[0])
-        x = torch.complex(x[:, 0::2], x[:, 1::2]).unflatten(1, (len(self.targets), self.num_channels))
-        return self.stft.inverse(x, num_samples=num_samples)
+        planes = x.unflatten(1, (len(self.targets), self.num_channels, 2))
+        return self.stft.inverse(_complex(planes.movedim(3, -1)), num_samples=num_samples)
 
     def _padding(self, num_samples: int) -> int:
         """Silence at the end: to an odd number of hops, more than half a window, which makes the frames even."""
