@@ -15,6 +15,7 @@ from unmix.editor.values import of_annotation, of_check
 
 LOADED = {path.name: json.loads(path.read_text()) for path in sorted(SCHEMAS.glob("*.json"))}
 REGISTRY = Registry().with_resources((name, Resource(content, DRAFT7)) for name, content in LOADED.items())
+UMX = "unmix.models.open_unmix.UMX"  # named where another model may allow what it refuses
 NAMED = ("callbacks", "logger", "metrics")  # nodes whose keys are names that users choose
 # Nodes whose content is not checked: search spaces, and what belongs to W&B and to Python's logging.
 FREE = ("params", "parameters", "metric", "early_terminate", "formatters", "handlers", "root")
@@ -72,11 +73,11 @@ def test_the_line_for_editors_explains_nothing():
     [
         ("model", {"hidden_size": "${data.batch_size}"}, True),
         ("model", {"hidden_size": "wide"}, False),
-        ("model", {"hidden_size": 0}, False),
+        ("model", {"_target_": UMX, "hidden_size": 0}, False),
         ("model", {"_target_": "my_package.MyModel", "width": 3}, True),
-        ("model", {"_target_": "unmix.models.open_unmix.UMX", "width": 3}, False),
+        ("model", {"_target_": UMX, "width": 3}, False),
         ("model", {"defaults": ["umx"], "mask": "sigmoid"}, True),
-        ("model", {"mask": "softplus"}, False),
+        ("model", {"_target_": UMX, "mask": "softplus"}, False),
         ("model", {"stft": {"fft_size": 2048}}, True),
         ("model", {"stft": {"fft_sizes": 2048}}, False),
         ("train", {"data": {"batch_size": 4}, "target": ["vocals", "drums"], "slots": "auto"}, True),
