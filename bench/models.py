@@ -1,11 +1,12 @@
 """Speed and memory of our models beside the implementations that they are compared with: `make bench-models`.
 
 One row per family: forward pass to magnitudes, of SCNet and RoFormers to waveforms, and training step, with the same
-weights, on the same batch, in turns; peaks of memory in processes of their own, less model and batch. Full-size
-networks; no data loading, no optimiser. On the CPU the RoFormers have a quarter of their transformers and a batch of
-one. The losses of asteroid's X-UMX and of SCNet's authors are in recipes outside the packages, and written out here.
-On a GPU each family has three rows: single precision, bf16-mixed, and this with torch.compile of both networks.
-Arguments are the families to measure; `--variants` selects rows.
+weights, on the same batch, in turns; peaks of memory less model and batch, on the CPU in processes of their own.
+Full-size networks; no data loading, no optimiser. On the CPU the RoFormers have a quarter of their transformers and a
+batch of one, on a GPU a batch of two. The losses of asteroid's X-UMX and of SCNet's authors are in recipes outside the
+packages, and written out here. On a GPU each family has three rows: single precision, bf16-mixed, and this with
+torch.compile of both networks; msst's networks fail in bf16. Arguments are the families to measure; `--variants`
+selects rows.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from pathlib import Path
 import asteroid.models
 import torch
 from msst.models.bs_roformer import BSRoformer, MelBandRoformer
+from msst.models.bs_roformer.attend import Attend, FlashAttentionConfig
 from msst.models.scnet import SCNet as MsstSCNet
 from openunmix import model as openunmix
 from torch import Tensor, nn
@@ -44,7 +46,7 @@ from unmix.training.multi_domain import MultiDomain
 from unmix.training.objectives import ComplexRmse, MagnitudeMse, MultiResolutionStft, references
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-BATCH, SECONDS = (16, 6.0) if DEVICE == "cuda" else (4, 3.0)
+BATCH, ROFORMER_BATCH, SECONDS = (16, 2, 6.0) if DEVICE == "cuda" else (4, 1, 3.0)
 TARGETS, TURNS = ("vocals", "drums", "bass", "other"), 5
 SINGLE, _, COMPILED = VARIANTS = ("single", "bf16", "bf16-compiled")
 KEPT: list[nn.Module] = []  # so that no model leaves room behind that a later pass would use
@@ -203,6 +205,9 @@ def msst_roformer(network: Callable[..., nn.Module], **given: object) -> Callabl
         sizes = {"depth": DEPTH, "mlp_expansion_factor": 2, "stft_hop_length": 441, **options, **given}
         theirs = network(384, **sizes).to(DEVICE)
         theirs.load_state_dict(model.state_dict())
+        for module in theirs.modules():
+            if isinstance(module, Attend):  # on a GPU it asks for the kernel that refuses float32, and for no other
+                module.cuda_config = FlashAttentionConfig(True, True, True)
         return (
             theirs,
             lambda mixture, _: theirs(mixture),
@@ -222,14 +227,14 @@ FAMILIES = {
         roformer(WidthBands(WIDTHS), "last"),
         waveforms_with(ROFORMER_LOSS),
         msst_roformer(BSRoformer),
-        batch=4 if DEVICE == "cuda" else 1,
+        batch=ROFORMER_BATCH,
     ),
     "Mel-band RoFormer": Family(
         "msst",
         roformer(MelBands(), "each"),
         waveforms_with(ROFORMER_LOSS),
         msst_roformer(MelBandRoformer, **NO_DROPOUT),
-        batch=4 if DEVICE == "cuda" else 1,
+        batch=ROFORMER_BATCH,
     ),
 }
 
@@ -280,22 +285,23 @@ def seconds(run: Callable[[], Tensor]) -> float:
     return time.perf_counter() - started
 
 
-def peak_megabytes(family: str, name: str, part: str, variant: str) -> float:
-    """Measure the peak memory of a process that does this once, less what it held before; the median of three."""
+def peak_megabytes(family: str, name: str, part: str, variant: str, run: Callable[[], Tensor]) -> float:
+    """Measure what a call adds to the memory of the GPU, or of a process that does this once: the median of three."""
+    if DEVICE == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run()
+        return (torch.cuda.max_memory_allocated() - before) / 1e6
     command = [sys.executable, __file__, family, "--peak-of", name, part, "--variants", variant]
     runs = (subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(3))
     return statistics.median(float(run.stdout.split()[-1]) for run in runs)
 
 
 def measure_peak(family: str, name: str, part: str, variant: str) -> float:
-    """Peak memory of this process, or of its GPU, in MB, of what `part` allocates beyond model and batch."""
+    """Peak memory of this process, in MB, of what `part` allocates beyond model and batch."""
     index = ("forward", "step").index(part)
     first, run = (contender(family, name, duration, variant)[index] for duration in (0.5, SECONDS))
     first()  # loads libraries
-    if DEVICE == "cuda":
-        before = torch.cuda.memory_allocated()
-        run()
-        return (torch.cuda.max_memory_allocated() - before) / 1e6
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak until now
     before_kb = status("VmRSS")
     run()
@@ -309,7 +315,8 @@ def status(field: str) -> int:
 
 def row(family: str, variant: str) -> str:
     """Measure a family and format its row."""
-    runs = {name: contender(family, name, SECONDS, variant) for name in ("theirs", "ours")}
+    names = ("ours",) if variant != SINGLE and FAMILIES[family].peer == "msst" else ("theirs", "ours")
+    runs = {name: contender(family, name, SECONDS, variant) for name in names}
     timings: dict[tuple[str, int], list[float]] = {}
     for _ in range(TURNS + 1):
         for part in (0, 1):
@@ -318,12 +325,18 @@ def row(family: str, variant: str) -> str:
     suffix = "" if variant == SINGLE else f", {variant}"
     cells = [f"{family} ({FAMILIES[family].peer} {version(FAMILIES[family].peer)}){suffix}"]
     for part in (0, 1):
-        ours, theirs = (statistics.median(timings[name, part][1:]) for name in ("ours", "theirs"))
-        cells.append(f"{ours:.3f} / {theirs:.3f} ({ours / theirs:.2f})")
-    for part_name in ("forward", "step"):
-        ours, theirs = (peak_megabytes(family, name, part_name, variant) for name in ("ours", "theirs"))
-        cells.append(f"{ours:.0f} / {theirs:.0f} ({ours / theirs:.2f})")
+        cells.append(beside({name: statistics.median(timings[name, part][1:]) for name in runs}, ".3f"))
+    for part, part_name in enumerate(("forward", "step")):
+        peaks = {name: peak_megabytes(family, name, part_name, variant, parts[part]) for name, parts in runs.items()}
+        cells.append(beside(peaks, ".0f"))
     return "| " + " | ".join(cells) + " |"
+
+
+def beside(values: dict[str, float], form: str) -> str:
+    """Format our value, the peer's if there is one, and their ratio."""
+    if "theirs" not in values:
+        return f"{values['ours']:{form}} / -"
+    return f"{values['ours']:{form}} / {values['theirs']:{form}} ({values['ours'] / values['theirs']:.2f})"
 
 
 def main() -> None:
@@ -339,11 +352,9 @@ def main() -> None:
         print(measure_peak(options.families[0], *options.peak_of, options.variants[0]))
         return
     keep_freed_memory()  # as the commands do; the peers gain from it too
-    print(
-        f"machine: {platform.machine()}, {torch.get_num_threads()} threads, {DEVICE}, torch {torch.__version__}; ",
-        end="",
-    )
-    print(f"{BATCH} x {SECONDS:g} s, RoFormers {FAMILIES['BS-RoFormer'].batch}, stereo; ours / theirs (ratio)\n")
+    machine = torch.cuda.get_device_name() if DEVICE == "cuda" else platform.processor() or platform.machine()
+    print(f"machine: {machine}, {torch.get_num_threads()} threads, torch {torch.__version__}; ", end="")
+    print(f"{BATCH} x {SECONDS:g} s, RoFormers {ROFORMER_BATCH}, stereo; ours / theirs (ratio)\n")
     print(
         "| family | forward, s | training step, s | forward, peak MB | training step, peak MB |\n|---|---|---|---|---|"
     )

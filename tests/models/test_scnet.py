@@ -13,7 +13,7 @@ from msst.models.scnet import SCNet as Msst
 from tensors import as_bytes
 from unmix.composition import compose
 from unmix.dsp.stft import Stft
-from unmix.models import contract
+from unmix.models import contract, scnet
 from unmix.models.scnet import SCNet
 from unmix.models.sparse_bands import Bands
 from unmix.runs.build import make
@@ -63,7 +63,11 @@ def reference(shares, widths, targets, num_channels, fft_size=512):
     ],
     ids=["small", "mono", "large"],
 )
-def test_estimates_and_gradients_are_msst_s_with_its_weights(shares, widths, targets, num_channels, num_samples):
+@pytest.mark.parametrize("norm", ["_normalised", "_by_moments"], ids=["on a CPU", "as on a GPU"])
+def test_estimates_and_gradients_are_msst_s_with_its_weights(
+    shares, widths, targets, num_channels, num_samples, norm, monkeypatch
+):
+    monkeypatch.setattr(scnet, "_normalised", getattr(scnet, norm))
     theirs = reference(shares, widths, targets, num_channels)
     ours = build(shares, widths, targets, num_channels, standardize=False)
     ours.load_state_dict(theirs.state_dict())

@@ -106,7 +106,16 @@ class DualPath(nn.Module):
 
 def _normalised(x: Tensor, norm: Any) -> Tensor:
     """Apply a GroupNorm of one group to (batch, frames, bins, channels), without bringing channels to its axis."""
+    if x.is_cuda:  # where layer_norm gives an example to one block, which takes a quarter of SCNet's time
+        return _by_moments(_single(x), norm)
     return torch.addcmul(norm.bias, functional.layer_norm(x, x.shape[1:], eps=norm.eps), norm.weight)
+
+
+def _by_moments(x: Tensor, norm: Any) -> Tensor:
+    """Apply a GroupNorm as one product and one sum; only the input is kept for the backward pass."""
+    variance, mean = torch.var_mean(x, dim=(1, 2, 3), correction=0, keepdim=True)
+    scale = norm.weight * torch.rsqrt(variance + norm.eps)
+    return torch.addcmul(norm.bias - mean * scale, x, scale)
 
 
 def _single(x: Tensor) -> Tensor:
