@@ -36,13 +36,13 @@ chromium:
 	@sh .ci/install_debian.sh chromium chromium "the tests of pages in a browser are skipped"
 
 demo: install
-	$(BIN)/python src/train.py experiment=quick
+	$(BIN)/python src/train.py sweep=targets experiment=quick
 
-# A small model of every family on the music of `make demo`, and one page that compares them: 24 minutes on two cores.
+# A small model of every family on the music of `make demo`, and one page that compares them: 26 minutes on two cores.
 families: install
-	$(BIN)/python src/train.py sweep=targets experiment=demo
-	$(BIN)/python src/train.py -m experiment=quick,scnet_demo,bs_roformer_demo,mel_band_roformer_demo
-	$(BIN)/python src/evaluate.py 'ckpt=["outputs/runs/demo-*","outputs/runs/quick-*","outputs/runs/scnet_demo-*","outputs/runs/bs_roformer_demo-*","outputs/runs/mel_band_roformer_demo-*"]'
+	$(BIN)/python src/train.py sweep=targets experiment=quick
+	$(BIN)/python src/train.py -m experiment=xumx_demo,scnet_demo,bs_roformer_demo,mel_band_roformer_demo
+	$(BIN)/python src/evaluate.py 'ckpt=["outputs/runs/quick-*","outputs/runs/xumx_demo-*","outputs/runs/scnet_demo-*","outputs/runs/bs_roformer_demo-*","outputs/runs/mel_band_roformer_demo-*"]'
 
 # Runs the commands of docs/tutorial.md, some five minutes, and stores what they print in docs/generated/.
 tutorial: install
