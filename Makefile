@@ -38,7 +38,7 @@ chromium:
 demo: install
 	$(BIN)/python src/train.py sweep=targets experiment=quick
 
-# A small model of every family on the music of `make demo`, and one page that compares them: 26 minutes on two cores.
+# A small model of every family on the music of `make demo`, and one page that compares them: 22 minutes on two cores.
 families: install
 	$(BIN)/python src/train.py sweep=targets experiment=quick
 	$(BIN)/python src/train.py -m experiment=xumx_demo,scnet_demo,bs_roformer_demo,mel_band_roformer_demo
