@@ -5,8 +5,8 @@ weights, on the same batch, in turns; peaks of memory less model and batch, on t
 Full-size networks; no data loading, no optimiser. On the CPU the RoFormers have a quarter of their transformers and a
 batch of one, on a GPU a batch of two. The losses of asteroid's X-UMX and of SCNet's authors are in recipes outside the
 packages, and written out here. On a GPU each family has three rows: single precision, bf16-mixed, and this with
-torch.compile of both networks; msst's networks fail in bf16. Arguments are the families to measure; `--variants`
-selects rows.
+torch.compile of both networks; msst's networks fail in bf16, so ours are alone there. Arguments are the families to
+measure; `--variants` selects rows.
 """
 
 import argparse
@@ -206,7 +206,7 @@ def msst_roformer(network: Callable[..., nn.Module], **given: object) -> Callabl
         theirs = network(384, **sizes).to(DEVICE)
         theirs.load_state_dict(model.state_dict())
         for module in theirs.modules():
-            if isinstance(module, Attend):  # on a GPU it asks for the kernel that refuses float32, and for no other
+            if isinstance(module, Attend):  # on a GPU it asks for kernels that refuse float32, and for no other
                 module.cuda_config = FlashAttentionConfig(True, True, True)
         return (
             theirs,

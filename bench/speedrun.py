@@ -1,4 +1,4 @@
-"""Scores of recipes after a fixed time of training on this machine: `python bench/speedrun.py umx_small quick`.
+"""Scores of recipes after a fixed time of training on this machine: `python bench/speedrun.py umx_small shallow`.
 
 A recipe is an experiment of conf/ or of bench/speedrun/. Its trainings share 600 s of two cores: start of Python, scans
 and statistics of the data, training and validation; the files of the data set are there, and scoring is not counted.
