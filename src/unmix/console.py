@@ -15,6 +15,7 @@ KNOWN_WARNINGS = (
     ".*broadcast_buffers. is deprecated",  # torch 2.11 lacks its replacement
     ".*sync_dist=True",  # torchmetrics syncs metrics; times need no sync
     ".*smaller than the logging interval",  # an epoch logs its means in any case
+    ".*Detected pickle protocol",  # of a file that is then refused in one line
     ".*`srun` command is available on your system",  # a command on a login node is not meant to run in Slurm
 )
 

@@ -78,6 +78,22 @@ def locate(target: object, name: str, plugins: Sequence[str]) -> Any:
         raise ValueError(f"{name}: there is no {text!r} ({error})") from error
 
 
+def check_classes(node: Any, name: str, plugins: Sequence[str]) -> None:
+    """Check that all classes that a node names may be imported, and are there.
+
+    Args:
+        node: of a configuration, in plain containers.
+        name, plugins: as for `locate`.
+    Raises:
+        ValueError: as `locate`.
+    """
+    if isinstance(node, dict):
+        if "_target_" in node:
+            locate(node["_target_"], name, plugins)
+        for child in node.values():
+            check_classes(child, name, plugins)
+
+
 def _attribute(module: str, attribute: str) -> Any:
     """Import an attribute of a module, or of a class in a module, such as `package.module.Class.make`."""
     try:

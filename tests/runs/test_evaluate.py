@@ -163,12 +163,13 @@ def test_an_absent_stem_is_named(evaluate, tree):
     assert "bass" in said
 
 
-def test_data_of_another_rate_than_the_networks_were_trained_on_are_refused(evaluate, tree):
+@pytest.mark.parametrize("ckpt", ["{}/*/checkpoints/best.ckpt", "[oracle:irm1,{}]"], ids=["alone", "after another"])
+def test_data_of_another_rate_than_the_networks_were_trained_on_are_refused(evaluate, tree, trained, ckpt):
     root = tree()
     for path in root.glob("*/*/*.wav"):
         rewrite(path, lambda samples, _: (samples, 48000))
-    code, said, _ = evaluate(root, "data.sample_rate=48000")
-    assert code == 2
+    code, said, where = evaluate(root, "data.sample_rate=48000", ckpt=ckpt.format(trained))
+    assert (code, where) == (2, None)
     assert "data: Test 0 has 48000 Hz and 2 channels, the models were trained on 44100 Hz and 2" in said
 
 

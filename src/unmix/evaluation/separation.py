@@ -57,6 +57,21 @@ class SeparationTest(LightningModule, ABC):
         return {"estimates": estimates}
 
 
+def check_format(tracks: Sequence[Track], sample_rate: int, num_channels: int) -> None:
+    """Check that tracks have the format that models were trained on.
+
+    Raises:
+        ValueError: when a track has another sample rate or number of channels.
+    """
+    for track in tracks:
+        if (track.sample_rate, track.num_channels) != (sample_rate, num_channels):
+            raise ValueError(
+                f"data: {track.name} has {track.sample_rate} Hz and {counted(track.num_channels, 'channel')}, the "
+                f"models were trained on {sample_rate} Hz and {num_channels}; name data of that format (only "
+                "src/separate.py converts)"
+            )
+
+
 class ModelsTest(SeparationTest):
     """Test module that separates tracks with trained models.
 
@@ -66,20 +81,14 @@ class ModelsTest(SeparationTest):
         exact_seconds: see `Separator.stream`.
 
     Raises:
-        ValueError: when a track differs from the training data in sample rate or number of channels.
+        ValueError: as `check_format`.
     """
 
     def __init__(
         self, separator: Separator, tracks: Sequence[Track], output: EvaluationFolder, exact_seconds: float = 900.0
     ) -> None:
         super().__init__(tracks, output)
-        for track in tracks:
-            got, expected = (track.sample_rate, track.num_channels), (separator.sample_rate, separator.num_channels)
-            if got != expected:
-                raise ValueError(
-                    f"data: {track.name} has {got[0]} Hz and {counted(got[1], 'channel')}, the models were trained on "
-                    f"{expected[0]} Hz and {expected[1]}; name data of that format (only src/separate.py converts)"
-                )
+        check_format(tracks, separator.sample_rate, separator.num_channels)
         self.separator: Any = separator  # also an nn.Module, which Lightning moves to the device
         self.exact_seconds = exact_seconds
         self.targets = separator.targets

@@ -14,9 +14,10 @@ from unmix.data.tracks import SOURCES, Track
 from unmix.evaluation.estimates import RESIDUAL
 from unmix.evaluation.oracle_names import is_oracle, method_of, oracle_of
 from unmix.evaluation.scoring import EvaluationFolder
-from unmix.evaluation.separation import MakeTest, ModelsTest, OracleTest, SeparationTest
+from unmix.evaluation.separation import MakeTest, ModelsTest, OracleTest, SeparationTest, check_format
 from unmix.identity import target_name
 from unmix.runs import provenance
+from unmix.runs.inspection import num_parameters
 from unmix.weights import checkpoint
 from unmix.weights.checkpoint import Checkpoint
 from unmix.weights.find import best_of, distinct, load, read_all
@@ -39,6 +40,7 @@ class Candidate:
         test: loads the weights and makes the test module.
         parent: folder for its evaluations.
         parameters: number of trainable parameters; None for an oracle.
+        audio: sample rate in Hz and number of channels that its models take; None for an oracle, which takes any.
     """
 
     method: str
@@ -51,6 +53,12 @@ class Candidate:
     test: MakeTest
     parent: Path
     parameters: int | None = None
+    audio: tuple[int, int] | None = None
+
+    def check(self, tracks: Sequence[Track]) -> None:
+        """Check that it takes tracks of their format; raises ValueError otherwise."""
+        if self.audio is not None:
+            check_format(tracks, *self.audio)
 
 
 def candidates(cfg: DictConfig) -> list[Candidate]:
@@ -136,7 +144,8 @@ def candidate(
     residual = not may_lack and bool(cfg.evaluation.residual)
     located = best_of(checkpoints) if may_lack else _complete(ckpt, checkpoints, residual)
     trusted = plugins.check(cfg.get("plugins"))
-    size = sum(checkpoint.check_model(item, trusted) for item in distinct(located.values()))
+    models = [checkpoint.check_model(item, trusted) for item in distinct(located.values())]
+    size, audio = sum(map(num_parameters, models)), (models[0].sample_rate, models[0].num_channels)
     settings: dict[str, Any] = OmegaConf.to_container(cfg.separator)  # type: ignore[assignment]
     exact_seconds = settings.pop("exact_seconds")
     targets = [name for name in _sources(located.values()) if name in located]
@@ -154,24 +163,15 @@ def candidate(
     own = (item.config["data"] for item in located.values() if item.config["data"]["root"] is not None)
     data = next(own, None)  # None for Open-Unmix's own files
     if data is not None:
-        _check_classes(data, "ckpt: data", trusted)
+        plugins.check_classes(data, "ckpt: data", trusted)
     read = finished.inputs(checkpoints, paths, data, trusted)
-    return Candidate(method, targets, data, _config(located, targets), weights, read, paths, test, parent, size)
+    return Candidate(method, targets, data, _config(located, targets), weights, read, paths, test, parent, size, audio)
 
 
 def _config(located: Mapping[str, Checkpoint], targets: Sequence[str]) -> dict[str, Any]:
     """Select what the trainings of all checkpoints logged and have in common; `target` names all that they estimate."""
     config = provenance.shared([provenance.logged(item.config, item.record) for item in distinct(located.values())])
     return {**config, "target": target_name(targets, _sources(located.values()))}
-
-
-def _check_classes(node: Any, name: str, trusted: Sequence[str]) -> None:
-    """Check that all classes named in a checkpoint's data configuration are allowed; raises ValueError otherwise."""
-    if isinstance(node, dict):
-        if "_target_" in node:
-            plugins.locate(node["_target_"], name, trusted)
-        for child in node.values():
-            _check_classes(child, name, trusted)
 
 
 def _oracle(cfg: DictConfig, ckpt: str, parent: Path) -> Candidate:

@@ -63,6 +63,7 @@ class EvaluateJob:
                     f"data: {self.candidates[0].method} was trained with {datas[0].root} and {item.method} with "
                     f"{data.root}; name what all are scored on, as data=musdb18hq data.root=..."
                 )
+            item.check(getattr(data.splits, cfg.subset))
         scored = [
             _evaluate(item, cfg, data, self.metrics, subset=cfg.subset, on_busy="wait")
             for item, data in zip(self.candidates, datas, strict=True)

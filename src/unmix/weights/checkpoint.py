@@ -149,21 +149,21 @@ def _built(node: Any, name: str, plugins: Sequence[str]) -> Any:
         raise ValueError(f"{name}: {node['_target_']} cannot be built as it was for training: {error}") from error
 
 
-def check_model(checkpoint: Checkpoint, plugins: Sequence[str] = ()) -> int:
-    """Check that a checkpoint's model can be built, without reading its weights.
+def check_model(checkpoint: Checkpoint, plugins: Sequence[str] = ()) -> Any:
+    """Build a checkpoint's model without its weights, to see that it can be built.
 
     Models of this project are built on the device `meta`, without values; those of plugins may need values and are
     built on the CPU.
 
     Returns:
-        Number of its trainable parameters.
+        The model, whose values mean nothing.
     Raises:
         ValueError: as `build_model`.
     """
     with torch.device("cpu" if packages.is_plugin(checkpoint.config["model"]["_target_"]) else "meta"):
         model = build(checkpoint.config["model"], f"ckpt: {checkpoint.path}", plugins)
         contract.check(model, "ckpt")
-    return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    return model
 
 
 def digest(state: Mapping[str, Tensor]) -> str:
